@@ -1,0 +1,44 @@
+// SPDX-FileCopyrightText: The okms-k8s-encryption-provider authors
+// SPDX-License-Identifier: Apache-2.0
+
+#include "base/log.h"
+
+#include <unistd.h>
+
+#include <cstdlib>
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+
+namespace okms {
+namespace {
+
+absl::string_view Name(Severity severity) {
+  switch (severity) {
+    case Severity::kError: return "error";
+    case Severity::kWarning: return "warning";
+    case Severity::kNotice: return "notice";
+    case Severity::kInfo: return "info";
+    case Severity::kDebug: return "debug";
+  }
+  return "?";
+}
+
+}  // namespace
+
+Logger::Logger(bool debug) : debug_(debug) {
+  const bool journal = std::getenv("JOURNAL_STREAM") != nullptr;
+  sink_ = [journal](Severity severity, absl::string_view line) {
+    std::string text = journal ? absl::StrCat("<", static_cast<int>(severity), ">", line, "\n")
+                               : absl::StrCat(Name(severity), ": ", line, "\n");
+    // One write(2), so that lines of several threads do not mix. A log that cannot be written is no
+    // reason to stop serving, so a failure is let go.
+    [[maybe_unused]] const auto written = ::write(STDERR_FILENO, text.data(), text.size());
+  };
+}
+
+Logger::Logger(bool debug, Sink sink) : debug_(debug), sink_(std::move(sink)) {}
+
+}  // namespace okms

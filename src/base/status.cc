@@ -1,0 +1,47 @@
+// SPDX-FileCopyrightText: The okms-k8s-encryption-provider authors
+// SPDX-License-Identifier: Apache-2.0
+
+#include "base/status.h"
+
+#include <openssl/err.h>
+
+#include <system_error>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+
+namespace okms {
+
+absl::Status ErrnoStatus(absl::StatusCode code, absl::string_view what, int error) {
+  return absl::Status(code, absl::StrCat(what, ": ", std::generic_category().message(error)));
+}
+
+absl::Status Annotate(const absl::Status& status, absl::string_view what) {
+  if (status.ok()) return status;
+  return absl::Status(status.code(), absl::StrCat(what, ": ", status.message()));
+}
+
+std::string OpenSslErrors() {
+  std::string text;
+  while (const unsigned long error = ERR_get_error()) {
+    const char* reason = ERR_reason_error_string(error);
+    absl::StrAppend(&text, text.empty() ? "" : "; ",
+                    reason != nullptr ? std::string(reason) : absl::StrCat("error ", error));
+  }
+  return text.empty() ? "no further detail" : text;
+}
+
+std::string Printable(absl::string_view text, std::size_t limit) {
+  std::string out(text.substr(0, limit));
+  for (char& c : out) {
+    if (c < 0x20 || c > 0x7e) c = '?';
+  }
+  if (text.size() > limit) absl::StrAppend(&out, "... (", text.size(), " bytes)");
+  return out;
+}
+
+std::string Describe(const absl::Status& status) {
+  return absl::StrCat(absl::StatusCodeToString(status.code()), ": ", status.message());
+}
+
+}  // namespace okms

@@ -1,0 +1,250 @@
+// SPDX-FileCopyrightText: The okms-k8s-encryption-provider authors
+// SPDX-License-Identifier: Apache-2.0
+
+// The flags and variables of the Go plugin, with its defaults, and a few of our own. As with Go's
+// flag package, a long flag may have one dash or two, its value may follow "=" or a space, and the
+// last one wins.
+
+#include "config/config.h"
+
+#include <grp.h>
+#include <pwd.h>
+
+#include <cstdlib>
+#include <utility>
+
+#include <CLI/CLI.hpp>
+
+#include "absl/status/status.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "base/status.h"
+#include "version.h"
+
+namespace okms {
+namespace {
+
+constexpr char kDefaultSocket[] = "/var/run/okms_etcd_plugin.sock";
+constexpr char kDefaultTimeout[] = "10s";
+constexpr std::size_t kMaxKeyName = 1024;  // bytes; kube-apiserver's limit of a key id
+
+// What the command line says, before it means anything.
+struct RawFlags {
+  std::string protocol;
+  std::string server;
+  std::string socket = kDefaultSocket;
+  std::string timeout = kDefaultTimeout;
+  std::string key_id;
+  std::string key_label;
+  std::string okms_id;  // REST only
+  std::string client_cert;
+  std::string client_key;
+  std::string ca;
+  std::string socket_group;
+  std::vector<std::string> allowed_uids;
+  std::vector<std::string> allowed_gids;
+  bool debug = false;
+  bool version = false;
+};
+
+CLI::Option* Add(CLI::App& app, const char* name, std::string& value, const char* variable,
+                 const char* text) {
+  return app.add_option(name, value, text)->envname(variable)->take_last();
+}
+
+void Declare(CLI::App& app, RawFlags& raw) {
+  app.get_formatter()->column_width(40);
+  app.set_help_flag("-h,--help", "Print this help and exit");
+
+  Add(app, "--protocol", raw.protocol, "OKMS_PROTOCOL", "Protocol of the KMS: kmip (required)")
+      ->group("KMS");
+  Add(app, "--serv-addr,--kmip-addr", raw.server, "OKMS_SERV_ADDR",
+      "Address of the KMS, host:port (required)")
+      ->group("KMS");
+  Add(app, "--timeout", raw.timeout, "OKMS_TIMEOUT",
+      "Bound of one operation, for example 10s or 1m30s")
+      ->capture_default_str()
+      ->group("KMS");
+  Add(app, "--okms-id", raw.okms_id, "OKMS_ID", "Id of the OKMS domain (protocol rest only)")
+      ->group("KMS");
+
+  Add(app, "--encryption-key-id,--kmip-key-id", raw.key_id, "OKMS_KEY_ID",
+      "Id of the key; this or the label is required")
+      ->group("Key");
+  Add(app, "--encryption-key-label", raw.key_label, "OKMS_KEY_LABEL",
+      "Label (KMIP Name) of the key, which must fit exactly one active key")
+      ->group("Key");
+
+  Add(app, "--client-cert", raw.client_cert, "OKMS_CLIENT_CERT",
+      "PEM file of the client certificate (required)")
+      ->group("TLS");
+  Add(app, "--client-key", raw.client_key, "OKMS_CLIENT_KEY",
+      "PEM file of the client certificate's key (required)")
+      ->group("TLS");
+  Add(app, "--ca", raw.ca, "OKMS_CA_CERT",
+      "PEM file of the CA that signed the KMS's certificate; only it is then trusted. Default: the "
+      "system's roots")
+      ->group("TLS");
+
+  Add(app, "--sock", raw.socket, "OKMS_SOCK",
+      "Unix socket to listen on: /path, unix:///path or @abstract-name; unused when systemd passes "
+      "a socket named kms")
+      ->capture_default_str()
+      ->group("Socket");
+  Add(app, "--sock-group", raw.socket_group, "OKMS_SOCK_GROUP",
+      "Group of the socket file, by name or number")
+      ->group("Socket");
+  app.add_option("--allow-uid", raw.allowed_uids,
+                 "A user that may connect, besides root and our own; may be given again")
+      ->envname("OKMS_ALLOW_UID")
+      ->group("Socket");
+  app.add_option("--allow-gid", raw.allowed_gids, "A group that may connect; may be given again")
+      ->envname("OKMS_ALLOW_GID")
+      ->group("Socket");
+
+  app.add_flag("--debug", raw.debug, "Log the course of events in detail (never their contents)")
+      ->envname("OKMS_DEBUG");
+  app.add_flag("--version", raw.version, "Print the version and exit");
+}
+
+// Go's flag package takes -flag for --flag.
+std::vector<std::string> WithTwoDashes(const CLI::App& app, std::vector<std::string> arguments) {
+  for (std::string& argument : arguments) {
+    if (argument.size() < 3 || argument[0] != '-' || argument[1] == '-') continue;
+    const std::string name = absl::StrCat("-", argument.substr(0, argument.find('=')));
+    if (app.get_option_no_throw(name) != nullptr) argument.insert(0, "-");
+  }
+  return arguments;
+}
+
+template <typename... Parts>
+absl::Status Bad(const Parts&... parts) {
+  return absl::InvalidArgumentError(absl::StrCat(parts...));
+}
+
+absl::Status Required(const std::string& value, absl::string_view flag, absl::string_view variable,
+                      absl::string_view what) {
+  if (!value.empty()) return absl::OkStatus();
+  return Bad(flag, " is missing: give ", what, " (or set ", variable, ")");
+}
+
+absl::StatusOr<uid_t> ParseUser(const std::string& text) {
+  if (uid_t uid = 0; absl::SimpleAtoi(text, &uid)) return uid;
+  const passwd* entry = ::getpwnam(text.c_str());
+  if (entry == nullptr) {
+    return Bad("--allow-uid ", Printable(text), ": no such user; give a name or a number");
+  }
+  return entry->pw_uid;
+}
+
+absl::StatusOr<gid_t> ParseGroup(const std::string& flag, const std::string& text) {
+  if (gid_t gid = 0; absl::SimpleAtoi(text, &gid)) return gid;
+  const group* entry = ::getgrnam(text.c_str());
+  if (entry == nullptr) {
+    return Bad(flag, " ", Printable(text), ": no such group; give a name or a number");
+  }
+  return entry->gr_gid;
+}
+
+absl::Status CheckProtocol(const std::string& protocol) {
+  OKMS_RETURN_IF_ERROR(Required(protocol, "--protocol", "OKMS_PROTOCOL", "kmip"));
+  if (protocol == "rest") {
+    return Bad("--protocol rest: this build speaks KMIP only; use --protocol kmip");
+  }
+  if (protocol != "kmip") {
+    return Bad("--protocol ", Printable(protocol), ": no such protocol; use kmip");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckKeyName(const RawFlags& raw) {
+  if (raw.key_id.empty() == raw.key_label.empty()) {
+    return raw.key_id.empty()
+               ? Bad("--encryption-key-id is missing: give the id of the key (or set OKMS_KEY_ID), "
+                     "or its label with --encryption-key-label (OKMS_KEY_LABEL)")
+               : Bad("--encryption-key-id and --encryption-key-label are both given (perhaps by "
+                     "OKMS_KEY_ID or OKMS_KEY_LABEL): use one of them");
+  }
+  const bool by_id = raw.key_label.empty();
+  if (const auto size = (by_id ? raw.key_id : raw.key_label).size(); size > kMaxKeyName) {
+    return Bad(by_id ? "--encryption-key-id" : "--encryption-key-label", " has ", size,
+               " bytes; at most ", kMaxKeyName, " are possible");
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::chrono::milliseconds> ParseTimeout(const std::string& text) {
+  absl::Duration duration;
+  if (!absl::ParseDuration(text, &duration)) {
+    return Bad("--timeout ", Printable(text), ": no duration; give for example 10s or 1m30s");
+  }
+  if (duration < absl::Milliseconds(1) || duration > absl::Hours(24)) {
+    return Bad("--timeout ", Printable(text), ": out of range; give between 1ms and 24h");
+  }
+  return absl::ToChronoMilliseconds(duration);
+}
+
+absl::StatusOr<Config> Validate(const RawFlags& raw) {
+  OKMS_RETURN_IF_ERROR(CheckProtocol(raw.protocol));
+  OKMS_RETURN_IF_ERROR(
+      Required(raw.server, "--serv-addr", "OKMS_SERV_ADDR", "the KMS as host:port"));
+  OKMS_RETURN_IF_ERROR(CheckKeyName(raw));
+  OKMS_RETURN_IF_ERROR(Required(raw.client_cert, "--client-cert", "OKMS_CLIENT_CERT",
+                                "the PEM file of the access certificate"));
+  OKMS_RETURN_IF_ERROR(Required(raw.client_key, "--client-key", "OKMS_CLIENT_KEY",
+                                "the PEM file of the certificate's key"));
+  Config config;
+  auto server = ParseHostPort(raw.server);
+  if (!server.ok()) return Annotate(server.status(), "--serv-addr");
+  config.server = *std::move(server);
+  auto socket = ParseSocketAddress(raw.socket);
+  if (!socket.ok()) return Annotate(socket.status(), "--sock");
+  config.socket = *std::move(socket);
+  OKMS_ASSIGN_OR_RETURN(config.timeout, ParseTimeout(raw.timeout));
+  if (!raw.socket_group.empty()) {
+    OKMS_ASSIGN_OR_RETURN(config.socket_group, ParseGroup("--sock-group", raw.socket_group));
+  }
+  for (const std::string& text : raw.allowed_uids) {
+    OKMS_ASSIGN_OR_RETURN(const uid_t uid, ParseUser(text));
+    config.allowed_uids.push_back(uid);
+  }
+  for (const std::string& text : raw.allowed_gids) {
+    OKMS_ASSIGN_OR_RETURN(const gid_t gid, ParseGroup("--allow-gid", text));
+    config.allowed_gids.push_back(gid);
+  }
+  config.key_id = raw.key_id;
+  config.key_label = raw.key_label;
+  config.tls = {{"--client-cert", raw.client_cert}, {"--client-key", raw.client_key},
+                {"--ca", raw.ca}};
+  config.debug = raw.debug;
+  return config;
+}
+
+}  // namespace
+
+absl::StatusOr<std::variant<Config, Printout>> ParseConfig(const std::vector<std::string>& argv) {
+  RawFlags raw;
+  CLI::App app("Kubernetes KMS v2 plugin for OVHcloud KMS and any KMIP server",
+               "okms-k8s-encryption-provider");
+  Declare(app, raw);
+  std::vector<std::string> arguments =
+      WithTwoDashes(app, {argv.begin() + (argv.empty() ? 0 : 1), argv.end()});
+  std::reverse(arguments.begin(), arguments.end());  // CLI11 takes the last one first
+  try {
+    app.parse(arguments);
+  } catch (const CLI::CallForHelp&) {
+    return Printout{app.help()};
+  } catch (const CLI::ParseError& error) {
+    return Bad(Printable(absl::StrReplaceAll(error.what(), {{"\n", " "}}), 400), "; see --help");
+  }
+  if (raw.version) {
+    return Printout{absl::StrCat("okms-k8s-encryption-provider ", kVersion, "\n")};
+  }
+  OKMS_ASSIGN_OR_RETURN(Config config, Validate(raw));
+  return config;
+}
+
+}  // namespace okms

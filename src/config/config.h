@@ -1,0 +1,51 @@
+// SPDX-FileCopyrightText: The okms-k8s-encryption-provider authors
+// SPDX-License-Identifier: Apache-2.0
+
+// The configuration: flags, then environment variables, then defaults.
+
+#ifndef OKMS_CONFIG_CONFIG_H_
+#define OKMS_CONFIG_CONFIG_H_
+
+#include <sys/types.h>
+
+#include <chrono>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "net/host_port.h"
+#include "net/socket_address.h"
+#include "net/tls_context.h"
+
+namespace okms {
+
+// Immutable once parsed. Files are named here, not read.
+struct Config {
+  HostPort server;
+  SocketAddress socket;
+  std::optional<gid_t> socket_group;
+  std::vector<uid_t> allowed_uids;
+  std::vector<gid_t> allowed_gids;
+  std::chrono::milliseconds timeout{};  // of one operation
+  // Exactly one of the two is not empty.
+  std::string key_id;
+  std::string key_label;
+  TlsFiles tls;
+  bool debug = false;
+};
+
+// A text for standard output (--help, --version), after which there is nothing more to do.
+struct Printout {
+  std::string text;
+};
+
+// Parses the command line, argv[0] included, and the OKMS_* variables of the environment. Users and
+// groups are looked up by name. Errors: kInvalidArgument, one line that names the flag and the
+// remedy.
+absl::StatusOr<std::variant<Config, Printout>> ParseConfig(const std::vector<std::string>& argv);
+
+}  // namespace okms
+
+#endif  // OKMS_CONFIG_CONFIG_H_

@@ -1,0 +1,142 @@
+// SPDX-FileCopyrightText: The okms-k8s-encryption-provider authors
+// SPDX-License-Identifier: Apache-2.0
+
+#include "control/event_loop.h"
+
+#include <signal.h>
+#include <sys/epoll.h>
+#include <systemd/sd-daemon.h>
+#include <systemd/sd-event.h>
+#include <time.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <utility>
+
+#include "absl/strings/string_view.h"
+#include "base/status.h"
+
+namespace okms {
+namespace {
+
+constexpr std::chrono::microseconds kPause{1'000'000};
+
+absl::Status Check(int result, absl::string_view what) {
+  if (result >= 0) return absl::OkStatus();
+  return ErrnoStatus(absl::StatusCode::kInternal, what, -result);
+}
+
+// steady_clock is CLOCK_MONOTONIC, in whose microseconds sd-event counts.
+uint64_t Microseconds(Deadline time) {
+  const auto since_boot =
+      std::chrono::ceil<std::chrono::microseconds>(time.time_since_epoch()).count();
+  return static_cast<uint64_t>(std::max<decltype(since_boot)>(since_boot, 0));
+}
+
+}  // namespace
+
+struct EventLoop::Source {
+  std::function<absl::Status()> ready;
+  std::function<void(int)> received;
+  std::function<Deadline()> tick;
+  sd_event_source* source = nullptr;
+  sd_event_source* pause = nullptr;
+
+  ~Source() {
+    sd_event_source_disable_unref(source);
+    sd_event_source_disable_unref(pause);
+  }
+
+  static int Readable(sd_event_source*, int, uint32_t, void* self_pointer) {
+    auto& self = *static_cast<Source*>(self_pointer);
+    if (self.ready().ok()) return 0;
+    sd_event_source_set_enabled(self.source, SD_EVENT_OFF);
+    sd_event_source_set_time(self.pause, Microseconds(Clock::now() + kPause));
+    return sd_event_source_set_enabled(self.pause, SD_EVENT_ONESHOT);
+  }
+  static int PauseOver(sd_event_source*, uint64_t, void* self_pointer) {
+    return sd_event_source_set_enabled(static_cast<Source*>(self_pointer)->source, SD_EVENT_ON);
+  }
+  static int Signalled(sd_event_source*, const signalfd_siginfo* info, void* self_pointer) {
+    static_cast<Source*>(self_pointer)->received(static_cast<int>(info->ssi_signo));
+    return 0;
+  }
+  static int Ticked(sd_event_source* source, uint64_t, void* self_pointer) {
+    const Deadline next = static_cast<Source*>(self_pointer)->tick();
+    sd_event_source_set_time(source, Microseconds(next));
+    return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+  }
+};
+
+absl::StatusOr<std::unique_ptr<EventLoop>> EventLoop::Create() {
+  sd_event* event = nullptr;
+  OKMS_RETURN_IF_ERROR(Check(sd_event_new(&event), "event loop"));
+  return std::unique_ptr<EventLoop>(new EventLoop(event));
+}
+
+EventLoop::EventLoop(sd_event* event) : event_(event) {}
+
+EventLoop::~EventLoop() {
+  sources_.clear();
+  sd_event_unref(event_);
+}
+
+absl::Status EventLoop::OnReadable(int fd, std::function<absl::Status()> ready) {
+  auto source = std::make_unique<Source>();
+  source->ready = std::move(ready);
+  OKMS_RETURN_IF_ERROR(Check(
+      sd_event_add_io(event_, &source->source, fd, EPOLLIN, Source::Readable, source.get()),
+      "event loop: descriptor"));
+  OKMS_RETURN_IF_ERROR(Check(sd_event_add_time(event_, &source->pause, CLOCK_MONOTONIC, 0, 0,
+                                               Source::PauseOver, source.get()),
+                             "event loop: timer"));
+  OKMS_RETURN_IF_ERROR(
+      Check(sd_event_source_set_enabled(source->pause, SD_EVENT_OFF), "event loop: timer"));
+  sources_.push_back(std::move(source));
+  return absl::OkStatus();
+}
+
+absl::Status EventLoop::OnSignal(int signal, std::function<void(int)> received) {
+  auto source = std::make_unique<Source>();
+  source->received = std::move(received);
+  OKMS_RETURN_IF_ERROR(Check(sd_event_add_signal(event_, &source->source, signal,
+                                                 Source::Signalled, source.get()),
+                             "event loop: signal"));
+  sources_.push_back(std::move(source));
+  return absl::OkStatus();
+}
+
+absl::Status EventLoop::Repeat(std::function<Deadline()> tick) {
+  auto source = std::make_unique<Source>();
+  source->tick = std::move(tick);
+  OKMS_RETURN_IF_ERROR(Check(sd_event_add_time(event_, &source->source, CLOCK_MONOTONIC, 0,
+                                               /*accuracy=*/1000, Source::Ticked, source.get()),
+                             "event loop: timer"));
+  sources_.push_back(std::move(source));
+  return absl::OkStatus();
+}
+
+absl::Status EventLoop::Run() { return Check(sd_event_loop(event_), "event loop"); }
+
+void EventLoop::Exit() { sd_event_exit(event_, 0); }
+
+absl::Status BlockSignals() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  if (const int error = ::pthread_sigmask(SIG_BLOCK, &signals, nullptr); error != 0) {
+    return ErrnoStatus(absl::StatusCode::kInternal, "block signals", error);
+  }
+  struct sigaction ignore{};
+  ignore.sa_handler = SIG_IGN;
+  if (::sigaction(SIGPIPE, &ignore, nullptr) != 0) {
+    return ErrnoStatus(absl::StatusCode::kInternal, "ignore SIGPIPE", errno);
+  }
+  return absl::OkStatus();
+}
+
+void NotifyManager(const std::string& state) { sd_notify(/*unset_environment=*/0, state.c_str()); }
+
+}  // namespace okms

@@ -1,0 +1,62 @@
+// SPDX-FileCopyrightText: The okms-k8s-encryption-provider authors
+// SPDX-License-Identifier: Apache-2.0
+
+// The one event loop: the listening socket, signals and timers, all on the main thread.
+
+#ifndef OKMS_CONTROL_EVENT_LOOP_H_
+#define OKMS_CONTROL_EVENT_LOOP_H_
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "base/deadline.h"
+
+struct sd_event;
+
+namespace okms {
+
+// Not thread-safe. Callbacks run within Run and must not block.
+class EventLoop {
+ public:
+  static absl::StatusOr<std::unique_ptr<EventLoop>> Create();
+  ~EventLoop();
+  EventLoop(const EventLoop&) = delete;
+  EventLoop& operator=(const EventLoop&) = delete;
+
+  // Calls `ready` whenever `fd` is readable. When it returns an error, the descriptor is left alone
+  // for a second.
+  absl::Status OnReadable(int fd, std::function<absl::Status()> ready);
+
+  // Calls `received` for each arrival. The signal must be blocked in every thread (BlockSignals).
+  absl::Status OnSignal(int signal, std::function<void(int)> received);
+
+  // Calls `tick` at once, and then each time at the time that it returned.
+  absl::Status Repeat(std::function<Deadline()> tick);
+
+  // Until Exit. Errors: kInternal.
+  absl::Status Run();
+  void Exit();
+
+ private:
+  struct Source;
+  explicit EventLoop(sd_event* event);
+
+  sd_event* event_;
+  std::vector<std::unique_ptr<Source>> sources_;
+};
+
+// Blocks SIGTERM and SIGINT for OnSignal, in this thread and those that it starts later, and ignores
+// SIGPIPE, which a write to a closed connection would raise. Call it before any thread is started.
+absl::Status BlockSignals();
+
+// Tells the service manager (sd_notify(3)), if there is one. A failure is of no consequence to the
+// service itself.
+void NotifyManager(const std::string& state);
+
+}  // namespace okms
+
+#endif  // OKMS_CONTROL_EVENT_LOOP_H_

@@ -1,0 +1,189 @@
+// SPDX-FileCopyrightText: The okms-k8s-encryption-provider authors
+// SPDX-License-Identifier: Apache-2.0
+
+#include "kmip/message.h"
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "base/status.h"
+
+namespace okms::kmip {
+namespace {
+
+using ttlv::Item;
+using ttlv::Writer;
+
+struct Envelope {
+  ProtocolVersion version;
+  Item item;
+};
+
+// What requests and responses have in common: a header, then the one batch item it counts.
+absl::StatusOr<Envelope> OpenEnvelope(ByteView message, ttlv::Tag message_tag,
+                                      ttlv::Tag header_tag) {
+  OKMS_ASSIGN_OR_RETURN(const Item root, ttlv::Parse(message));
+  if (root.tag() != message_tag) {
+    return absl::DataLossError(absl::StrCat("not the expected KMIP message: tag ",
+                                            ttlv::TagText(root.tag()), " instead of ",
+                                            ttlv::TagText(message_tag)));
+  }
+  std::optional<Item> header;
+  std::optional<Item> item;
+  int items = 0;
+  for (const Item child : root.children()) {
+    if (!header) {
+      if (child.tag() != header_tag) {
+        return absl::DataLossError("KMIP message out of order: the header does not come first");
+      }
+      header = child;
+    } else if (child.tag() == tag::kBatchItem) {
+      item = child;
+      ++items;
+    }
+  }
+  if (!header) return absl::DataLossError("KMIP message without a header");
+  OKMS_ASSIGN_OR_RETURN(const Item count_item, header->Get(tag::kBatchCount));
+  OKMS_ASSIGN_OR_RETURN(const int32_t count, count_item.AsInteger());
+  if (count != 1 || items != 1) {
+    return absl::DataLossError(absl::StrCat("KMIP message with ", items, " batch items, counted as ",
+                                            count, "; expected 1"));
+  }
+  OKMS_ASSIGN_OR_RETURN(const Item version_item, header->Get(tag::kProtocolVersion));
+  OKMS_ASSIGN_OR_RETURN(const ProtocolVersion version, ProtocolVersion::Read(version_item));
+  return Envelope{version, *item};
+}
+
+template <typename Enum>
+absl::StatusOr<std::optional<Enum>> FindEnum(const Item& parent, ttlv::Tag tag) {
+  OKMS_ASSIGN_OR_RETURN(const std::optional<Item> item, parent.Find(tag));
+  if (!item) return std::nullopt;
+  OKMS_ASSIGN_OR_RETURN(const uint32_t value, item->AsEnumeration());
+  return static_cast<Enum>(value);
+}
+
+absl::StatusCode CodeOf(ResultReason reason) {
+  switch (reason) {
+    case ResultReason::kItemNotFound: return absl::StatusCode::kNotFound;
+    case ResultReason::kPermissionDenied: return absl::StatusCode::kPermissionDenied;
+    case ResultReason::kAuthenticationNotSuccessful: return absl::StatusCode::kUnauthenticated;
+    case ResultReason::kOperationNotSupported:
+    case ResultReason::kFeatureNotSupported: return absl::StatusCode::kUnimplemented;
+    case ResultReason::kCryptographicFailure: return absl::StatusCode::kInvalidArgument;
+    case ResultReason::kGeneralFailure: return absl::StatusCode::kInternal;
+    default: return absl::StatusCode::kFailedPrecondition;
+  }
+}
+
+}  // namespace
+
+WipedBytes Request::Encode(ProtocolVersion version, Operation operation, PayloadWriter payload) {
+  Writer writer;
+  writer.Structure(tag::kRequestMessage, [&] {
+    writer.Structure(tag::kRequestHeader, [&] {
+      version.Write(writer);
+      writer.Integer(tag::kBatchCount, 1);
+    });
+    writer.Structure(tag::kBatchItem, [&] {
+      writer.Enumeration(tag::kOperation, static_cast<uint32_t>(operation));
+      writer.Structure(tag::kRequestPayload, [&] { payload(writer); });
+    });
+  });
+  return writer.Take();
+}
+
+absl::StatusOr<Request> Request::Decode(ByteView message) {
+  OKMS_ASSIGN_OR_RETURN(const Envelope envelope,
+                        OpenEnvelope(message, tag::kRequestMessage, tag::kRequestHeader));
+  OKMS_ASSIGN_OR_RETURN(const Item operation, envelope.item.Get(tag::kOperation));
+  Request request;
+  request.version = envelope.version;
+  OKMS_ASSIGN_OR_RETURN(const uint32_t code, operation.AsEnumeration());
+  request.operation = static_cast<Operation>(code);
+  OKMS_ASSIGN_OR_RETURN(request.payload, envelope.item.Get(tag::kRequestPayload));
+  OKMS_RETURN_IF_ERROR(request.payload.ExpectType(ttlv::Type::kStructure));
+  return request;
+}
+
+WipedBytes Response::Encode(const Response& header, int64_t time_stamp, PayloadWriter payload) {
+  Writer writer;
+  writer.Structure(tag::kResponseMessage, [&] {
+    writer.Structure(tag::kResponseHeader, [&] {
+      header.version.Write(writer);
+      writer.DateTime(tag::kTimeStamp, time_stamp);
+      writer.Integer(tag::kBatchCount, 1);
+    });
+    writer.Structure(tag::kBatchItem, [&] {
+      if (header.operation) {
+        writer.Enumeration(tag::kOperation, static_cast<uint32_t>(*header.operation));
+      }
+      writer.Enumeration(tag::kResultStatus, static_cast<uint32_t>(header.status));
+      if (header.status == ResultStatus::kSuccess) {
+        writer.Structure(tag::kResponsePayload, [&] { payload(writer); });
+        return;
+      }
+      if (header.reason != ResultReason::kNone) {
+        writer.Enumeration(tag::kResultReason, static_cast<uint32_t>(header.reason));
+      }
+      if (!header.message.empty()) writer.Text(tag::kResultMessage, header.message);
+    });
+  });
+  return writer.Take();
+}
+
+absl::StatusOr<Response> Response::Decode(ByteView message) {
+  OKMS_ASSIGN_OR_RETURN(const Envelope envelope,
+                        OpenEnvelope(message, tag::kResponseMessage, tag::kResponseHeader));
+  const Item& item = envelope.item;
+  Response response;
+  response.version = envelope.version;
+  OKMS_ASSIGN_OR_RETURN(response.operation, FindEnum<Operation>(item, tag::kOperation));
+  OKMS_ASSIGN_OR_RETURN(const auto status, FindEnum<ResultStatus>(item, tag::kResultStatus));
+  if (!status) return absl::DataLossError("KMIP response without a result status");
+  response.status = *status;
+  OKMS_ASSIGN_OR_RETURN(const auto reason, FindEnum<ResultReason>(item, tag::kResultReason));
+  response.reason = reason.value_or(ResultReason::kNone);
+  OKMS_ASSIGN_OR_RETURN(const auto words, item.Find(tag::kResultMessage));
+  if (words) {
+    OKMS_ASSIGN_OR_RETURN(const absl::string_view text, words->AsText());
+    response.message = std::string(text);
+  }
+  OKMS_ASSIGN_OR_RETURN(response.payload, item.Find(tag::kResponsePayload));
+  if (response.payload) {
+    OKMS_RETURN_IF_ERROR(response.payload->ExpectType(ttlv::Type::kStructure));
+  }
+  return response;
+}
+
+absl::StatusOr<Item> Response::Payload(Operation wanted, ProtocolVersion expected) const {
+  const auto malformed = [&](absl::string_view why) {
+    return absl::DataLossError(absl::StrCat("KMIP ", ToString(wanted), ": ", why));
+  };
+  switch (status) {
+    case ResultStatus::kSuccess: break;
+    case ResultStatus::kFailed: return RefusalStatus(wanted, reason, message);
+    case ResultStatus::kPending: return malformed("the KMS answers later, which we did not ask for");
+    case ResultStatus::kUndone: return RefusalStatus(wanted, reason, "undone by the KMS");
+    default:
+      return malformed(
+          absl::StrCat("unknown result status ", static_cast<uint32_t>(status)));
+  }
+  if (version != expected) {
+    return malformed(absl::StrCat("the reply is in version ", version.ToString(),
+                                  ", the request was in ", expected.ToString()));
+  }
+  if (!operation) return malformed("success without naming the operation");
+  if (*operation != wanted) {
+    return malformed(absl::StrCat("this is the reply to another request: ", ToString(*operation)));
+  }
+  if (!payload) return malformed("success without a payload");
+  return *payload;
+}
+
+absl::Status RefusalStatus(Operation operation, ResultReason reason, absl::string_view message) {
+  return absl::Status(CodeOf(reason),
+                      absl::StrCat("KMIP ", ToString(operation), " refused: ", ToString(reason),
+                                   message.empty() ? "" : ": ", Printable(message)));
+}
+
+}  // namespace okms::kmip

@@ -1,0 +1,117 @@
+// SPDX-FileCopyrightText: The okms-k8s-encryption-provider authors
+// SPDX-License-Identifier: Apache-2.0
+
+#include "kmip/session_pool.h"
+
+#include <algorithm>
+#include <chrono>
+#include <system_error>
+
+#include "absl/status/status.h"
+
+namespace okms::kmip {
+namespace {
+
+// An idle session is closed after this long: servers and firewalls drop idle connections after
+// 30 seconds to some minutes, and what is closed in order cannot be found dead later.
+constexpr std::chrono::seconds kIdleSession{60};
+
+bool WorthRetrying(absl::StatusCode code) {
+  return code == absl::StatusCode::kUnavailable || code == absl::StatusCode::kDataLoss;
+}
+
+}  // namespace
+
+SessionPool::~SessionPool() {
+  std::deque<std::unique_ptr<Job>> abandoned;
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+    abandoned.swap(waiting_);
+    for (const auto& worker : workers_) worker->wake.notify_one();
+  }
+  for (const auto& job : abandoned) job->Finish(absl::UnavailableError("shutting down"));
+  for (const auto& worker : workers_) worker->thread.join();
+}
+
+void SessionPool::Submit(std::unique_ptr<Job> job) {
+  absl::Status refusal;
+  {
+    const std::lock_guard lock(mutex_);
+    if (stopping_) {
+      refusal = absl::UnavailableError("shutting down");
+    } else if (!idle_.empty()) {
+      Worker* worker = idle_.back();
+      idle_.pop_back();
+      worker->job = std::move(job);
+      worker->wake.notify_one();
+    } else if (waiting_.size() >= kMaxWaiting) {
+      refusal = absl::ResourceExhaustedError("too many requests are waiting for the KMS");
+    } else {
+      if (workers_.size() < kMaxSessions) {
+        auto worker = std::make_unique<Worker>();
+        try {
+          worker->thread = std::thread([this, self = worker.get()] { WorkerLoop(*self); });
+          workers_.push_back(std::move(worker));
+        } catch (const std::system_error&) {
+          // The workers that there are will come to it; without any there is nobody to wait for.
+          if (workers_.empty()) refusal = absl::ResourceExhaustedError("cannot start a thread");
+        }
+      }
+      if (refusal.ok()) waiting_.push_back(std::move(job));
+    }
+  }
+  if (!refusal.ok()) job->Finish(refusal);
+}
+
+void SessionPool::WorkerLoop(Worker& self) {
+  std::unique_ptr<Session> session;
+  while (std::unique_ptr<Job> job = NextJob(self, session)) {
+    job->Finish(RunJob(*job, session));
+  }
+}
+
+std::unique_ptr<SessionPool::Job> SessionPool::NextJob(Worker& self,
+                                                       std::unique_ptr<Session>& session) {
+  std::unique_lock lock(mutex_);
+  if (!waiting_.empty()) {
+    std::unique_ptr<Job> job = std::move(waiting_.front());
+    waiting_.pop_front();
+    return job;
+  }
+  idle_.push_back(&self);
+  const auto called = [&] { return self.job != nullptr || stopping_; };
+  if (session != nullptr && !self.wake.wait_for(lock, kIdleSession, called)) {
+    lock.unlock();
+    session.reset();
+    lock.lock();
+  }
+  self.wake.wait(lock, called);
+  return std::move(self.job);
+}
+
+absl::Status SessionPool::RunJob(Job& job, std::unique_ptr<Session>& session) {
+  absl::Status status;
+  for (int attempt = 0; attempt < 2; ++attempt) {
+    if (Expired(job.deadline)) {
+      return status.ok() ? absl::DeadlineExceededError("the KMS was busy for too long") : status;
+    }
+    if (session != nullptr && !session->IsQuiet()) session.reset();
+    if (session == nullptr) {
+      auto opened = Session::Open(dialer_, hint_, job.deadline);
+      if (!opened.ok()) {
+        status = opened.status();
+        if (!WorthRetrying(status.code())) return status;
+        continue;
+      }
+      session = *std::move(opened);
+    }
+    status = job.Attempt(*session);
+    if (session->usable()) return status;
+    session.reset();
+    if (!WorthRetrying(status.code())) return status;
+  }
+  return status;
+}
+
+}  // namespace okms::kmip

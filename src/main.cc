@@ -1,0 +1,141 @@
+// SPDX-FileCopyrightText: The okms-k8s-encryption-provider authors
+// SPDX-License-Identifier: Apache-2.0
+
+// The start-up order, on one screen. Whatever is wrong with the configuration ends the process here,
+// with one line; whatever is wrong with the KMS does not: the socket is served at once, and Status
+// tells the reason until it is gone.
+
+#include <malloc.h>
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <exception>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "base/log.h"
+#include "base/status.h"
+#include "config/config.h"
+#include "control/event_loop.h"
+#include "core/key_manager.h"
+#include "kmip/kmip_backend.h"
+#include "net/tls_context.h"
+#include "net/tls_dialer.h"
+#include "service/kms_server.h"
+#include "service/listen_socket.h"
+#include "service/listener.h"
+#include "version.h"
+
+namespace okms {
+namespace {
+
+constexpr int kRunTimeError = 1;
+constexpr int kUsageError = 2;
+
+absl::StatusOr<ListenSocket> OpenSocket(const Config& config) {
+  OKMS_ASSIGN_OR_RETURN(std::optional<ListenSocket> inherited, ListenSocket::FromSystemd());
+  if (inherited) return *std::move(inherited);
+  return ListenSocket::Bind(config.socket, config.socket_group);
+}
+
+std::unique_ptr<Backend> MakeBackend(const Config& config, std::unique_ptr<TlsContext> tls) {
+  auto dialer = std::make_unique<TlsDialer>(config.server, std::move(tls));
+  kmip::KeyName key = kmip::KeyId{config.key_id};
+  if (!config.key_label.empty()) key = kmip::KeyLabel{config.key_label};
+  return std::make_unique<kmip::KmipBackend>(std::move(dialer), std::move(key));
+}
+
+// The state for `systemctl status`, when it has changed.
+void NotifyState(const KeyManager& keys, std::string& last) {
+  const absl::StatusOr<std::string> key = keys.Current();
+  std::string state = key.ok() ? absl::StrCat("STATUS=ready: key ", Printable(*key))
+                               : absl::StrCat("STATUS=not ready: ", key.status().message());
+  if (state == last) return;
+  NotifyManager(state);
+  last = std::move(state);
+}
+
+absl::Status Run(const Config& config, const Logger& log) {
+  OKMS_RETURN_IF_ERROR(BlockSignals());
+  OKMS_ASSIGN_OR_RETURN(std::unique_ptr<TlsContext> tls, TlsContext::Create(config.tls));
+  for (const std::string& warning : tls->warnings()) log.Warning(warning);
+  OKMS_ASSIGN_OR_RETURN(const ListenSocket socket, OpenSocket(config));
+  OKMS_ASSIGN_OR_RETURN(const std::unique_ptr<EventLoop> loop, EventLoop::Create());
+
+  KeyManager keys(MakeBackend(config, std::move(tls)), log, config.timeout);
+  OKMS_ASSIGN_OR_RETURN(const std::unique_ptr<KmsServer> server,
+                        KmsServer::Start(keys, log, config.timeout));
+
+  PeerPolicy policy{config.allowed_uids, config.allowed_gids};
+  policy.AllowDefaults();
+  Listener listener(socket.fd(), std::move(policy), log,
+                    [&](UniqueFd connection) { server->Serve(std::move(connection)); });
+  OKMS_RETURN_IF_ERROR(loop->OnReadable(socket.fd(), [&] {
+    absl::Status status = listener.AcceptAll();
+    if (!status.ok()) log.Error(Describe(status));
+    return status;
+  }));
+  for (const int signal : {SIGTERM, SIGINT}) {
+    OKMS_RETURN_IF_ERROR(loop->OnSignal(signal, [&](int received) {
+      log.Info(absl::StrCat("stopping: ", ::strsignal(received)));
+      loop->Exit();
+    }));
+  }
+  std::string state;
+  OKMS_RETURN_IF_ERROR(loop->Repeat([&] {
+    const Deadline next = keys.Tick();
+    NotifyState(keys, state);
+    return next;
+  }));
+
+  log.Info(absl::StrCat("version ", kVersion, " serves ", socket.name(), ", KMS at ",
+                        config.server.ToString()));
+  NotifyManager("READY=1");
+  const absl::Status status = loop->Run();
+  NotifyManager("STOPPING=1");
+  // Calls under way are bounded by their own deadlines, which --timeout bounds.
+  server->Shutdown(Clock::now() + config.timeout);
+  return status;
+}
+
+int Main(const std::vector<std::string>& argv) {
+  auto parsed = ParseConfig(argv);
+  if (!parsed.ok()) {
+    Logger(false).Error(parsed.status().message());
+    return kUsageError;
+  }
+  if (const auto* printout = std::get_if<Printout>(&*parsed)) {
+    const bool written = std::fputs(printout->text.c_str(), stdout) >= 0 && std::fflush(stdout) == 0;
+    return written ? EXIT_SUCCESS : kRunTimeError;
+  }
+  const Config& config = std::get<Config>(*parsed);
+  const Logger log(config.debug);
+  // Freed memory is overwritten: what our own types cannot wipe (gRPC's slices, protobuf's strings,
+  // TLS records) does not stay either.
+  ::mallopt(M_PERTURB, 0x5A);
+  if (const absl::Status status = Run(config, log); !status.ok()) {
+    log.Error(status.message());
+    return kRunTimeError;
+  }
+  return EXIT_SUCCESS;
+}
+
+}  // namespace
+}  // namespace okms
+
+int main(int argc, char** argv) {
+  try {
+    return okms::Main({argv, argv + argc});
+  } catch (const std::exception& error) {  // out of memory, for one
+    okms::Logger(false).Error(error.what());
+    return okms::kRunTimeError;
+  }
+}

@@ -1,0 +1,54 @@
+// SPDX-FileCopyrightText: The okms-k8s-encryption-provider authors
+// SPDX-License-Identifier: Apache-2.0
+
+// The client side of mutual TLS: our certificate, and whom we trust.
+
+#ifndef OKMS_NET_TLS_CONTEXT_H_
+#define OKMS_NET_TLS_CONTEXT_H_
+
+#include <openssl/ssl.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "net/openssl_ptr.h"
+
+namespace okms {
+
+// A file and the option that named it, so that an error can say what to change.
+struct NamedFile {
+  std::string option;  // "--client-cert"
+  std::string path;
+};
+
+struct TlsFiles {
+  NamedFile client_cert;  // PEM: the certificate, then any intermediate certificates
+  NamedFile client_key;   // PEM, not encrypted
+  NamedFile ca;           // PEM; an empty path means the system's roots
+};
+
+// Immutable once made, and thread-safe. TLS 1.2 and 1.3; the KMS's certificate is always verified.
+class TlsContext {
+ public:
+  // Reads the files. Does not use the network. Errors: kFailedPrecondition, one line that names the
+  // option, the file and the remedy.
+  static absl::StatusOr<std::unique_ptr<TlsContext>> Create(const TlsFiles& files);
+
+  SSL_CTX* get() const { return context_.get(); }
+
+  // What is not an error but should be mended, one line each.
+  const std::vector<std::string>& warnings() const { return warnings_; }
+
+ private:
+  TlsContext(SslCtxPtr context, std::vector<std::string> warnings)
+      : context_(std::move(context)), warnings_(std::move(warnings)) {}
+
+  SslCtxPtr context_;
+  std::vector<std::string> warnings_;
+};
+
+}  // namespace okms
+
+#endif  // OKMS_NET_TLS_CONTEXT_H_

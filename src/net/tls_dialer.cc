@@ -1,0 +1,225 @@
+// SPDX-FileCopyrightText: The okms-k8s-encryption-provider authors
+// SPDX-License-Identifier: Apache-2.0
+
+#include "net/tls_dialer.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <openssl/x509_vfy.h>
+#include <openssl/x509v3.h>
+#include <poll.h>
+#include <sys/socket.h>
+
+#include <cerrno>
+#include <string>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "base/status.h"
+#include "base/unique_fd.h"
+#include "net/openssl_ptr.h"
+
+namespace okms {
+namespace {
+
+// How long sent bytes may go unacknowledged before the path counts as dead. A slow KMS still
+// acknowledges; one whose host or NAT entry vanished does not, and the call can go on by another
+// connection while its deadline allows.
+constexpr unsigned kUserTimeoutMs = 1500;
+
+// Waits until `fd` is ready for `events`; false when the deadline passed first.
+bool WaitFor(int fd, short events, Deadline deadline) {
+  while (true) {
+    pollfd entry{fd, events, 0};
+    const int ready = ::poll(&entry, 1, PollTimeout(deadline));
+    if (ready > 0) return true;
+    if (ready == 0 && Expired(deadline)) return false;
+    if (ready < 0 && errno != EINTR && errno != EAGAIN) return true;  // the next call will say why
+  }
+}
+
+class TlsStream : public Stream {
+ public:
+  TlsStream(std::string peer, UniqueFd fd, SslPtr ssl)
+      : peer_(std::move(peer)), fd_(std::move(fd)), ssl_(std::move(ssl)) {}
+
+  // Tells the peer that we leave; its answer is not awaited, and a broken stream stays silent.
+  ~TlsStream() override {
+    if (!broken_) SSL_shutdown(ssl_.get());
+    ERR_clear_error();
+  }
+
+  absl::Status Handshake(Deadline deadline) {
+    return Drive("TLS handshake", deadline, [&] { return SSL_connect(ssl_.get()); });
+  }
+
+  absl::Status Write(ByteView data, Deadline deadline) override {
+    while (!data.empty()) {
+      std::size_t written = 0;
+      OKMS_RETURN_IF_ERROR(Drive("write", deadline, [&] {
+        return SSL_write_ex(ssl_.get(), data.data(), data.size(), &written);
+      }));
+      data = data.subspan(written);
+    }
+    return absl::OkStatus();
+  }
+
+  absl::StatusOr<std::size_t> Read(std::span<uint8_t> buffer, Deadline deadline) override {
+    std::size_t read = 0;
+    OKMS_RETURN_IF_ERROR(Drive("read", deadline, [&] {
+      return SSL_read_ex(ssl_.get(), buffer.data(), buffer.size(), &read);
+    }));
+    return read;
+  }
+
+  bool IsQuiet() override {
+    if (broken_) return false;
+    // Also digests TLS 1.3 session tickets, which make the socket readable without being data.
+    uint8_t byte = 0;
+    std::size_t read = 0;
+    ERR_clear_error();
+    const int result = SSL_peek_ex(ssl_.get(), &byte, 1, &read);
+    const bool quiet =
+        result != 1 && SSL_get_error(ssl_.get(), result) == SSL_ERROR_WANT_READ;
+    if (!quiet) broken_ = true;
+    ERR_clear_error();
+    return quiet;
+  }
+
+ private:
+  // Runs one non-blocking OpenSSL call to its end.
+  template <typename Call>
+  absl::Status Drive(absl::string_view what, Deadline deadline, Call&& call) {
+    while (true) {
+      ERR_clear_error();
+      errno = 0;
+      const int result = call();
+      if (result == 1) return absl::OkStatus();
+      const int error = errno;
+      const int reason = SSL_get_error(ssl_.get(), result);
+      if (reason == SSL_ERROR_WANT_READ || reason == SSL_ERROR_WANT_WRITE) {
+        const short events = reason == SSL_ERROR_WANT_READ ? POLLIN : POLLOUT;
+        if (WaitFor(fd_.get(), events, deadline)) continue;
+        broken_ = true;
+        return absl::DeadlineExceededError(
+            absl::StrCat(peer_, ": ", what, ": no answer in time"));
+      }
+      broken_ = true;
+      return Failure(what, reason, error);
+    }
+  }
+
+  absl::Status Failure(absl::string_view what, int reason, int error) const {
+    const long verified = SSL_get_verify_result(ssl_.get());
+    if (verified != X509_V_OK && !SSL_is_init_finished(ssl_.get())) {
+      ERR_clear_error();
+      return absl::UnauthenticatedError(
+          absl::StrCat(peer_, ": the KMS's certificate is refused: ",
+                       X509_verify_cert_error_string(verified), "; check --ca and --serv-addr"));
+    }
+    const std::string context = absl::StrCat(peer_, ": ", what);
+    if (reason == SSL_ERROR_ZERO_RETURN ||
+        ERR_GET_REASON(ERR_peek_error()) == SSL_R_UNEXPECTED_EOF_WHILE_READING ||
+        (reason == SSL_ERROR_SYSCALL && error == 0 && ERR_peek_error() == 0)) {
+      ERR_clear_error();
+      return absl::UnavailableError(absl::StrCat(context, ": closed by the KMS"));
+    }
+    if (reason == SSL_ERROR_SYSCALL && error != 0) {
+      ERR_clear_error();
+      return ErrnoStatus(absl::StatusCode::kUnavailable, context, error);
+    }
+    return absl::UnavailableError(absl::StrCat(context, ": ", OpenSslErrors()));
+  }
+
+  std::string peer_;
+  UniqueFd fd_;
+  SslPtr ssl_;
+  bool broken_ = false;
+};
+
+absl::StatusOr<UniqueFd> Connect(const Address& address, const std::string& peer,
+                                 Deadline deadline) {
+  UniqueFd fd(::socket(address.storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  if (!fd) return ErrnoStatus(absl::StatusCode::kUnavailable, "socket", errno);
+  // A sockaddr is what the socket API calls a sockaddr_storage.
+  const auto* target = reinterpret_cast<const sockaddr*>(&address.storage);
+  if (::connect(fd.get(), target, address.size) != 0) {
+    if (errno != EINPROGRESS) {
+      return ErrnoStatus(absl::StatusCode::kUnavailable, absl::StrCat(peer, ": connect"), errno);
+    }
+    if (!WaitFor(fd.get(), POLLOUT, deadline)) {
+      return absl::DeadlineExceededError(absl::StrCat(peer, ": connect: no answer in time"));
+    }
+    int error = 0;
+    socklen_t size = sizeof error;
+    ::getsockopt(fd.get(), SOL_SOCKET, SO_ERROR, &error, &size);
+    if (error != 0) {
+      return ErrnoStatus(absl::StatusCode::kUnavailable, absl::StrCat(peer, ": connect"), error);
+    }
+  }
+  // Tuning only: a kernel that refuses one of these still carries the connection.
+  const int on = 1;
+  ::setsockopt(fd.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  ::setsockopt(fd.get(), SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+  ::setsockopt(fd.get(), IPPROTO_TCP, TCP_USER_TIMEOUT, &kUserTimeoutMs, sizeof kUserTimeoutMs);
+  return fd;
+}
+
+// Whom the certificate must name: an IP address by its iPAddress entry, all else by dNSName; the
+// subject's common name never counts (RFC 9525).
+absl::Status ExpectHost(SSL* ssl, const std::string& host) {
+  X509_VERIFY_PARAM* param = SSL_get0_param(ssl);
+  X509_VERIFY_PARAM_set_hostflags(
+      param, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
+  if (X509_VERIFY_PARAM_set1_ip_asc(param, host.c_str()) == 1) return absl::OkStatus();
+  ERR_clear_error();
+  // What SSL_set_tlsext_host_name does; the macro has a C cast in it.
+  const auto set_server_name = [&] {
+    return SSL_ctrl(ssl, SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name,
+                    const_cast<char*>(host.c_str()));
+  };
+  if (SSL_set1_host(ssl, host.c_str()) != 1 || set_server_name() != 1) {
+    return absl::InternalError(absl::StrCat("cannot expect host ", host, ": ", OpenSslErrors()));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Stream>> TlsDialer::DialAddress(const Address& address,
+                                                               Deadline deadline) {
+  const std::string ip = address.ToString();
+  const std::string peer = ip == target_.host
+                               ? target_.ToString()
+                               : absl::StrCat(target_.ToString(), " (", ip, ")");
+  OKMS_ASSIGN_OR_RETURN(UniqueFd fd, Connect(address, peer, deadline));
+  SslPtr ssl(SSL_new(context_->get()));
+  if (!ssl || SSL_set_fd(ssl.get(), fd.get()) != 1) {
+    return absl::InternalError(absl::StrCat("cannot open a TLS session: ", OpenSslErrors()));
+  }
+  OKMS_RETURN_IF_ERROR(ExpectHost(ssl.get(), target_.host));
+  auto stream = std::make_unique<TlsStream>(peer, std::move(fd), std::move(ssl));
+  OKMS_RETURN_IF_ERROR(stream->Handshake(deadline));
+  return stream;
+}
+
+absl::StatusOr<std::unique_ptr<Stream>> TlsDialer::Dial(Deadline deadline) {
+  OKMS_ASSIGN_OR_RETURN(const std::vector<Address> addresses, resolver_.Resolve(deadline));
+  absl::Status last = absl::UnavailableError("no address");
+  for (std::size_t i = 0; i < addresses.size(); ++i) {
+    // A silent address may use up its share of the time, not that of the ones behind it.
+    const auto now = Clock::now();
+    const auto left = static_cast<int>(addresses.size() - i);
+    auto stream = DialAddress(addresses[i], now + (deadline - now) / left);
+    if (stream.ok()) return stream;
+    last = stream.status();
+  }
+  return last;
+}
+
+}  // namespace okms

@@ -1,0 +1,173 @@
+// SPDX-FileCopyrightText: The okms-k8s-encryption-provider authors
+// SPDX-License-Identifier: Apache-2.0
+
+#include "service/listen_socket.h"
+
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <systemd/sd-daemon.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstddef>
+#include <cstdlib>
+#include <cstring>
+#include <vector>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "base/status.h"
+
+namespace okms {
+namespace {
+
+constexpr char kSystemdName[] = "kms";
+constexpr mode_t kSocketMode = 0660;
+
+struct UnixAddress {
+  sockaddr_un address{};
+  socklen_t size = 0;
+  // A sockaddr is what the socket API calls a sockaddr_un.
+  const sockaddr* get() const { return reinterpret_cast<const sockaddr*>(&address); }
+};
+
+UnixAddress ToUnix(const SocketAddress& address) {
+  UnixAddress result;
+  result.address.sun_family = AF_UNIX;
+  const bool abstract = address.path.empty();
+  const std::string& name = abstract ? address.abstract_name : address.path;
+  // An abstract name begins with a NUL byte and ends where the length says.
+  std::memcpy(result.address.sun_path + (abstract ? 1 : 0), name.data(), name.size());
+  result.size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + name.size() + 1);
+  return result;
+}
+
+absl::StatusOr<UniqueFd> NewSocket() {
+  UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  if (!fd) return ErrnoStatus(absl::StatusCode::kFailedPrecondition, "--sock: socket", errno);
+  return fd;
+}
+
+// Removes a socket file that nobody listens on; refuses all else that is there.
+absl::Status ClearPath(const SocketAddress& address) {
+  const auto refuse = [&](absl::string_view why) {
+    return absl::FailedPreconditionError(absl::StrCat("--sock ", address.path, ": ", why));
+  };
+  struct stat info{};
+  if (::lstat(address.path.c_str(), &info) != 0) {
+    if (errno == ENOENT) return absl::OkStatus();
+    return ErrnoStatus(absl::StatusCode::kFailedPrecondition,
+                       absl::StrCat("--sock ", address.path), errno);
+  }
+  if (S_ISLNK(info.st_mode)) return refuse("is a symbolic link; name the socket itself");
+  if (!S_ISSOCK(info.st_mode)) return refuse("is there already and is no socket; remove it");
+
+  OKMS_ASSIGN_OR_RETURN(const UniqueFd probe, NewSocket());
+  const UnixAddress target = ToUnix(address);
+  if (::connect(probe.get(), target.get(), target.size) == 0 || errno == EAGAIN) {
+    return refuse("another process listens there; stop it, or choose another path");
+  }
+  if (errno != ECONNREFUSED && errno != ENOENT) {
+    return ErrnoStatus(absl::StatusCode::kFailedPrecondition,
+                       absl::StrCat("--sock ", address.path,
+                                    ": cannot tell whether the socket there is in use"),
+                       errno);
+  }
+  if (::unlink(address.path.c_str()) != 0 && errno != ENOENT) {
+    return ErrnoStatus(absl::StatusCode::kFailedPrecondition,
+                       absl::StrCat("--sock ", address.path, ": cannot remove the dead socket"),
+                       errno);
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<std::optional<ListenSocket>> ListenSocket::FromSystemd() {
+  char** names = nullptr;
+  const int count = ::sd_listen_fds_with_names(/*unset_environment=*/1, &names);
+  std::vector<std::string> found;  // parallel to the descriptors
+  for (char** name = names; name != nullptr && *name != nullptr; ++name) {
+    found.emplace_back(*name);
+    std::free(*name);
+  }
+  std::free(names);
+  if (count < 0) {
+    return ErrnoStatus(absl::StatusCode::kFailedPrecondition, "LISTEN_FDS", -count);
+  }
+  if (count == 0) return std::nullopt;
+
+  const auto refuse = [](absl::string_view why) {
+    return absl::FailedPreconditionError(absl::StrCat("socket activation: ", why));
+  };
+  UniqueFd fd;
+  for (int i = 0; i < count; ++i) {
+    UniqueFd passed(SD_LISTEN_FDS_START + i);
+    if (static_cast<std::size_t>(i) >= found.size() ||
+        found[static_cast<std::size_t>(i)] != kSystemdName) {
+      continue;
+    }
+    if (fd) return refuse("more than one socket is named \"kms\"; pass one");
+    fd = std::move(passed);
+  }
+  if (!fd) return refuse("no socket is named \"kms\"; set FileDescriptorName=kms");
+  if (::sd_is_socket(fd.get(), AF_UNIX, SOCK_STREAM, /*listening=*/1) <= 0) {
+    return refuse("the socket \"kms\" is no listening unix stream socket; use ListenStream=");
+  }
+  // systemd passes it blocking unless NonBlocking= is set; accepting must never block the loop.
+  const int flags = ::fcntl(fd.get(), F_GETFL);
+  if (flags < 0 || ::fcntl(fd.get(), F_SETFL, flags | O_NONBLOCK) != 0) {
+    return ErrnoStatus(absl::StatusCode::kFailedPrecondition, "socket activation: fcntl", errno);
+  }
+  return ListenSocket(std::move(fd), "the socket passed by systemd");
+}
+
+absl::StatusOr<ListenSocket> ListenSocket::Bind(const SocketAddress& address,
+                                                std::optional<gid_t> group) {
+  const std::string context = absl::StrCat("--sock ", address.ToString());
+  if (!address.path.empty()) OKMS_RETURN_IF_ERROR(ClearPath(address));
+  OKMS_ASSIGN_OR_RETURN(UniqueFd fd, NewSocket());
+  const UnixAddress target = ToUnix(address);
+
+  // The file has its final mode from birth. Until listen(2), nobody can connect to it.
+  const mode_t old_mask = ::umask(static_cast<mode_t>(~kSocketMode & 0777));
+  const int bound = ::bind(fd.get(), target.get(), target.size);
+  const int bind_error = errno;
+  ::umask(old_mask);
+  if (bound != 0) {
+    return ErrnoStatus(absl::StatusCode::kFailedPrecondition, absl::StrCat(context, ": bind"),
+                       bind_error);
+  }
+  ListenSocket socket(std::move(fd), address.ToString());
+  if (!address.path.empty()) {
+    struct stat info{};
+    if (::lstat(address.path.c_str(), &info) == 0) {
+      socket.own_path_ = address.path;
+      socket.device_ = info.st_dev;
+      socket.inode_ = info.st_ino;
+    }
+    if (group && ::lchown(address.path.c_str(), static_cast<uid_t>(-1), *group) != 0) {
+      return ErrnoStatus(absl::StatusCode::kFailedPrecondition,
+                         absl::StrCat("--sock-group ", *group), errno);
+    }
+  }
+  if (::listen(socket.fd(), SOMAXCONN) != 0) {
+    return ErrnoStatus(absl::StatusCode::kFailedPrecondition, absl::StrCat(context, ": listen"),
+                       errno);
+  }
+  return socket;
+}
+
+ListenSocket::~ListenSocket() {
+  struct stat info{};
+  if (fd_ && !own_path_.empty() && ::lstat(own_path_.c_str(), &info) == 0 &&
+      info.st_dev == device_ && info.st_ino == inode_) {
+    ::unlink(own_path_.c_str());
+  }
+}
+
+}  // namespace okms

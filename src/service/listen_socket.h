@@ -1,0 +1,53 @@
+// SPDX-FileCopyrightText: The okms-k8s-encryption-provider authors
+// SPDX-License-Identifier: Apache-2.0
+
+// The socket that kube-apiserver connects to: inherited from systemd, or bound here.
+
+#ifndef OKMS_SERVICE_LISTEN_SOCKET_H_
+#define OKMS_SERVICE_LISTEN_SOCKET_H_
+
+#include <sys/types.h>
+
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "absl/status/statusor.h"
+#include "base/unique_fd.h"
+#include "net/socket_address.h"
+
+namespace okms {
+
+// A listening socket. One that was bound here to a path is removed from the file system when it
+// goes, if it is still the one that we made.
+class ListenSocket {
+ public:
+  // The socket named "kms" that systemd passed (sd_listen_fds(3)); nullopt when it passed none at
+  // all. Clears the variables that announced it. Errors: kFailedPrecondition when what was passed is
+  // not one listening stream socket of that name.
+  static absl::StatusOr<std::optional<ListenSocket>> FromSystemd();
+
+  // Binds and listens, with mode 0660 and, if given, that group. What is at the path gives way only
+  // if it is a socket on which nobody listens. Errors: kFailedPrecondition, one line.
+  static absl::StatusOr<ListenSocket> Bind(const SocketAddress& address, std::optional<gid_t> group);
+
+  ListenSocket(ListenSocket&&) noexcept = default;
+  ListenSocket& operator=(ListenSocket&&) = delete;
+  ~ListenSocket();
+
+  int fd() const { return fd_.get(); }
+  const std::string& name() const { return name_; }
+
+ private:
+  ListenSocket(UniqueFd fd, std::string name) : fd_(std::move(fd)), name_(std::move(name)) {}
+
+  UniqueFd fd_;
+  std::string name_;
+  std::string own_path_;  // to be removed
+  dev_t device_ = 0;
+  ino_t inode_ = 0;
+};
+
+}  // namespace okms
+
+#endif  // OKMS_SERVICE_LISTEN_SOCKET_H_

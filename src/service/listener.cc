@@ -1,0 +1,99 @@
+// SPDX-FileCopyrightText: The okms-k8s-encryption-provider authors
+// SPDX-License-Identifier: Apache-2.0
+
+#include "service/listener.h"
+
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "base/status.h"
+
+namespace okms {
+namespace {
+
+// A stranger who knocks without pause must not fill the log.
+constexpr std::chrono::seconds kReportInterval{10};
+
+template <typename T>
+bool Contains(const std::vector<T>& values, T value) {
+  return std::find(values.begin(), values.end(), value) != values.end();
+}
+
+// The supplementary groups of the peer; none when the kernel does not say.
+std::vector<gid_t> PeerGroups(int connection) {
+  std::vector<gid_t> groups(64);
+  while (true) {
+    auto size = static_cast<socklen_t>(groups.size() * sizeof(gid_t));
+    const int result = ::getsockopt(connection, SOL_SOCKET, SO_PEERGROUPS, groups.data(), &size);
+    const std::size_t count = size / sizeof(gid_t);
+    if (result == 0) {
+      groups.resize(count);
+      return groups;
+    }
+    if (errno != ERANGE || count <= groups.size()) return {};
+    groups.resize(count);
+  }
+}
+
+}  // namespace
+
+void PeerPolicy::AllowDefaults() {
+  uids.push_back(0);
+  uids.push_back(::geteuid());
+}
+
+absl::Status Listener::AcceptAll() {
+  while (true) {
+    UniqueFd connection(::accept4(socket_, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
+    if (!connection) {
+      switch (errno) {
+        case EAGAIN: return absl::OkStatus();
+        case EMFILE:
+        case ENFILE:
+        case ENOBUFS:
+        case ENOMEM:
+          return ErrnoStatus(absl::StatusCode::kResourceExhausted, "accept", errno);
+        default: continue;  // that one connection is gone; the next may be there
+      }
+    }
+    if (Allowed(connection.get())) serve_(std::move(connection));
+  }
+}
+
+bool Listener::Allowed(int connection) {
+  ucred peer{};
+  socklen_t size = sizeof peer;
+  if (::getsockopt(connection, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) return false;
+  if (Contains(policy_.uids, peer.uid)) return true;
+  if (!policy_.gids.empty()) {
+    if (Contains(policy_.gids, peer.gid)) return true;
+    for (const gid_t group : PeerGroups(connection)) {
+      if (Contains(policy_.gids, group)) return true;
+    }
+  }
+  Refuse(peer.uid, peer.pid);
+  return false;
+}
+
+void Listener::Refuse(uid_t uid, pid_t pid) {
+  const auto now = Clock::now();
+  if (now < next_report_) {
+    ++unreported_;
+    return;
+  }
+  const std::string others =
+      unreported_ == 0 ? "" : absl::StrCat(" (and ", unreported_, " more before)");
+  log_.Warning(absl::StrCat("refused a connection of user ", uid, ", process ", pid, others,
+                            ": only root, our own user and those of --allow-uid and --allow-gid "
+                            "may connect"));
+  next_report_ = now + kReportInterval;
+  unreported_ = 0;
+}
+
+}  // namespace okms
