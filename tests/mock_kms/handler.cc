@@ -1,0 +1,381 @@
+// SPDX-FileCopyrightText: The okms-k8s-encryption-provider authors
+// SPDX-License-Identifier: Apache-2.0
+
+#include "mock_kms/handler.h"
+
+#include <openssl/rand.h>
+
+#include <algorithm>
+#include <ctime>
+#include <utility>
+#include <variant>
+
+#include "absl/status/status.h"
+#include "absl/strings/escaping.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
+#include "mock_kms/aes_gcm.h"
+
+namespace okms::test {
+namespace {
+
+using kmip::BlockCipherMode;
+using kmip::CryptographicParameters;
+using kmip::DecryptRequest;
+using kmip::DecryptResponse;
+using kmip::EncryptRequest;
+using kmip::EncryptResponse;
+using kmip::Operation;
+using kmip::ProtocolVersion;
+using kmip::Request;
+using kmip::Response;
+using kmip::ResultReason;
+
+constexpr ProtocolVersion kWithDiscoverVersions{1, 1};
+constexpr ProtocolVersion kWithCryptography{1, 2};
+constexpr ProtocolVersion kWithTagField{1, 4};
+constexpr std::size_t kIvSize = 12;
+
+std::string RandomBytes(std::size_t size) {
+  std::string bytes(size, '\0');
+  if (RAND_bytes(reinterpret_cast<unsigned char*>(bytes.data()), static_cast<int>(size)) != 1) {
+    std::abort();
+  }
+  return bytes;
+}
+
+bool IsGcm(const std::optional<CryptographicParameters>& parameters) {
+  return parameters && parameters->block_cipher_mode == BlockCipherMode::kGcm;
+}
+
+std::size_t TagSize(const CryptographicParameters& parameters) {
+  return static_cast<std::size_t>(parameters.tag_length.value_or(16));
+}
+
+// What the faults of a reply do to the types that they can touch.
+template <typename ResponseType>
+void Spoil(ResponseType&, FaultKind, std::string&) {}
+
+template <typename ResponseType>
+void SpoilData(ResponseType& response, FaultKind kind, std::string& storage) {
+  if (kind == FaultKind::kOtherKey) response.unique_identifier = "another-key";
+  if (!response.data || response.data->empty()) return;
+  if (kind == FaultKind::kShortData) response.data = response.data->first(response.data->size() - 1);
+  if (kind == FaultKind::kWrongData) {
+    storage = std::string(AsText(*response.data));
+    storage[0] = static_cast<char>(storage[0] ^ 1);
+    response.data = AsBytes(storage);
+  }
+}
+void Spoil(EncryptResponse& response, FaultKind kind, std::string& storage) {
+  SpoilData(response, kind, storage);
+}
+void Spoil(DecryptResponse& response, FaultKind kind, std::string& storage) {
+  SpoilData(response, kind, storage);
+}
+void Spoil(kmip::GetAttributesResponse& response, FaultKind kind, std::string&) {
+  if (kind == FaultKind::kOtherKey) response.unique_identifier = "another-key";
+}
+
+}  // namespace
+
+absl::StatusOr<MockKey> ParseMockKey(absl::string_view text) {
+  const auto bad = [&](auto... why) {
+    return absl::InvalidArgumentError(absl::StrCat("key \"", text, "\": ", why...));
+  };
+  MockKey key;
+  unsigned bits = 256;
+  for (const absl::string_view field : absl::StrSplit(text, ',')) {
+    const std::pair<std::string, std::string> pair = absl::StrSplit(field, absl::MaxSplits('=', 1));
+    const auto& [name, value] = pair;
+    if (name == "id") {
+      key.id = value;
+    } else if (name == "name") {
+      key.name = value;
+    } else if (name == "bits") {
+      if (!absl::SimpleAtoi(value, &bits)) return bad("bits is no number");
+    } else if (name == "material") {
+      key.material = absl::HexStringToBytes(value);
+    } else if (name == "usage") {
+      key.usage_mask = (value.find("encrypt") != std::string::npos ? kmip::kUsageEncrypt : 0) |
+                       (value.find("decrypt") != std::string::npos ? kmip::kUsageDecrypt : 0);
+    } else if (name == "state") {
+      bool known = false;
+      for (uint32_t state = 1; state <= 6; ++state) {
+        if (ToString(static_cast<kmip::State>(state)) != value) continue;
+        key.state = static_cast<kmip::State>(state);
+        known = true;
+      }
+      if (!known) return bad("no state ", value);
+    } else {
+      return bad("no field ", name, "; id, name, bits, material, usage, state");
+    }
+  }
+  if (key.id.empty()) return bad("the id is missing");
+  if (key.material.empty()) key.material = RandomBytes(bits / 8);
+  if (key.material.size() != 16 && key.material.size() != 24 && key.material.size() != 32) {
+    return bad("an AES key has 128, 192 or 256 bits");
+  }
+  return key;
+}
+
+void Handler::Put(MockKey key) {
+  keys_.With([&](Keys& keys) {
+    const std::string id = key.id;
+    keys[id] = std::move(key);
+  });
+}
+
+void Handler::Remove(const std::string& id) {
+  keys_.With([&](Keys& keys) { keys.erase(id); });
+}
+
+bool Handler::Knows(ProtocolVersion version) const {
+  return std::find(options_.versions.begin(), options_.versions.end(), version) !=
+         options_.versions.end();
+}
+
+bool Handler::HasOperation(ProtocolVersion version, Operation operation) const {
+  switch (operation) {
+    case Operation::kDiscoverVersions: return version >= kWithDiscoverVersions;
+    case Operation::kEncrypt:
+    case Operation::kDecrypt:
+      return version >= kWithCryptography || options_.cryptography_below_1_2;
+    default: return true;
+  }
+}
+
+std::optional<MockKey> Handler::Find(absl::string_view id) const {
+  return keys_.With([&](const Keys& keys) -> std::optional<MockKey> {
+    const auto found = keys.find(std::string(id));
+    return found == keys.end() ? std::nullopt : std::optional(found->second);
+  });
+}
+
+WipedBytes Handler::Refuse(ProtocolVersion version, std::optional<Operation> operation,
+                           Refusal refusal) const {
+  Response response;
+  response.version = version;
+  response.operation = operation;
+  response.status = kmip::ResultStatus::kFailed;
+  response.reason = refusal.reason;
+  response.message = std::move(refusal.message);
+  return Response::Encode(response, std::time(nullptr), [](ttlv::Writer&) {});
+}
+
+std::variant<Handler::Refusal, MockKey> Handler::KeyFor(absl::string_view id, int32_t usage) const {
+  const std::optional<MockKey> key = Find(id);
+  if (!key) return Refusal{ResultReason::kItemNotFound, absl::StrCat("no object ", id)};
+  if (key->state != kmip::State::kActive) {
+    return Refusal{ResultReason::kPermissionDenied,
+                   absl::StrCat("the object is ", ToString(key->state))};
+  }
+  if ((key->usage_mask & usage) == 0) {
+    return Refusal{ResultReason::kPermissionDenied, "the usage mask does not allow this"};
+  }
+  return *key;
+}
+
+Handler::Result<kmip::DiscoverVersionsResponse> Handler::Serve(const kmip::DiscoverVersionsRequest& asked, ProtocolVersion, std::string&) const {
+  kmip::DiscoverVersionsResponse answer;
+  for (const ProtocolVersion v : options_.versions) {
+    if (asked.versions.empty() || std::find(asked.versions.begin(), asked.versions.end(),
+                                            v) != asked.versions.end()) {
+      answer.versions.push_back(v);
+    }
+  }
+  return answer;
+
+}
+
+Handler::Result<kmip::QueryResponse> Handler::Serve(const kmip::QueryRequest&, ProtocolVersion version, std::string&) const {
+  kmip::QueryResponse answer{{Operation::kLocate, Operation::kGetAttributes,
+                              Operation::kQuery}};
+  for (const Operation operation : {Operation::kEncrypt, Operation::kDecrypt}) {
+    if (HasOperation(version, operation)) answer.operations.push_back(operation);
+  }
+  return answer;
+
+}
+
+Handler::Result<kmip::LocateResponse> Handler::Serve(const kmip::LocateRequest& wanted, ProtocolVersion, std::string& storage) const {
+  std::vector<std::string> ids;
+  keys_.With([&](const Keys& keys) {
+    for (const auto& [id, key] : keys) {
+      if ((!wanted.name || key.name == *wanted.name) &&
+          (!wanted.object_type || key.object_type == *wanted.object_type) &&
+          (!wanted.state || key.state == *wanted.state)) {
+        ids.push_back(id);
+      }
+    }
+  });
+  storage = absl::StrJoin(ids, "");
+  kmip::LocateResponse answer;
+  absl::string_view rest = storage;
+  for (const std::string& id : ids) {
+    answer.unique_identifiers.push_back(rest.substr(0, id.size()));
+    rest.remove_prefix(id.size());
+  }
+  return answer;
+
+}
+
+Handler::Result<kmip::GetAttributesResponse> Handler::Serve(const kmip::GetAttributesRequest& wanted, ProtocolVersion, std::string&) const {
+  if (!options_.show_attributes) {
+    return Refusal{ResultReason::kPermissionDenied, "attributes are not shown"};
+  }
+  const std::optional<MockKey> key = Find(wanted.unique_identifier);
+  if (!key) return Refusal{ResultReason::kItemNotFound, absl::StrCat("no object ", wanted.unique_identifier)};
+  return kmip::GetAttributesResponse{
+      .unique_identifier = wanted.unique_identifier,
+      .object_type = key->object_type,
+      .state = key->state,
+      .algorithm = key->algorithm,
+      .length = static_cast<int32_t>(key->material.size() * 8),
+      .usage_mask = key->usage_mask};
+
+}
+
+Handler::Result<EncryptResponse> Handler::Serve(const EncryptRequest& wanted, ProtocolVersion version, std::string& storage) const {
+  auto found = KeyFor(wanted.unique_identifier.value_or(""), kmip::kUsageEncrypt);
+  if (auto* refusal = std::get_if<Refusal>(&found)) return *refusal;
+  if (!IsGcm(wanted.parameters)) {
+    return Refusal{ResultReason::kInvalidField, "only AES-GCM is served"};
+  }
+  if (!wanted.data) return Refusal{ResultReason::kMissingData, "no data"};
+  const std::string random = RandomBytes(kIvSize);
+  const bool own_iv = options_.own_iv || !wanted.iv;
+  const ByteView iv = own_iv ? AsBytes(random) : *wanted.iv;
+  const auto encrypted =
+      GcmEncrypt(AsBytes(std::get<MockKey>(found).material), iv,
+                 wanted.additional_data.value_or(ByteView()), *wanted.data,
+                 TagSize(*wanted.parameters));
+  if (!encrypted) return Refusal{ResultReason::kInvalidField, "AES-GCM refuses this"};
+  storage = absl::StrCat(encrypted->data, encrypted->tag, random);
+  const ByteView all = AsBytes(storage);
+  const std::size_t size = encrypted->data.size();
+  EncryptResponse answer;
+  answer.unique_identifier = wanted.unique_identifier;
+  answer.data = all.first(size);
+  if (own_iv) answer.iv = all.last(kIvSize);
+  const ByteView tag = all.subspan(size, encrypted->tag.size());
+  if (version >= kWithTagField || options_.tag_below_1_4 == TagBelow14::kInField) {
+    answer.tag = tag;
+  } else if (options_.tag_below_1_4 == TagBelow14::kInData) {
+    answer.data = all.first(size + tag.size());
+  }
+  return answer;
+
+}
+
+Handler::Result<DecryptResponse> Handler::Serve(const DecryptRequest& wanted, ProtocolVersion version, std::string& storage) const {
+  auto found = KeyFor(wanted.unique_identifier.value_or(""), kmip::kUsageDecrypt);
+  if (auto* refusal = std::get_if<Refusal>(&found)) return *refusal;
+  if (!IsGcm(wanted.parameters)) {
+    return Refusal{ResultReason::kInvalidField, "only AES-GCM is served"};
+  }
+  if (!wanted.data || !wanted.iv) {
+    return Refusal{ResultReason::kInvalidField, "no data, or no IV"};
+  }
+  ByteView data = *wanted.data;
+  ByteView tag = wanted.tag.value_or(ByteView());
+  const bool in_field =
+      version >= kWithTagField || options_.tag_below_1_4 == TagBelow14::kInField;
+  if (in_field != wanted.tag.has_value()) {
+    return Refusal{ResultReason::kInvalidField, "the tag is not where it belongs"};
+  }
+  if (!in_field) {
+    const std::size_t tag_size = std::min(TagSize(*wanted.parameters), data.size());
+    tag = data.last(tag_size);
+    data = data.first(data.size() - tag_size);
+  }
+  const auto decrypted = GcmDecrypt(AsBytes(std::get<MockKey>(found).material), *wanted.iv,
+                                    wanted.additional_data.value_or(ByteView()), data, tag);
+  if (!decrypted) {
+    return Refusal{ResultReason::kCryptographicFailure, "the tag does not fit"};
+  }
+  storage = *decrypted;
+  DecryptResponse answer;
+  answer.unique_identifier = wanted.unique_identifier;
+  answer.data = AsBytes(storage);
+  return answer;
+
+}
+
+template <typename OperationRequest>
+WipedBytes Handler::Reply(const Request& request, std::optional<Fault> fault) const {
+  const auto parsed = OperationRequest::Read(request.payload);
+  if (!parsed.ok()) {
+    return Refuse(request.version, request.operation,
+                  {ResultReason::kInvalidField, std::string(parsed.status().message())});
+  }
+  std::string storage;  // what the reply's views may point to
+  Result<typename OperationRequest::Response> result =
+      Serve(*parsed, request.version, storage);
+  if (auto* refusal = std::get_if<Refusal>(&result)) {
+    return Refuse(request.version, request.operation, std::move(*refusal));
+  }
+  auto& answer = std::get<typename OperationRequest::Response>(result);
+  Response response;
+  response.version = request.version;
+  response.operation = request.operation;
+  std::string spoiled;
+  if (fault) {
+    switch (fault->kind) {
+      case FaultKind::kWrongOperation: response.operation = Operation::kQuery; break;
+      case FaultKind::kWrongVersion: response.version = {1, 9}; break;
+      case FaultKind::kNoOperation: response.operation.reset(); break;
+      case FaultKind::kRefuse:
+        return Refuse(request.version, request.operation, {fault->reason, "told to"});
+      default: Spoil(answer, fault->kind, spoiled); break;
+    }
+  }
+  if (fault && fault->kind == FaultKind::kNoPayload) {
+    // Written by hand: the product's encoder always has a payload.
+    ttlv::Writer writer;
+    writer.Structure(kmip::tag::kResponseMessage, [&] {
+      writer.Structure(kmip::tag::kResponseHeader, [&] {
+        response.version.Write(writer);
+        writer.Integer(kmip::tag::kBatchCount, 1);
+      });
+      writer.Structure(kmip::tag::kBatchItem, [&] {
+        writer.Enumeration(kmip::tag::kOperation, static_cast<uint32_t>(request.operation));
+        writer.Enumeration(kmip::tag::kResultStatus, 0);
+      });
+    });
+    return writer.Take();
+  }
+  return Response::Encode(response, std::time(nullptr),
+                          [&](ttlv::Writer& writer) { answer.Write(writer); });
+}
+
+WipedBytes Handler::Answer(ByteView message, std::optional<Fault> fault) {
+  const auto request = Request::Decode(message);
+  if (!request.ok()) {
+    return Refuse({1, 0}, {},
+                  {ResultReason::kInvalidMessage, std::string(request.status().message())});
+  }
+  counts_.With([&](auto& counts) { ++counts[static_cast<uint32_t>(request->operation)]; });
+  const ProtocolVersion version = request->version;
+  if (!Knows(version)) {
+    return Refuse({1, 0}, {}, {ResultReason::kInvalidMessage, "unsupported protocol version"});
+  }
+  if (HasOperation(version, request->operation)) {
+    switch (request->operation) {
+      case Operation::kDiscoverVersions:
+        return Reply<kmip::DiscoverVersionsRequest>(*request, fault);
+      case Operation::kQuery: return Reply<kmip::QueryRequest>(*request, fault);
+      case Operation::kLocate: return Reply<kmip::LocateRequest>(*request, fault);
+      case Operation::kGetAttributes: return Reply<kmip::GetAttributesRequest>(*request, fault);
+      case Operation::kEncrypt: return Reply<EncryptRequest>(*request, fault);
+      case Operation::kDecrypt: return Reply<DecryptRequest>(*request, fault);
+    }
+  }
+  return Refuse(version, request->operation,
+                {ResultReason::kOperationNotSupported,
+                 absl::StrCat("not supported by KMIP ", version.ToString())});
+}
+
+}  // namespace okms::test

@@ -1,0 +1,109 @@
+// SPDX-FileCopyrightText: The okms-k8s-encryption-provider authors
+// SPDX-License-Identifier: Apache-2.0
+
+// What the mock KMS answers: KMIP requests in, replies out, no sockets.
+
+#ifndef OKMS_TESTS_MOCK_KMS_HANDLER_H_
+#define OKMS_TESTS_MOCK_KMS_HANDLER_H_
+
+#include <map>
+#include <optional>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "base/guarded.h"
+#include "base/secret.h"
+#include "kmip/enums.h"
+#include "kmip/message.h"
+#include "kmip/operations.h"
+#include "kmip/version.h"
+#include "mock_kms/fault.h"
+
+namespace okms::test {
+
+struct MockKey {
+  std::string id;
+  std::string name;
+  std::string material;  // 16, 24 or 32 bytes
+  kmip::ObjectType object_type = kmip::ObjectType::kSymmetricKey;
+  kmip::State state = kmip::State::kActive;
+  kmip::CryptographicAlgorithm algorithm = kmip::CryptographicAlgorithm::kAes;
+  int32_t usage_mask = kmip::kUsageEncrypt | kmip::kUsageDecrypt;
+};
+
+// Takes "id=..,name=..,state=Active,usage=encrypt+decrypt,bits=256,material=HEX", all but the id
+// optional; without material it is random. Errors: kInvalidArgument.
+absl::StatusOr<MockKey> ParseMockKey(absl::string_view text);
+
+// Where Encrypt puts the GCM tag, and Decrypt wants it, below KMIP 1.4.
+enum class TagBelow14 { kInData, kInField, kDropped };
+
+struct HandlerOptions {
+  std::vector<kmip::ProtocolVersion> versions = {{1, 4}, {1, 3}, {1, 2}, {1, 1}, {1, 0}};
+  bool cryptography_below_1_2 = false;  // Encrypt and Decrypt as an extension
+  TagBelow14 tag_below_1_4 = TagBelow14::kInData;
+  bool show_attributes = true;  // else GetAttributes is PermissionDenied
+  bool own_iv = false;          // the server chooses the IV and says which
+};
+
+// Thread-safe.
+class Handler {
+ public:
+  explicit Handler(HandlerOptions options) : options_(std::move(options)) {}
+
+  // Adds a key or replaces the one of that id.
+  void Put(MockKey key);
+  void Remove(const std::string& id);
+
+  // The reply to one request message. `fault`, if any, is already known to apply to it.
+  WipedBytes Answer(ByteView message, std::optional<Fault> fault);
+
+  // How often each operation was asked for, by its code: also those that are not served.
+  std::map<uint32_t, int> Counts() const { return counts_.With([](const auto& c) { return c; }); }
+
+ private:
+  using Keys = std::map<std::string, MockKey>;
+  struct Refusal {
+    kmip::ResultReason reason;
+    std::string message;
+  };
+  template <typename Response>
+  using Result = std::variant<Refusal, Response>;
+
+  // One overload an operation. The views in what is returned may point into `storage`.
+  Result<kmip::DiscoverVersionsResponse> Serve(const kmip::DiscoverVersionsRequest& asked,
+                                               kmip::ProtocolVersion version,
+                                               std::string& storage) const;
+  Result<kmip::QueryResponse> Serve(const kmip::QueryRequest& asked, kmip::ProtocolVersion version,
+                                    std::string& storage) const;
+  Result<kmip::LocateResponse> Serve(const kmip::LocateRequest& wanted,
+                                     kmip::ProtocolVersion version, std::string& storage) const;
+  Result<kmip::GetAttributesResponse> Serve(const kmip::GetAttributesRequest& wanted,
+                                            kmip::ProtocolVersion version,
+                                            std::string& storage) const;
+  Result<kmip::EncryptResponse> Serve(const kmip::EncryptRequest& wanted,
+                                      kmip::ProtocolVersion version, std::string& storage) const;
+  Result<kmip::DecryptResponse> Serve(const kmip::DecryptRequest& wanted,
+                                      kmip::ProtocolVersion version, std::string& storage) const;
+
+  template <typename OperationRequest>
+  WipedBytes Reply(const kmip::Request& request, std::optional<Fault> fault) const;
+  WipedBytes Refuse(kmip::ProtocolVersion version, std::optional<kmip::Operation> operation,
+                    Refusal refusal) const;
+  bool Knows(kmip::ProtocolVersion version) const;
+  bool HasOperation(kmip::ProtocolVersion version, kmip::Operation operation) const;
+  std::optional<MockKey> Find(absl::string_view id) const;
+  std::variant<Refusal, MockKey> KeyFor(absl::string_view id, int32_t usage) const;
+
+  const HandlerOptions options_;
+  Guarded<Keys> keys_;
+  Guarded<std::map<uint32_t, int>> counts_;
+};
+
+}  // namespace okms::test
+
+#endif  // OKMS_TESTS_MOCK_KMS_HANDLER_H_

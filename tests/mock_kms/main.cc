@@ -1,0 +1,159 @@
+// SPDX-FileCopyrightText: The okms-k8s-encryption-provider authors
+// SPDX-License-Identifier: Apache-2.0
+
+// okms-mock-kms: a KMIP server to try the plugin with. Its keys are gone when it ends, and whoever
+// has a certificate of its CA may use them: never for real data.
+
+#include <signal.h>
+
+#include <chrono>
+#include <exception>
+#include <filesystem>
+#include <iostream>
+#include <string>
+#include <vector>
+
+#include <CLI/CLI.hpp>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "absl/time/time.h"
+#include "base/status.h"
+#include "mock_kms/mock_kms.h"
+#include "support/test_pki.h"
+
+namespace okms::test {
+namespace {
+
+struct Flags {
+  uint16_t port = 0;
+  std::string pki;
+  std::vector<std::string> keys;
+  std::string versions;
+  std::string delay = "0";
+  std::string fault;
+  std::string tag_below_1_4 = "data";
+  bool cryptography_below_1_2 = false;
+  bool hide_attributes = false;
+  bool own_iv = false;
+};
+
+// Makes the certificates unless they are there.
+absl::Status MakePki(const std::string& directory) {
+  std::filesystem::create_directories(directory);
+  if (std::filesystem::exists(absl::StrCat(directory, "/ca.pem"))) return absl::OkStatus();
+  OKMS_ASSIGN_OR_RETURN(TestPki pki, TestPki::Create(directory, "okms-mock-kms CA"));
+  OKMS_RETURN_IF_ERROR(pki.Issue("server", {.common_name = "localhost",
+                                            .names = {"DNS:localhost", "IP:127.0.0.1"},
+                                            .for_server = true})
+                           .status());
+  return pki.Issue("client", {.common_name = "kms-plugin"}).status();
+}
+
+absl::StatusOr<MockKmsOptions> Options(const Flags& flags) {
+  MockKmsOptions options;
+  options.port = flags.port;
+  options.certificate = absl::StrCat(flags.pki, "/server.pem");
+  options.key = absl::StrCat(flags.pki, "/server.key");
+  options.client_ca = absl::StrCat(flags.pki, "/ca.pem");
+  absl::Duration delay;
+  if (!absl::ParseDuration(flags.delay, &delay)) {
+    return absl::InvalidArgumentError("--delay: give a duration, for example 5ms");
+  }
+  options.delay = absl::ToChronoMicroseconds(delay);
+  if (!flags.versions.empty()) {
+    options.handler.versions.clear();
+    for (const absl::string_view text : absl::StrSplit(flags.versions, ',')) {
+      const std::vector<std::string> parts = absl::StrSplit(text, '.');
+      kmip::ProtocolVersion version;
+      if (parts.size() != 2 || !absl::SimpleAtoi(parts[0], &version.major) ||
+          !absl::SimpleAtoi(parts[1], &version.minor)) {
+        return absl::InvalidArgumentError("--versions: give for example 1.4,1.2");
+      }
+      options.handler.versions.push_back(version);
+    }
+  }
+  options.handler.cryptography_below_1_2 = flags.cryptography_below_1_2;
+  options.handler.show_attributes = !flags.hide_attributes;
+  options.handler.own_iv = flags.own_iv;
+  options.handler.tag_below_1_4 = flags.tag_below_1_4 == "data"    ? TagBelow14::kInData
+                                  : flags.tag_below_1_4 == "field" ? TagBelow14::kInField
+                                                                   : TagBelow14::kDropped;
+  return options;
+}
+
+absl::Status Run(const Flags& flags) {
+  // Blocked here, before any thread, so that they wait for sigwait.
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  ::pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  ::signal(SIGPIPE, SIG_IGN);
+
+  OKMS_RETURN_IF_ERROR(MakePki(flags.pki));
+  OKMS_ASSIGN_OR_RETURN(MockKmsOptions options, Options(flags));
+  std::vector<MockKey> keys;
+  for (const std::string& text : flags.keys) {
+    OKMS_ASSIGN_OR_RETURN(MockKey key, ParseMockKey(text));
+    keys.push_back(std::move(key));
+  }
+  std::optional<Fault> fault;
+  if (!flags.fault.empty()) {
+    OKMS_ASSIGN_OR_RETURN(fault, ParseFault(flags.fault));
+  }
+  OKMS_ASSIGN_OR_RETURN(const std::unique_ptr<MockKms> kms, MockKms::Start(std::move(options)));
+  for (MockKey& key : keys) kms->handler().Put(std::move(key));
+  kms->SetFault(fault);
+  std::cout << "listening on 127.0.0.1:" << kms->port() << std::endl;
+
+  int received = 0;
+  ::sigwait(&signals, &received);
+  return absl::OkStatus();
+}
+
+int Main(int argc, char** argv) {
+  Flags flags;
+  CLI::App app("A KMIP server for trying and testing; never for real data", "okms-mock-kms");
+  app.add_option("--port", flags.port, "Port on 127.0.0.1; 0 takes a free one, which is printed")
+      ->capture_default_str();
+  app.add_option("--pki", flags.pki,
+                 "Folder of ca.pem, server.pem, server.key, client.pem, client.key; made if missing")
+      ->required();
+  app.add_option("--key", flags.keys,
+                 "A key, as id=ID[,name=NAME][,bits=256][,state=Active][,usage=encrypt+decrypt]"
+                 "[,material=HEX]; may be given again");
+  app.add_option("--versions", flags.versions, "KMIP versions, in the order of the answer");
+  app.add_option("--delay", flags.delay, "Time before each answer, for example 5ms");
+  app.add_option("--fault", flags.fault, "KIND[=REASON][:OPERATION][:TIMES]; a wrong one lists them");
+  app.add_option("--tag-below-1.4", flags.tag_below_1_4, "Where the GCM tag goes below KMIP 1.4")
+      ->check(CLI::IsMember({"data", "field", "dropped"}))
+      ->capture_default_str();
+  app.add_flag("--cryptography-below-1.2", flags.cryptography_below_1_2,
+               "Serve Encrypt and Decrypt in all versions");
+  app.add_flag("--hide-attributes", flags.hide_attributes, "Refuse Get Attributes");
+  app.add_flag("--own-iv", flags.own_iv, "Choose the IV instead of taking the client's");
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : 2;
+  }
+  if (const absl::Status status = Run(flags); !status.ok()) {
+    std::cerr << "okms-mock-kms: " << status.message() << std::endl;
+    return 1;
+  }
+  return 0;
+}
+
+}  // namespace
+}  // namespace okms::test
+
+int main(int argc, char** argv) {
+  try {
+    return okms::test::Main(argc, argv);
+  } catch (const std::exception& error) {
+    std::cerr << "okms-mock-kms: " << error.what() << std::endl;
+    return 1;
+  }
+}
