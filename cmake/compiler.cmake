@@ -10,7 +10,8 @@ add_library(okms_hardening INTERFACE)
 target_compile_options(okms_hardening INTERFACE
   -fstack-protector-strong -fstack-clash-protection -fPIE)
 target_compile_definitions(okms_hardening INTERFACE _GLIBCXX_ASSERTIONS)
-target_link_options(okms_hardening INTERFACE -pie -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack)
+target_link_options(okms_hardening INTERFACE
+  -pie -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack -Wl,--as-needed -Wl,--gc-sections)
 set(CMAKE_POSITION_INDEPENDENT_CODE ON)
 
 check_cxx_compiler_flag(-fcf-protection OKMS_HAS_CF_PROTECTION)  # x86 only

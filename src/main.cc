@@ -71,6 +71,7 @@ absl::Status Run(const Config& config, const Logger& log) {
   OKMS_ASSIGN_OR_RETURN(const std::unique_ptr<EventLoop> loop, EventLoop::Create());
 
   KeyManager keys(MakeBackend(config, std::move(tls)), log, config.timeout);
+  keys.Tick();  // the first check runs while gRPC starts
   OKMS_ASSIGN_OR_RETURN(const std::unique_ptr<KmsServer> server,
                         KmsServer::Start(keys, log, config.timeout));
 

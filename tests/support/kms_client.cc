@@ -24,26 +24,6 @@ std::string Target(const std::string& socket) {
   return absl::StrCat("unix:", socket);
 }
 
-v2::DecryptRequest ToRequest(const Record& record, const std::string& uid) {
-  v2::DecryptRequest request;
-  request.set_ciphertext(record.ciphertext);
-  request.set_uid(uid);
-  request.set_key_id(record.key_id);
-  for (const auto& [name, value] : record.annotations) {
-    (*request.mutable_annotations())[name] = value;
-  }
-  return request;
-}
-
-// What lives as long as an asynchronous call.
-template <typename Request, typename Response>
-struct Call {
-  grpc::ClientContext context;
-  Request request;
-  Response response;
-  absl::AnyInvocable<void(absl::Status)> done;
-};
-
 }  // namespace
 
 struct KmsClient::Impl {
@@ -53,18 +33,6 @@ struct KmsClient::Impl {
   void Prepare(grpc::ClientContext& context) const {
     context.set_deadline(std::chrono::system_clock::now() + options.timeout);
     context.set_wait_for_ready(true);
-  }
-
-  template <typename Request, typename Response, typename Start>
-  void Begin(Request request, absl::AnyInvocable<void(absl::Status)> done, Start start) {
-    auto* call = new Call<Request, Response>;
-    call->request = std::move(request);
-    call->done = std::move(done);
-    Prepare(call->context);
-    start(&call->context, &call->request, &call->response, [call](grpc::Status status) {
-      call->done(FromGrpc(status));
-      delete call;
-    });
   }
 };
 
@@ -110,37 +78,17 @@ absl::StatusOr<Record> KmsClient::Encrypt(const std::string& plaintext, const st
 absl::StatusOr<std::string> KmsClient::Decrypt(const Record& record, const std::string& uid) {
   grpc::ClientContext context;
   impl_->Prepare(context);
+  v2::DecryptRequest request;
+  request.set_ciphertext(record.ciphertext);
+  request.set_uid(uid);
+  request.set_key_id(record.key_id);
+  for (const auto& [name, value] : record.annotations) {
+    (*request.mutable_annotations())[name] = value;
+  }
   v2::DecryptResponse response;
-  const grpc::Status status = impl_->stub->Decrypt(&context, ToRequest(record, uid), &response);
+  const grpc::Status status = impl_->stub->Decrypt(&context, request, &response);
   if (!status.ok()) return FromGrpc(status);
   return response.plaintext();
-}
-
-void KmsClient::StatusAsync(absl::AnyInvocable<void(absl::Status)> done) {
-  impl_->Begin<v2::StatusRequest, v2::StatusResponse>(
-      {}, std::move(done), [this](auto* context, auto* request, auto* response, auto finished) {
-        impl_->stub->async()->Status(context, request, response, std::move(finished));
-      });
-}
-
-void KmsClient::EncryptAsync(const std::string& plaintext,
-                             absl::AnyInvocable<void(absl::Status)> done) {
-  v2::EncryptRequest encrypt;
-  encrypt.set_plaintext(plaintext);
-  encrypt.set_uid("bench");
-  impl_->Begin<v2::EncryptRequest, v2::EncryptResponse>(
-      std::move(encrypt), std::move(done),
-      [this](auto* context, auto* request, auto* response, auto finished) {
-        impl_->stub->async()->Encrypt(context, request, response, std::move(finished));
-      });
-}
-
-void KmsClient::DecryptAsync(const Record& record, absl::AnyInvocable<void(absl::Status)> done) {
-  impl_->Begin<v2::DecryptRequest, v2::DecryptResponse>(
-      ToRequest(record, "bench"), std::move(done),
-      [this](auto* context, auto* request, auto* response, auto finished) {
-        impl_->stub->async()->Decrypt(context, request, response, std::move(finished));
-      });
 }
 
 }  // namespace okms::test

@@ -11,7 +11,6 @@
 #include <memory>
 #include <string>
 
-#include "absl/functional/any_invocable.h"
 #include "absl/status/statusor.h"
 
 namespace okms::test {
@@ -44,11 +43,6 @@ class KmsClient {
   absl::StatusOr<StatusReply> Status();
   absl::StatusOr<Record> Encrypt(const std::string& plaintext, const std::string& uid = "test");
   absl::StatusOr<std::string> Decrypt(const Record& record, const std::string& uid = "test");
-
-  // The same without waiting; `done` runs on one of gRPC's threads.
-  void StatusAsync(absl::AnyInvocable<void(absl::Status)> done);
-  void EncryptAsync(const std::string& plaintext, absl::AnyInvocable<void(absl::Status)> done);
-  void DecryptAsync(const Record& record, absl::AnyInvocable<void(absl::Status)> done);
 
  private:
   struct Impl;
