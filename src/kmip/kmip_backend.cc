@@ -117,13 +117,13 @@ void KmipBackend::FindKey(Deadline deadline, Done<KeyInfo> done) {
           info.attributes_verified = attributes->state.has_value();
           return info;
         }
-        // OVHcloud's documented rights are encrypt, decrypt and locate only: a KMS that does not
-        // show attributes may still serve.
-        switch (attributes.status().code()) {
-          case absl::StatusCode::kPermissionDenied:
-          case absl::StatusCode::kUnimplemented: return info;
-          default: return attributes.status();
+        // OVHcloud's documented rights are encrypt, decrypt and locate only, and not every server
+        // knows these attributes: one that refuses to show them may still serve.
+        if (session.usable() && !absl::IsNotFound(attributes.status()) &&
+            !absl::IsUnauthenticated(attributes.status())) {
+          return info;
         }
+        return attributes.status();
       },
       std::move(done));
 }
@@ -132,9 +132,9 @@ absl::StatusOr<std::string> KmipBackend::LocateKey(Session& session, const std::
                                                    Deadline deadline) {
   auto found = session.Call(LocateRequest{label, ObjectType::kSymmetricKey, State::kActive},
                             deadline);
-  if (!found.ok() && session.usable() && (absl::IsFailedPrecondition(found.status()) ||
-                                          absl::IsUnimplemented(found.status()))) {
-    // Some servers cannot search by these; the attributes are checked anyway.
+  if (!found.ok() && session.usable() && !absl::IsPermissionDenied(found.status()) &&
+      !absl::IsUnauthenticated(found.status())) {
+    // Some servers cannot search by type and state; the attributes are checked anyway.
     found = session.Call(LocateRequest{label, {}, {}}, deadline);
   }
   if (!found.ok()) return found.status();

@@ -12,6 +12,7 @@
 #include "kmip/session.h"
 
 #include <algorithm>
+#include <array>
 #include <string>
 #include <vector>
 
@@ -72,13 +73,18 @@ absl::StatusOr<std::unique_ptr<Session>> Session::Open(Dialer& dialer, HeaderHin
     }
     session->version_ = header;
     absl::Status status = header == kLowest ? absl::OkStatus() : session->Negotiate(deadline);
-    if (status.ok()) {
-      if (session->version_ < kFirstWithCryptography) {
-        status = session->RequireCryptography(deadline);
-        // What was learned first says more than that the last resort failed too.
-        if (!status.ok()) return header == kLowest && !first_error.ok() ? first_error : status;
+    if (status.ok() && session->version_ < kFirstWithCryptography) {
+      const auto missing = session->MissingOperation(deadline);
+      if (missing.ok() && *missing) {
+        return absl::FailedPreconditionError(absl::StrCat(
+            "the KMS speaks at most KMIP ", session->version_.ToString(), " and has no ",
+            ToString(**missing), "; KMIP 1.2 or later is needed"));
       }
-      hint.Set(header);
+      status = missing.status();
+    }
+    if (status.ok()) {
+      // A server without Discover Versions may learn it one day: look for it each time.
+      if (header != kLowest) hint.Set(header);
       return session;
     }
     if (first_error.ok()) first_error = status;
@@ -115,22 +121,14 @@ absl::Status Session::Negotiate(Deadline deadline) {
   return absl::OkStatus();
 }
 
-absl::Status Session::RequireCryptography(Deadline deadline) {
-  const auto response = Call(QueryRequest{{QueryFunction::kOperations}}, deadline);
-  if (!response.ok()) {
-    return Annotate(response.status(), absl::StrCat("the KMS speaks at most KMIP ",
-                                                    version_.ToString(),
-                                                    " and does not say what it can do"));
-  }
+absl::StatusOr<std::optional<Operation>> Session::MissingOperation(Deadline deadline) {
+  OKMS_ASSIGN_OR_RETURN(const QueryResponse response,
+                        Call(QueryRequest{{QueryFunction::kOperations}}, deadline));
+  const auto& served = response.operations;
   for (const Operation needed : {Operation::kEncrypt, Operation::kDecrypt}) {
-    if (std::find(response->operations.begin(), response->operations.end(), needed) ==
-        response->operations.end()) {
-      return absl::FailedPreconditionError(
-          absl::StrCat("the KMS speaks at most KMIP ", version_.ToString(), " and has no ",
-                       ToString(needed), "; 1.2 or later is needed"));
-    }
+    if (std::find(served.begin(), served.end(), needed) == served.end()) return needed;
   }
-  return absl::OkStatus();
+  return std::nullopt;
 }
 
 absl::StatusOr<Response> Session::Exchange(Operation operation, PayloadWriter payload,

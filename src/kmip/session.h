@@ -8,6 +8,7 @@
 
 #include <atomic>
 #include <memory>
+#include <optional>
 #include <utility>
 
 #include "absl/status/statusor.h"
@@ -69,8 +70,8 @@ class Session {
 
   // Negotiation in one version's header.
   absl::Status Negotiate(Deadline deadline);
-  // For versions that have Encrypt and Decrypt only as an extension.
-  absl::Status RequireCryptography(Deadline deadline);
+  // Which of Encrypt and Decrypt the KMS does not have: before 1.2 they are an extension.
+  absl::StatusOr<std::optional<Operation>> MissingOperation(Deadline deadline);
 
   absl::StatusOr<Response> Exchange(Operation operation, PayloadWriter payload, Deadline deadline);
   absl::Status ReadMessage(Deadline deadline);

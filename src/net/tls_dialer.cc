@@ -43,6 +43,24 @@ bool WaitFor(int fd, short events, Deadline deadline) {
   }
 }
 
+// Whether this OpenSSL error is the peer's alert that it does not take our certificate. With TLS 1.3
+// that comes after our side of the handshake is done.
+bool RefusesCertificate(unsigned long error) {
+  if (ERR_GET_LIB(error) != ERR_LIB_SSL) return false;
+  switch (ERR_GET_REASON(error) - SSL_AD_REASON_OFFSET) {
+    case SSL_AD_HANDSHAKE_FAILURE:  // what some servers say when there is none
+    case SSL_AD_BAD_CERTIFICATE:
+    case SSL_AD_UNSUPPORTED_CERTIFICATE:
+    case SSL_AD_CERTIFICATE_REVOKED:
+    case SSL_AD_CERTIFICATE_EXPIRED:
+    case SSL_AD_CERTIFICATE_UNKNOWN:
+    case SSL_AD_UNKNOWN_CA:
+    case SSL_AD_ACCESS_DENIED:
+    case SSL_AD_CERTIFICATE_REQUIRED: return true;
+    default: return false;
+  }
+}
+
 class TlsStream : public Stream {
  public:
   TlsStream(std::string peer, UniqueFd fd, SslPtr ssl)
@@ -123,6 +141,10 @@ class TlsStream : public Stream {
                        X509_verify_cert_error_string(verified), "; check --ca and --serv-addr"));
     }
     const std::string context = absl::StrCat(peer_, ": ", what);
+    if (reason == SSL_ERROR_SSL && RefusesCertificate(ERR_peek_error())) {
+      return absl::UnauthenticatedError(absl::StrCat(
+          context, ": the KMS refuses our certificate (", OpenSslErrors(), "); check --client-cert"));
+    }
     if (reason == SSL_ERROR_ZERO_RETURN ||
         ERR_GET_REASON(ERR_peek_error()) == SSL_R_UNEXPECTED_EOF_WHILE_READING ||
         (reason == SSL_ERROR_SYSCALL && error == 0 && ERR_peek_error() == 0)) {

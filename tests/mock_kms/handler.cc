@@ -228,14 +228,20 @@ Handler::Result<kmip::GetAttributesResponse> Handler::Serve(const kmip::GetAttri
   }
   const std::optional<MockKey> key = Find(wanted.unique_identifier);
   if (!key) return Refusal{ResultReason::kItemNotFound, absl::StrCat("no object ", wanted.unique_identifier)};
-  return kmip::GetAttributesResponse{
-      .unique_identifier = wanted.unique_identifier,
-      .object_type = key->object_type,
-      .state = key->state,
-      .algorithm = key->algorithm,
-      .length = static_cast<int32_t>(key->material.size() * 8),
-      .usage_mask = key->usage_mask};
-
+  kmip::GetAttributesResponse answer;
+  answer.unique_identifier = wanted.unique_identifier;
+  const auto asked_for = [&](absl::string_view name) {
+    return wanted.names.empty() ||
+           std::find(wanted.names.begin(), wanted.names.end(), name) != wanted.names.end();
+  };
+  if (asked_for(kmip::attribute::kObjectType)) answer.object_type = key->object_type;
+  if (asked_for(kmip::attribute::kState)) answer.state = key->state;
+  if (asked_for(kmip::attribute::kCryptographicAlgorithm)) answer.algorithm = key->algorithm;
+  if (asked_for(kmip::attribute::kCryptographicLength)) {
+    answer.length = static_cast<int32_t>(key->material.size() * 8);
+  }
+  if (asked_for(kmip::attribute::kCryptographicUsageMask)) answer.usage_mask = key->usage_mask;
+  return answer;
 }
 
 Handler::Result<EncryptResponse> Handler::Serve(const EncryptRequest& wanted, ProtocolVersion version, std::string& storage) const {

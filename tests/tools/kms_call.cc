@@ -10,7 +10,6 @@
 // Prints one JSON object, byte strings in hexadecimal. Exit status: 0, or 1 with {"error": ...}, or
 // 2 for a wrong command line. For tests and demonstrations: it prints the plaintext it was asked for.
 
-#include <chrono>
 #include <exception>
 #include <iostream>
 #include <string>
@@ -19,6 +18,7 @@
 #include <nlohmann/json.hpp>
 
 #include "absl/strings/escaping.h"
+#include "absl/time/time.h"
 #include "support/kms_client.h"
 
 namespace okms::test {
@@ -75,10 +75,11 @@ int Decrypt(KmsClient& client) {
 int Main(int argc, char** argv) {
   CLI::App app("One call of the KMS v2 service", "okms-kms-call");
   std::string socket;
-  double timeout = 3;
+  std::string timeout_text = "3s";
   std::string hex;
   app.add_option("--sock", socket, "Path of the socket, or @name")->required();
-  app.add_option("--timeout", timeout, "Seconds to wait")->capture_default_str();
+  app.add_option("--timeout", timeout_text, "How long to wait, for example 500ms or 3s")
+      ->capture_default_str();
   auto* status = app.add_subcommand("status", "Ask for the status");
   auto* encrypt = app.add_subcommand("encrypt", "Encrypt bytes");
   encrypt->add_option("HEX", hex, "The bytes, in hexadecimal")->required();
@@ -89,7 +90,12 @@ int Main(int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : 2;
   }
-  KmsClient client(socket, {.timeout = std::chrono::milliseconds(static_cast<int>(timeout * 1000))});
+  absl::Duration timeout;
+  if (!absl::ParseDuration(timeout_text, &timeout)) {
+    std::cerr << "okms-kms-call: --timeout " << timeout_text << ": no duration" << std::endl;
+    return 2;
+  }
+  KmsClient client(socket, {.timeout = absl::ToChronoMilliseconds(timeout)});
   if (status->parsed()) return Status(client);
   if (encrypt->parsed()) return Encrypt(client, hex);
   return Decrypt(client);

@@ -1,0 +1,20 @@
+#!/bin/sh
+# SPDX-FileCopyrightText: The okms-k8s-encryption-provider authors
+# SPDX-License-Identifier: Apache-2.0
+#
+# build.sh OUT_DIR: builds kube-apiserver and etcd from their published Go modules.
+# Needs Go 1.26; scripts/control-plane brings it and skips the work when there is nothing to do.
+# The first time takes about five minutes on two cores and 2 GB of build cache, then seconds.
+set -eu
+[ $# -eq 1 ] || { echo "usage: $0 OUT_DIR" >&2; exit 2; }
+out=$(realpath -m -- "$1")
+cd "$(dirname "$0")"
+mkdir -p "$out"
+
+# Without -X the apiserver calls itself v0.0.0-master, and derives its feature gates from that.
+kubernetes=v$(sed -n 's/^\tk8s.io\/kubernetes v//p' go.mod)
+version=k8s.io/component-base/version.gitVersion
+
+go build -trimpath -ldflags "-s -w -X $version=$kubernetes" -o "$out/kube-apiserver" \
+    ./kube-apiserver
+go build -trimpath -ldflags "-s -w" -o "$out/etcd" ./etcd

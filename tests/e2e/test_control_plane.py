@@ -1,0 +1,179 @@
+# SPDX-FileCopyrightText: The okms-k8s-encryption-provider authors
+# SPDX-License-Identifier: Apache-2.0
+"""A real kube-apiserver keeps its Secrets in a real etcd, through the plugin and PyKMIP.
+
+One cluster for all tests. They run in the order of their names, because a cluster has a history;
+each leaves everything running.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import sys
+import time
+import unittest
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "interop"))
+
+# pylint: disable=wrong-import-position
+import runner  # noqa: E402
+from control_plane import ApiServer, Etcd  # noqa: E402
+from peers import Plugin, PyKmip  # noqa: E402
+from pki import Pki  # noqa: E402
+from processes import wait_until  # noqa: E402
+from runner import Programs  # noqa: E402
+
+PROVIDER = "okms"
+
+# kube-apiserver asks an unhealthy plugin every 10 s, and dials one that was away after a back-off.
+# Each stage ends as soon as its condition holds.
+PATIENCE = 120.0
+
+
+@contextmanager
+def stage(name: str) -> Iterator[None]:
+    started = time.monotonic()
+    yield
+    print(f"\n  {name} after {time.monotonic() - started:.1f} s", file=sys.stderr, end=" ")
+
+
+class ControlPlane(unittest.TestCase):
+    kms: PyKmip
+    plugin: Plugin
+    etcd: Etcd
+    apiserver: ApiServer
+    key_id: str
+    secrets: dict[str, bytes] = {}
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        temporary = runner.temporary_folder()
+        cls.addClassCleanup(temporary.cleanup)
+        folder = Path(temporary.name)
+        pki = Pki(folder / "pki")
+        pki.add_client("alice")
+
+        cls.kms = PyKmip(folder / "kms", pki)
+        cls.addClassCleanup(cls.kms.stop)
+        cls.kms.start()
+        cls.key_id = cls.kms.active_key("etcd")
+
+        cls.plugin = Plugin(Programs.plugin, Programs.kms_call, folder / "plugin", pki,
+                            cls.kms.address, label="etcd")
+        cls.addClassCleanup(cls.plugin.stop)
+        cls.plugin.start()
+
+        cls.etcd = Etcd(Programs.control_plane / "etcd", folder / "etcd")
+        cls.addClassCleanup(cls.etcd.stop)
+        cls.etcd.start()
+
+        cls.apiserver = ApiServer(Programs.control_plane / "kube-apiserver", folder / "apiserver",
+                                  pki, cls.etcd, cls.plugin.socket, PROVIDER)
+        cls.addClassCleanup(cls.apiserver.stop)
+        with stage("first start: ready"):
+            cls.apiserver.start()
+            cls.apiserver.wait_ready(PATIENCE)
+
+    def test_1_secrets_are_encrypted_in_etcd(self) -> None:
+        for number in range(5):
+            self.write_new_secret(f"first-{number}")
+        for name, value in self.secrets.items():
+            stored = self.etcd.stored(f"/registry/secrets/default/{name}")
+            self.assertTrue(stored.startswith(f"k8s:enc:kms:v2:{PROVIDER}:".encode()), stored[:40])
+            self.assert_hidden(value, stored)
+            # kube-apiserver stores what the plugin answered beside what it encrypted.
+            for fact in (self.key_id, "iv.okms.ovh.com", "alg.okms.ovh.com", "AES_GCM"):
+                self.assertIn(fact.encode(), stored)
+        self.read_all_secrets()
+
+        # The same look at something that is not encrypted finds its value.
+        value = new_value()
+        self.apiserver.write("configmaps", "in-clear", data={"value": value.decode()})
+        with self.assertRaises(AssertionError):
+            self.assert_hidden(value, self.etcd.stored("/registry/configmaps/default/in-clear"))
+
+    def test_2_everything_restarts_in_the_wrong_order(self) -> None:
+        self.apiserver.stop()
+        self.plugin.stop()
+        self.kms.stop()
+        decrypts = self.decrypts()
+
+        with stage("wrong order, no plugin: only the KMS provider is missing"):
+            self.apiserver.start()
+            self.apiserver.wait_for_the_kms_to_be_missed(PATIENCE)
+        self.assert_secrets_are_out_of_reach()
+
+        self.plugin.start()
+        self.assertEqual(self.plugin.status().code, "UNAVAILABLE")
+        self.apiserver.wait_for_the_kms_to_be_missed(PATIENCE)
+
+        with stage("wrong order, KMS started last: ready"):
+            self.kms.start()
+            self.apiserver.wait_ready(PATIENCE)
+        self.read_all_secrets()
+        self.assertGreater(self.decrypts(), decrypts, "the new apiserver had to ask the KMS")
+        self.write_new_secret("second")
+        self.read_all_secrets()
+
+    def test_3_apiserver_restarts_while_the_kms_is_away(self) -> None:
+        self.kms.stop()
+        with stage("KMS away: plugin not ready"):
+            wait_until(lambda: not self.plugin.status().ok, "error from the plugin", PATIENCE)
+        self.apiserver.stop()
+        with stage("KMS away, apiserver restarted: only the KMS provider is missing"):
+            self.apiserver.start()
+            self.apiserver.wait_for_the_kms_to_be_missed(PATIENCE)
+        self.assert_secrets_are_out_of_reach()
+
+        with stage("KMS back: ready"):
+            self.kms.start()
+            self.apiserver.wait_ready(PATIENCE)
+        self.read_all_secrets()
+        self.write_new_secret("third")
+        self.read_all_secrets()
+
+    def test_4_no_key_material_left_the_kms(self) -> None:
+        operations = {request.operation for request in self.kms.requests()}
+        self.assertLessEqual({"Encrypt", "Decrypt"}, operations)
+        self.assertNotIn("Get", operations)
+
+    def write_new_secret(self, name: str) -> None:
+        value = new_value()
+        self.apiserver.write_secret(name, value)
+        self.secrets[name] = value
+
+    def read_all_secrets(self) -> None:
+        for name, value in self.secrets.items():
+            self.assertEqual(self.apiserver.read_secret(name), value, name)
+
+    def assert_secrets_are_out_of_reach(self) -> None:
+        """The apiserver answers, but neither reads nor writes a Secret without its KMS."""
+        with self.assertRaisesRegex(RuntimeError, "500"):
+            self.apiserver.read_secret(next(iter(self.secrets)))
+        with self.assertRaisesRegex(RuntimeError, "500"):
+            self.apiserver.write_secret("never-written", new_value())
+
+    def assert_hidden(self, value: bytes, stored: bytes) -> None:
+        self.assertNotIn(value, stored)
+        self.assertNotIn(base64.b64encode(value), stored)
+
+    def decrypts(self) -> int:
+        return sum(request.operation == "Decrypt" for request in self.kms.requests())
+
+
+def new_value() -> bytes:
+    return os.urandom(24).hex().encode()
+
+
+def missing() -> list[str]:
+    return runner.missing_pykmip() + runner.missing_programs(
+        Programs.control_plane, ("kube-apiserver", "etcd"),
+        f"scripts/control-plane {Programs.control_plane}")
+
+
+if __name__ == "__main__":
+    runner.main("__main__", missing, control_plane=True)
