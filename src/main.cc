@@ -100,7 +100,7 @@ absl::Status Run(const Config& config, const Logger& log) {
   log.Info(absl::StrCat("version ", kVersion, " serves ", socket.name(), ", KMS at ",
                         config.server.ToString()));
   NotifyManager("READY=1");
-  const absl::Status status = loop->Run();
+  absl::Status status = loop->Run();
   NotifyManager("STOPPING=1");
   // Calls under way are bounded by their own deadlines, which --timeout bounds.
   server->Shutdown(Clock::now() + config.timeout);

@@ -45,6 +45,7 @@ std::string Describe(const absl::Status& status);
   auto OKMS_CONCAT(status_or_, __LINE__) = (expression);                   \
   if (!OKMS_CONCAT(status_or_, __LINE__).ok())                             \
     return std::move(OKMS_CONCAT(status_or_, __LINE__)).status();          \
+  /* target may be a declaration: NOLINTNEXTLINE(bugprone-macro-parentheses) */ \
   target = *std::move(OKMS_CONCAT(status_or_, __LINE__))
 #define OKMS_RETURN_IF_ERROR(expression)                                   \
   do {                                                                     \

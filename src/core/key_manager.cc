@@ -92,7 +92,7 @@ void KeyManager::Encrypt(Secret plaintext, Deadline deadline, Done<Encrypted> do
       done(std::move(key).status());
       return;
     }
-    const std::string id = (*key)->id;
+    std::string id = (*key)->id;
     backend_->Encrypt(id, std::move(plaintext), deadline,
                       [this, id, done = std::move(done)](absl::StatusOr<Ciphertext> result) mutable {
                         absl::Status status =
@@ -180,12 +180,12 @@ void KeyManager::StartCheck(Deadline deadline) {
     if (proven != nullptr && found->attributes_verified) {
       FinishCheck(std::move(proven));
     } else {
-      Prove(std::move(found->id), deadline);
+      Prove(found->id, deadline);
     }
   });
 }
 
-void KeyManager::Prove(std::string key_id, Deadline deadline) {
+void KeyManager::Prove(const std::string& key_id, Deadline deadline) {
   WipedBytes random(kProbeSize);
   if (RAND_bytes(random.data(), kProbeSize) != 1) {
     FinishCheck(absl::InternalError(absl::StrCat("no random bytes: ", OpenSslErrors())));

@@ -79,7 +79,7 @@ class KeyManager {
   // Claims the check if none is under way; true means that the caller must start it.
   bool ClaimCheck(State& state, Deadline until) const;
   void StartCheck(Deadline deadline);
-  void Prove(std::string key_id, Deadline deadline);
+  void Prove(const std::string& key_id, Deadline deadline);
   void FinishCheck(absl::StatusOr<KeyPtr> result);
   // A call failed in a way that makes the key suspect: have it checked soon.
   void Suspect(const absl::Status& status);

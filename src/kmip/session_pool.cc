@@ -35,33 +35,34 @@ SessionPool::~SessionPool() {
 }
 
 void SessionPool::Submit(std::unique_ptr<Job> job) {
-  absl::Status refusal;
-  {
-    const std::lock_guard lock(mutex_);
-    if (stopping_) {
-      refusal = absl::UnavailableError("shutting down");
-    } else if (!idle_.empty()) {
-      Worker* worker = idle_.back();
-      idle_.pop_back();
-      worker->job = std::move(job);
-      worker->wake.notify_one();
-    } else if (waiting_.size() >= kMaxWaiting) {
-      refusal = absl::ResourceExhaustedError("too many requests are waiting for the KMS");
-    } else {
-      if (workers_.size() < kMaxSessions) {
-        auto worker = std::make_unique<Worker>();
-        try {
-          worker->thread = std::thread([this, self = worker.get()] { WorkerLoop(*self); });
-          workers_.push_back(std::move(worker));
-        } catch (const std::system_error&) {
-          // The workers that there are will come to it; without any there is nobody to wait for.
-          if (workers_.empty()) refusal = absl::ResourceExhaustedError("cannot start a thread");
-        }
-      }
-      if (refusal.ok()) waiting_.push_back(std::move(job));
+  if (absl::Status refusal = Accept(job); !refusal.ok()) job->Finish(std::move(refusal));
+}
+
+absl::Status SessionPool::Accept(std::unique_ptr<Job>& job) {
+  const std::lock_guard lock(mutex_);
+  if (stopping_) return absl::UnavailableError("shutting down");
+  if (!idle_.empty()) {
+    Worker* worker = idle_.back();
+    idle_.pop_back();
+    worker->job = std::move(job);
+    worker->wake.notify_one();
+    return absl::OkStatus();
+  }
+  if (waiting_.size() >= kMaxWaiting) {
+    return absl::ResourceExhaustedError("too many requests are waiting for the KMS");
+  }
+  if (workers_.size() < kMaxSessions) {
+    auto worker = std::make_unique<Worker>();
+    try {
+      worker->thread = std::thread([this, self = worker.get()] { WorkerLoop(*self); });
+      workers_.push_back(std::move(worker));
+    } catch (const std::system_error&) {
+      // The workers that there are will come to it; without any there is nobody to wait for.
+      if (workers_.empty()) return absl::ResourceExhaustedError("cannot start a thread");
     }
   }
-  if (!refusal.ok()) job->Finish(refusal);
+  waiting_.push_back(std::move(job));
+  return absl::OkStatus();
 }
 
 void SessionPool::WorkerLoop(Worker& self) {

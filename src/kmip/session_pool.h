@@ -88,6 +88,8 @@ class SessionPool {
   };
 
   void Submit(std::unique_ptr<Job> job);
+  // Takes the job over only when it returns OK.
+  absl::Status Accept(std::unique_ptr<Job>& job);
   void WorkerLoop(Worker& self);
   // The next piece of work, or null when the pool stops.
   std::unique_ptr<Job> NextJob(Worker& self, std::unique_ptr<Session>& session);

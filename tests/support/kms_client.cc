@@ -36,7 +36,7 @@ struct KmsClient::Impl {
   }
 };
 
-KmsClient::KmsClient(const std::string& socket, Options options)
+KmsClient::KmsClient(const std::string& socket, const Options& options)
     : impl_(std::make_unique<Impl>()) {
   impl_->options = options;
   grpc::ChannelArguments arguments;

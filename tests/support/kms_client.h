@@ -36,7 +36,7 @@ class KmsClient {
   };
 
   // `socket`: a path, or "@name" in the abstract namespace.
-  KmsClient(const std::string& socket, Options options);
+  KmsClient(const std::string& socket, const Options& options);
   explicit KmsClient(const std::string& socket) : KmsClient(socket, Options()) {}
   ~KmsClient();
 
