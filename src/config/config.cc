@@ -110,14 +110,25 @@ void Declare(CLI::App& app, RawFlags& raw) {
   app.add_flag("--version", raw.version, "Print the version and exit");
 }
 
-// Go's flag package takes -flag for --flag.
-std::vector<std::string> WithTwoDashes(const CLI::App& app, std::vector<std::string> arguments) {
-  for (std::string& argument : arguments) {
-    if (argument.size() < 3 || argument[0] != '-' || argument[1] == '-') continue;
-    const std::string name = absl::StrCat("-", argument.substr(0, argument.find('=')));
-    if (app.get_option_no_throw(name) != nullptr) argument.insert(0, "-");
+// Two liberties of Go's flag package that CLI11 does not take: -flag for --flag, and --flag= for an
+// empty value (CLI11 would take the next argument for it).
+std::vector<std::string> AsCli11(const CLI::App& app, const std::vector<std::string>& arguments) {
+  std::vector<std::string> result;
+  for (const std::string& argument : arguments) {
+    const std::size_t equals = argument.find('=');
+    std::string name = argument.substr(0, equals);
+    if (name.size() > 2 && name[0] == '-' && name[1] != '-') name.insert(0, "-");
+    if (app.get_option_no_throw(name) == nullptr) {
+      result.push_back(argument);
+    } else if (equals == std::string::npos) {
+      result.push_back(name);
+    } else if (equals + 1 == argument.size()) {
+      result.insert(result.end(), {name, ""});
+    } else {
+      result.push_back(absl::StrCat(name, argument.substr(equals)));
+    }
   }
-  return arguments;
+  return result;
 }
 
 template <typename... Parts>
@@ -132,7 +143,8 @@ absl::Status Required(const std::string& value, absl::string_view flag, absl::st
 }
 
 absl::StatusOr<uid_t> ParseUser(const std::string& text) {
-  if (uid_t uid = 0; absl::SimpleAtoi(text, &uid)) return uid;
+  // The largest number stands for "no user" in chown(2) and its like, as it does for groups.
+  if (uid_t uid = 0; absl::SimpleAtoi(text, &uid) && uid != static_cast<uid_t>(-1)) return uid;
   const passwd* entry = ::getpwnam(text.c_str());
   if (entry == nullptr) {
     return Bad("--allow-uid ", Printable(text), ": no such user; give a name or a number");
@@ -141,7 +153,7 @@ absl::StatusOr<uid_t> ParseUser(const std::string& text) {
 }
 
 absl::StatusOr<gid_t> ParseGroup(const std::string& flag, const std::string& text) {
-  if (gid_t gid = 0; absl::SimpleAtoi(text, &gid)) return gid;
+  if (gid_t gid = 0; absl::SimpleAtoi(text, &gid) && gid != static_cast<gid_t>(-1)) return gid;
   const group* entry = ::getgrnam(text.c_str());
   if (entry == nullptr) {
     return Bad(flag, " ", Printable(text), ": no such group; give a name or a number");
@@ -231,7 +243,7 @@ absl::StatusOr<std::variant<Config, Printout>> ParseConfig(const std::vector<std
                "okms-k8s-encryption-provider");
   Declare(app, raw);
   std::vector<std::string> arguments =
-      WithTwoDashes(app, {argv.begin() + (argv.empty() ? 0 : 1), argv.end()});
+      AsCli11(app, {argv.begin() + (argv.empty() ? 0 : 1), argv.end()});
   std::reverse(arguments.begin(), arguments.end());  // CLI11 takes the last one first
   try {
     app.parse(arguments);

@@ -1,9 +1,9 @@
 // SPDX-FileCopyrightText: The okms-k8s-encryption-provider authors
 // SPDX-License-Identifier: Apache-2.0
 
-// A check is a chain of backend calls: FindKey, then, unless the same key was proven before and the
-// KMS showed its attributes again, Encrypt and Decrypt of random bytes. Only one runs at a time; its
-// outcome is for everyone who waits.
+// A check is a chain of backend calls: FindKey, then, unless the same key was proven not long ago and
+// the KMS showed its attributes again, Encrypt and Decrypt of random bytes. Only one runs at a time;
+// its outcome is for everyone who waits.
 
 #include "core/key_manager.h"
 
@@ -22,6 +22,8 @@ namespace {
 using std::chrono::milliseconds;
 
 constexpr milliseconds kHealthyInterval{10'000};
+// How long a round trip counts. Attributes do not tell that the right to Encrypt was withdrawn.
+constexpr milliseconds kProofLasts{30'000};
 constexpr milliseconds kFirstRetry{500};
 constexpr milliseconds kLastRetry{5'000};
 
@@ -120,20 +122,28 @@ void KeyManager::Decrypt(const std::string& key_id, Ciphertext ciphertext, Deadl
     return;
   }
   backend_->Decrypt(key_id, std::move(ciphertext), deadline,
-                    [this, done = std::move(done)](absl::StatusOr<Secret> result) mutable {
-                      // A refusal may concern this record or its key only; silence concerns all.
+                    [this, key_id, done = std::move(done)](absl::StatusOr<Secret> result) mutable {
+                      // A refusal concerns the record's key, which may be an old one; silence
+                      // concerns all.
                       if (absl::IsUnavailable(result.status()) ||
-                          absl::IsDeadlineExceeded(result.status())) {
+                          absl::IsDeadlineExceeded(result.status()) ||
+                          (!result.ok() && IsCurrent(key_id))) {
                         Suspect(result.status());
                       }
                       done(std::move(result));
                     });
 }
 
+bool KeyManager::IsCurrent(const std::string& key_id) const {
+  return state_.With(
+      [&](const State& state) { return state.key != nullptr && state.key->id == key_id; });
+}
+
 void KeyManager::Suspect(const absl::Status& status) {
   if (absl::IsInvalidArgument(status) || absl::IsResourceExhausted(status)) return;
   const Deadline deadline = Clock::now() + operation_timeout_;
   const bool start = state_.With([&](State& state) {
+    state.proven_until = Deadline();
     // While it fails already, the next check is near.
     return state.health.ok() && ClaimCheck(state, deadline);
   });
@@ -175,7 +185,9 @@ void KeyManager::StartCheck(Deadline deadline) {
       return;
     }
     KeyPtr proven = state_.With([&](const State& state) {
-      return state.health.ok() && state.key->id == found->id ? state.key : nullptr;
+      const bool proven_before = state.health.ok() && state.key->id == found->id &&
+                                 Clock::now() < state.proven_until;
+      return proven_before ? state.key : nullptr;
     });
     if (proven != nullptr && found->attributes_verified) {
       FinishCheck(std::move(proven));
@@ -227,6 +239,8 @@ void KeyManager::FinishCheck(absl::StatusOr<KeyPtr> result) {
     state.checking = false;
     state.health = result.status();
     if (result.ok()) {
+      // What was not proven again is the very object that was there.
+      if (state.key != *result) state.proven_until = Clock::now() + kProofLasts;
       state.key = *result;
       state.failures = 0;
       state.next_check = Clock::now() + kHealthyInterval;

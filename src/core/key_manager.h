@@ -70,6 +70,7 @@ class KeyManager {
     bool checking = false;
     Deadline check_deadline;       // of the check under way
     Deadline next_check;           // not before this; the epoch at first
+    Deadline proven_until;         // until then, attributes are enough
     int failures = 0;              // checks in a row
     std::vector<Done<KeyPtr>> waiters;  // for the check under way
   };
@@ -81,7 +82,8 @@ class KeyManager {
   void StartCheck(Deadline deadline);
   void Prove(const std::string& key_id, Deadline deadline);
   void FinishCheck(absl::StatusOr<KeyPtr> result);
-  // A call failed in a way that makes the key suspect: have it checked soon.
+  bool IsCurrent(const std::string& key_id) const;
+  // A call failed in a way that makes the key suspect: have it proven again.
   void Suspect(const absl::Status& status);
 
   const Logger& log_;

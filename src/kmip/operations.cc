@@ -243,18 +243,25 @@ absl::StatusOr<GetAttributesResponse> GetAttributesResponse::Read(const Item& pa
   GetAttributesResponse response;
   OKMS_ASSIGN_OR_RETURN(response.unique_identifier, TakeUniqueIdentifier(payload));
   OKMS_ASSIGN_OR_RETURN(const auto attributes, ReadAttributes(payload));
-  for (const auto& [name, value] : attributes) {
-    if (name == attribute::kState) {
-      OKMS_RETURN_IF_ERROR(kmip::Read(value, response.state));
-    } else if (name == attribute::kObjectType) {
-      OKMS_RETURN_IF_ERROR(kmip::Read(value, response.object_type));
-    } else if (name == attribute::kCryptographicAlgorithm) {
-      OKMS_RETURN_IF_ERROR(kmip::Read(value, response.algorithm));
-    } else if (name == attribute::kCryptographicLength) {
-      OKMS_RETURN_IF_ERROR(kmip::Read(value, response.length));
-    } else if (name == attribute::kCryptographicUsageMask) {
-      OKMS_RETURN_IF_ERROR(kmip::Read(value, response.usage_mask));
+  // None of these has several values: of two, nobody knows which counts.
+  const auto once = [](const Attribute& attribute, auto& field) {
+    if (!field) return kmip::Read(attribute.value, field);
+    return absl::DataLossError(absl::StrCat("attribute \"", attribute.name, "\" comes twice"));
+  };
+  for (const Attribute& attribute : attributes) {
+    absl::Status status;
+    if (attribute.name == attribute::kState) {
+      status = once(attribute, response.state);
+    } else if (attribute.name == attribute::kObjectType) {
+      status = once(attribute, response.object_type);
+    } else if (attribute.name == attribute::kCryptographicAlgorithm) {
+      status = once(attribute, response.algorithm);
+    } else if (attribute.name == attribute::kCryptographicLength) {
+      status = once(attribute, response.length);
+    } else if (attribute.name == attribute::kCryptographicUsageMask) {
+      status = once(attribute, response.usage_mask);
     }
+    OKMS_RETURN_IF_ERROR(status);
   }
   return response;
 }

@@ -3,7 +3,10 @@
 
 #include "net/host_port.h"
 
+#include <algorithm>
+
 #include "absl/status/status.h"
+#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
@@ -32,7 +35,12 @@ absl::StatusOr<HostPort> ParseHostPort(absl::string_view text) {
     return bad("has an IPv6 address without brackets, or more than one port");
   }
   if (host.empty()) return bad("has no host");
-  if (host.find_first_of(" /@[]\t\n") != absl::string_view::npos) return bad("has an invalid host");
+  // A NUL byte, for one, would cut the name short for getaddrinfo(3) and for OpenSSL.
+  const auto invalid = [](char c) { return !absl::ascii_isgraph(static_cast<unsigned char>(c)); };
+  if (std::any_of(host.begin(), host.end(), invalid) ||
+      host.find_first_of("/@[]") != absl::string_view::npos) {
+    return bad("has an invalid host");
+  }
   uint32_t port = 0;
   if (!absl::SimpleAtoi(text.substr(colon + 1), &port) || port == 0 || port > 65535) {
     return bad("has no port between 1 and 65535");

@@ -59,7 +59,10 @@ absl::Status Listener::AcceptAll() {
         case ENOBUFS:
         case ENOMEM:
           return ErrnoStatus(absl::StatusCode::kResourceExhausted, "accept", errno);
-        default: continue;  // that one connection is gone; the next may be there
+        case EINTR:
+        case ECONNABORTED:
+        case EPERM: continue;  // that one connection is gone; the next may be there
+        default: return ErrnoStatus(absl::StatusCode::kInternal, "accept", errno);
       }
     }
     if (Allowed(connection.get())) serve_(std::move(connection));

@@ -34,8 +34,8 @@ class Listener {
   Listener(int socket, PeerPolicy policy, const Logger& log, std::function<void(UniqueFd)> serve)
       : socket_(socket), policy_(std::move(policy)), log_(log), serve_(std::move(serve)) {}
 
-  // Accepts all that wait. Does not block. Errors: kResourceExhausted when the process has no
-  // descriptor left: call again later rather than at once.
+  // Accepts all that wait. Does not block. Errors, after which to call again later rather than at
+  // once: kResourceExhausted when the process has no descriptor left; kInternal.
   absl::Status AcceptAll();
 
  private:

@@ -76,7 +76,9 @@ absl::StatusOr<Fault> ParseFault(absl::string_view text) {
     if (!known) return bad("no such reason");
   }
   for (std::size_t i = 1; i < parts.size(); ++i) {
-    bool known = absl::SimpleAtoi(parts[i], &fault->times);
+    int times = 0;
+    bool known = absl::SimpleAtoi(parts[i], &times);
+    if (known) fault->times = times;
     for (const Operation operation : kOperations) {
       if (parts[i] == ToString(operation)) {
         fault->operation = operation;
