@@ -1,9 +1,9 @@
 // SPDX-FileCopyrightText: The okms-k8s-encryption-provider authors
 // SPDX-License-Identifier: Apache-2.0
 
-// The start-up order, on one screen. Whatever is wrong with the configuration ends the process here,
-// with one line; whatever is wrong with the KMS does not: the socket is served at once, and Status
-// tells the reason until it is gone.
+// The start-up order, on one screen. Whatever is wrong with the configuration ends the process
+// here, with one line; whatever is wrong with the KMS does not: the socket is served at once, and
+// Status tells the reason until it is gone.
 
 #include <malloc.h>
 #include <signal.h>
@@ -114,7 +114,8 @@ int Main(const std::vector<std::string>& argv) {
     return kUsageError;
   }
   if (const auto* printout = std::get_if<Printout>(&*parsed)) {
-    const bool written = std::fputs(printout->text.c_str(), stdout) >= 0 && std::fflush(stdout) == 0;
+    const bool written =
+        std::fputs(printout->text.c_str(), stdout) >= 0 && std::fflush(stdout) == 0;
     return written ? EXIT_SUCCESS : kRunTimeError;
   }
   const Config& config = std::get<Config>(*parsed);

@@ -21,8 +21,7 @@ inline bool Expired(Deadline deadline) { return Clock::now() >= deadline; }
 // Milliseconds for poll(2), rounded up so that a wait never ends just before its deadline;
 // 0 once the deadline has passed.
 inline int PollTimeout(Deadline deadline) {
-  const auto left =
-      std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now()).count();
+  const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now()).count();
   return static_cast<int>(std::clamp<decltype(left)>(left, 0, INT_MAX));
 }
 

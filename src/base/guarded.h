@@ -11,8 +11,8 @@
 
 namespace okms {
 
-// `guarded.With([](T& value) { ... })` runs the function under the lock and returns what it returns.
-// Keep the function short: it must not block or call out.
+// `guarded.With([](T& value) { ... })` runs the function under the lock and returns what it
+// returns. Keep the function short: it must not block or call out.
 template <typename T>
 class Guarded {
  public:

@@ -5,9 +5,9 @@
 //
 // The code says what may be done: kUnavailable retry; kDeadlineExceeded the caller's time is over;
 // kFailedPrecondition the key or the server is not fit; kNotFound, kPermissionDenied,
-// kUnauthenticated as the KMS says; kInvalidArgument the request is at fault; kDataLoss malformed or
-// inconsistent bytes from a peer; kResourceExhausted our own queue is full.
-// Messages are one line: a fixed phrase and non-secret facts.
+// kUnauthenticated as the KMS says; kInvalidArgument the request is at fault; kDataLoss malformed
+// or inconsistent bytes from a peer; kResourceExhausted our own queue is full. Messages are one
+// line: a fixed phrase and non-secret facts.
 
 #ifndef OKMS_BASE_STATUS_H_
 #define OKMS_BASE_STATUS_H_
@@ -29,8 +29,8 @@ absl::Status Annotate(const absl::Status& status, absl::string_view what);
 // Drains this thread's OpenSSL error queue into one line; "no further detail" when it is empty.
 std::string OpenSslErrors();
 
-// Text of a peer made fit for one log line: control and non-ASCII bytes become '?', and what is over
-// `limit` bytes is cut and marked.
+// Text of a peer made fit for one log line: control and non-ASCII bytes become '?', and what is
+// over `limit` bytes is cut and marked.
 std::string Printable(absl::string_view text, std::size_t limit = 200);
 
 // "UNAVAILABLE: message": how a status is shown to people.
@@ -41,16 +41,15 @@ std::string Describe(const absl::Status& status);
 // Evaluates to the value of a StatusOr, or returns its status from the enclosing function.
 #define OKMS_CONCAT_INNER(a, b) a##b
 #define OKMS_CONCAT(a, b) OKMS_CONCAT_INNER(a, b)
-#define OKMS_ASSIGN_OR_RETURN(target, expression)                          \
-  auto OKMS_CONCAT(status_or_, __LINE__) = (expression);                   \
-  if (!OKMS_CONCAT(status_or_, __LINE__).ok())                             \
-    return std::move(OKMS_CONCAT(status_or_, __LINE__)).status();          \
+#define OKMS_ASSIGN_OR_RETURN(target, expression)                               \
+  auto OKMS_CONCAT(status_or_, __LINE__) = (expression);                        \
+  if (!OKMS_CONCAT(status_or_, __LINE__).ok())                                  \
+    return std::move(OKMS_CONCAT(status_or_, __LINE__)).status();               \
   /* target may be a declaration: NOLINTNEXTLINE(bugprone-macro-parentheses) */ \
   target = *std::move(OKMS_CONCAT(status_or_, __LINE__))
-#define OKMS_RETURN_IF_ERROR(expression)                                   \
-  do {                                                                     \
-    if (absl::Status okms_status = (expression); !okms_status.ok())        \
-      return okms_status;                                                  \
+#define OKMS_RETURN_IF_ERROR(expression)                                                \
+  do {                                                                                  \
+    if (absl::Status okms_status = (expression); !okms_status.ok()) return okms_status; \
   } while (false)
 
 #endif  // OKMS_BASE_STATUS_H_

@@ -229,8 +229,8 @@ absl::StatusOr<Config> Validate(const RawFlags& raw) {
   }
   config.key_id = raw.key_id;
   config.key_label = raw.key_label;
-  config.tls = {{"--client-cert", raw.client_cert}, {"--client-key", raw.client_key},
-                {"--ca", raw.ca}};
+  config.tls = {
+      {"--client-cert", raw.client_cert}, {"--client-key", raw.client_key}, {"--ca", raw.ca}};
   config.debug = raw.debug;
   return config;
 }

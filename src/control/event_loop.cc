@@ -85,9 +85,9 @@ EventLoop::~EventLoop() {
 absl::Status EventLoop::OnReadable(int fd, std::function<absl::Status()> ready) {
   auto source = std::make_unique<Source>();
   source->ready = std::move(ready);
-  OKMS_RETURN_IF_ERROR(Check(
-      sd_event_add_io(event_, &source->source, fd, EPOLLIN, Source::Readable, source.get()),
-      "event loop: descriptor"));
+  OKMS_RETURN_IF_ERROR(
+      Check(sd_event_add_io(event_, &source->source, fd, EPOLLIN, Source::Readable, source.get()),
+            "event loop: descriptor"));
   OKMS_RETURN_IF_ERROR(Check(sd_event_add_time(event_, &source->pause, CLOCK_MONOTONIC, 0, 0,
                                                Source::PauseOver, source.get()),
                              "event loop: timer"));
@@ -100,9 +100,9 @@ absl::Status EventLoop::OnReadable(int fd, std::function<absl::Status()> ready) 
 absl::Status EventLoop::OnSignal(int signal, std::function<void(int)> received) {
   auto source = std::make_unique<Source>();
   source->received = std::move(received);
-  OKMS_RETURN_IF_ERROR(Check(sd_event_add_signal(event_, &source->source, signal,
-                                                 Source::Signalled, source.get()),
-                             "event loop: signal"));
+  OKMS_RETURN_IF_ERROR(
+      Check(sd_event_add_signal(event_, &source->source, signal, Source::Signalled, source.get()),
+            "event loop: signal"));
   sources_.push_back(std::move(source));
   return absl::OkStatus();
 }
@@ -129,7 +129,7 @@ absl::Status BlockSignals() {
   if (const int error = ::pthread_sigmask(SIG_BLOCK, &signals, nullptr); error != 0) {
     return ErrnoStatus(absl::StatusCode::kInternal, "block signals", error);
   }
-  struct sigaction ignore{};
+  struct sigaction ignore {};
   ignore.sa_handler = SIG_IGN;
   if (::sigaction(SIGPIPE, &ignore, nullptr) != 0) {
     return ErrnoStatus(absl::StatusCode::kInternal, "ignore SIGPIPE", errno);

@@ -49,8 +49,9 @@ class EventLoop {
   std::vector<std::unique_ptr<Source>> sources_;
 };
 
-// Blocks SIGTERM and SIGINT for OnSignal, in this thread and those that it starts later, and ignores
-// SIGPIPE, which a write to a closed connection would raise. Call it before any thread is started.
+// Blocks SIGTERM and SIGINT for OnSignal, in this thread and those that it starts later, and
+// ignores SIGPIPE, which a write to a closed connection would raise. Call it before any thread is
+// started.
 absl::Status BlockSignals();
 
 // Tells the service manager (sd_notify(3)), if there is one. A failure is of no consequence to the

@@ -29,8 +29,8 @@ struct Ciphertext {
 // The key that is configured, as the KMS shows it.
 struct KeyInfo {
   std::string id;
-  // Whether the KMS let us see that the key is of the right kind, active, and usable both ways. When
-  // not (it may refuse to show attributes), only a round trip tells.
+  // Whether the KMS let us see that the key is of the right kind, active, and usable both ways.
+  // When not (it may refuse to show attributes), only a round trip tells.
   bool attributes_verified = false;
 };
 

@@ -1,9 +1,9 @@
 // SPDX-FileCopyrightText: The okms-k8s-encryption-provider authors
 // SPDX-License-Identifier: Apache-2.0
 
-// A check is a chain of backend calls: FindKey, then, unless the same key was proven not long ago and
-// the KMS showed its attributes again, Encrypt and Decrypt of random bytes. Only one runs at a time;
-// its outcome is for everyone who waits.
+// A check is a chain of backend calls: FindKey, then, unless the same key was proven not long ago
+// and the KMS showed its attributes again, Encrypt and Decrypt of random bytes. Only one runs at a
+// time; its outcome is for everyone who waits.
 
 #include "core/key_manager.h"
 
@@ -95,17 +95,17 @@ void KeyManager::Encrypt(Secret plaintext, Deadline deadline, Done<Encrypted> do
       return;
     }
     std::string id = (*key)->id;
-    backend_->Encrypt(id, std::move(plaintext), deadline,
-                      [this, id, done = std::move(done)](absl::StatusOr<Ciphertext> result) mutable {
-                        absl::Status status =
-                            result.ok() ? CheckEncrypted(*result) : result.status();
-                        if (status.ok()) {
-                          done(Encrypted{std::move(id), *std::move(result)});
-                          return;
-                        }
-                        Suspect(status);
-                        done(std::move(status));
-                      });
+    backend_->Encrypt(
+        id, std::move(plaintext), deadline,
+        [this, id, done = std::move(done)](absl::StatusOr<Ciphertext> result) mutable {
+          absl::Status status = result.ok() ? CheckEncrypted(*result) : result.status();
+          if (status.ok()) {
+            done(Encrypted{std::move(id), *std::move(result)});
+            return;
+          }
+          Suspect(status);
+          done(std::move(status));
+        });
   };
   KeyPtr adopted = state_.With([](const State& state) { return state.key; });
   if (adopted != nullptr) {
@@ -185,8 +185,8 @@ void KeyManager::StartCheck(Deadline deadline) {
       return;
     }
     KeyPtr proven = state_.With([&](const State& state) {
-      const bool proven_before = state.health.ok() && state.key->id == found->id &&
-                                 Clock::now() < state.proven_until;
+      const bool proven_before =
+          state.health.ok() && state.key->id == found->id && Clock::now() < state.proven_until;
       return proven_before ? state.key : nullptr;
     });
     if (proven != nullptr && found->attributes_verified) {
@@ -207,7 +207,8 @@ void KeyManager::Prove(const std::string& key_id, Deadline deadline) {
   Secret sent(probe.Reveal());
   backend_->Encrypt(
       key_id, std::move(sent), deadline,
-      [this, key_id, deadline, probe = std::move(probe)](absl::StatusOr<Ciphertext> result) mutable {
+      [this, key_id, deadline,
+       probe = std::move(probe)](absl::StatusOr<Ciphertext> result) mutable {
         absl::Status status = result.ok() ? CheckEncrypted(*result) : result.status();
         if (!status.ok()) {
           FinishCheck(Annotate(status, "test encryption"));

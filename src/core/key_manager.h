@@ -43,8 +43,8 @@ class KeyManager {
              std::chrono::milliseconds operation_timeout)
       : log_(log), operation_timeout_(operation_timeout), backend_(std::move(backend)) {}
 
-  // The id of the current key, if it works. While it does not, the reason. When a check is under way
-  // that ends before `deadline` (or is due and can be made before), its outcome is waited for.
+  // The id of the current key, if it works. While it does not, the reason. When a check is under
+  // way that ends before `deadline` (or is due and can be made before), its outcome is waited for.
   void Status(Deadline deadline, Done<std::string> done);
 
   // Errors: kInvalidArgument (size), the reason why there is no key yet, and the backend's.
@@ -68,10 +68,10 @@ class KeyManager {
     KeyPtr key;  // the last one adopted
     absl::Status health = absl::UnavailableError("no key has been verified yet");
     bool checking = false;
-    Deadline check_deadline;       // of the check under way
-    Deadline next_check;           // not before this; the epoch at first
-    Deadline proven_until;         // until then, attributes are enough
-    int failures = 0;              // checks in a row
+    Deadline check_deadline;            // of the check under way
+    Deadline next_check;                // not before this; the epoch at first
+    Deadline proven_until;              // until then, attributes are enough
+    int failures = 0;                   // checks in a row
     std::vector<Done<KeyPtr>> waiters;  // for the check under way
   };
 

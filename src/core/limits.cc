@@ -17,8 +17,10 @@ bool IsFullyQualifiedDomainName(absl::string_view name) {
   if (name.empty() || name.size() > 253) return false;
   int labels = 0;
   for (const absl::string_view label : absl::StrSplit(name, '.')) {
-    const auto alphanumeric = [](char c) { return absl::ascii_islower(static_cast<unsigned char>(c)) ||
-                                                  absl::ascii_isdigit(static_cast<unsigned char>(c)); };
+    const auto alphanumeric = [](char c) {
+      return absl::ascii_islower(static_cast<unsigned char>(c)) ||
+             absl::ascii_isdigit(static_cast<unsigned char>(c));
+    };
     if (label.empty() || label.size() > 63) return false;
     if (!alphanumeric(label.front()) || !alphanumeric(label.back())) return false;
     for (const char c : label) {
@@ -49,10 +51,9 @@ absl::Status CheckKeyId(absl::string_view key_id) {
 absl::Status CheckEncrypted(const Ciphertext& ciphertext) {
   if (ciphertext.bytes.empty()) return absl::DataLossError("the KMS returned an empty ciphertext");
   if (ciphertext.bytes.size() > kMaxCiphertextSize) {
-    return absl::DataLossError(absl::StrCat("the KMS returned a ciphertext of ",
-                                            ciphertext.bytes.size(),
-                                            " bytes; kube-apiserver takes at most ",
-                                            kMaxCiphertextSize));
+    return absl::DataLossError(
+        absl::StrCat("the KMS returned a ciphertext of ", ciphertext.bytes.size(),
+                     " bytes; kube-apiserver takes at most ", kMaxCiphertextSize));
   }
   if (const std::size_t size = AnnotationsSize(ciphertext); size > kMaxAnnotationsSize) {
     return absl::DataLossError(absl::StrCat("the annotations have ", size,
@@ -80,8 +81,8 @@ absl::Status CheckPlaintext(std::size_t size) {
 absl::Status CheckDecryptRequest(absl::string_view key_id, const Ciphertext& ciphertext) {
   if (key_id.empty()) return absl::InvalidArgumentError("the key id is empty");
   if (key_id.size() > kMaxKeyIdSize) {
-    return absl::InvalidArgumentError(absl::StrCat("the key id has ", key_id.size(),
-                                                   " bytes; the limit is ", kMaxKeyIdSize));
+    return absl::InvalidArgumentError(
+        absl::StrCat("the key id has ", key_id.size(), " bytes; the limit is ", kMaxKeyIdSize));
   }
   if (ciphertext.bytes.empty()) return absl::InvalidArgumentError("the ciphertext is empty");
   if (ciphertext.bytes.size() > kMaxCiphertextSize) {
@@ -89,8 +90,8 @@ absl::Status CheckDecryptRequest(absl::string_view key_id, const Ciphertext& cip
                                                    " bytes; the limit is ", kMaxCiphertextSize));
   }
   if (const std::size_t size = AnnotationsSize(ciphertext); size > kMaxAnnotationsSize) {
-    return absl::InvalidArgumentError(absl::StrCat("the annotations have ", size,
-                                                   " bytes; the limit is ", kMaxAnnotationsSize));
+    return absl::InvalidArgumentError(
+        absl::StrCat("the annotations have ", size, " bytes; the limit is ", kMaxAnnotationsSize));
   }
   return absl::OkStatus();
 }

@@ -17,7 +17,8 @@ namespace okms {
 
 inline constexpr std::size_t kMaxKeyIdSize = 1024;       // bytes
 inline constexpr std::size_t kMaxCiphertextSize = 1024;  // bytes
-inline constexpr std::size_t kMaxAnnotationsSize = std::size_t{32} * 1024;  // bytes, all keys and values
+inline constexpr std::size_t kMaxAnnotationsSize =
+    std::size_t{32} * 1024;  // bytes, all keys and values
 
 // The largest plaintext that AES-GCM turns into a ciphertext within the limit. The apiserver sends
 // seeds of 32 bytes.

@@ -32,8 +32,8 @@ CryptographicParameters AesGcm() {
           .tag_length = int32_t{kTagSize}};
 }
 
-// The first thing that makes a key unfit. What the server left out is not held against it: the round
-// trip that follows decides.
+// The first thing that makes a key unfit. What the server left out is not held against it: the
+// round trip that follows decides.
 absl::Status CheckAttributes(const std::string& id, const GetAttributesResponse& key) {
   const auto unfit = [&](absl::string_view why) {
     return absl::FailedPreconditionError(absl::StrCat("key ", Printable(id), " ", why));
@@ -51,8 +51,8 @@ absl::Status CheckAttributes(const std::string& id, const GetAttributesResponse&
     return unfit(absl::StrCat("is in state ", ToString(*key.state), ", not Active"));
   }
   if (key.algorithm && *key.algorithm != CryptographicAlgorithm::kAes) {
-    return unfit(absl::StrCat("is not an AES key (algorithm ",
-                              static_cast<uint32_t>(*key.algorithm), ")"));
+    return unfit(
+        absl::StrCat("is not an AES key (algorithm ", static_cast<uint32_t>(*key.algorithm), ")"));
   }
   if (key.length && *key.length != 128 && *key.length != 192 && *key.length != 256) {
     return unfit(absl::StrCat("has ", *key.length, " bits; AES has 128, 192 or 256"));
@@ -68,15 +68,15 @@ absl::Status CheckAttributes(const std::string& id, const GetAttributesResponse&
 absl::Status CheckRecord(const Ciphertext& record) {
   const auto bad = [](auto... why) { return absl::InvalidArgumentError(absl::StrCat(why...)); };
   if (record.bytes.size() <= kTagSize) {
-    return bad("the ciphertext has ", record.bytes.size(), " bytes; AES-GCM with its tag has at least ",
-               kTagSize + 1);
+    return bad("the ciphertext has ", record.bytes.size(),
+               " bytes; AES-GCM with its tag has at least ", kTagSize + 1);
   }
   for (const auto& [name, value] : record.annotations) {
     if (name == kAlgorithmAnnotation) {
       // The Go plugin takes an absent one for AES_GCM too.
       if (value != kAlgorithmAesGcm) {
-        return bad("annotation ", kAlgorithmAnnotation, " is \"", Printable(value, 40),
-                   "\"; only ", kAlgorithmAesGcm, " is supported");
+        return bad("annotation ", kAlgorithmAnnotation, " is \"", Printable(value, 40), "\"; only ",
+                   kAlgorithmAesGcm, " is supported");
       }
     } else if (name != kIvAnnotation) {
       return bad("unknown annotation \"", Printable(name, 80),
@@ -105,11 +105,10 @@ void KmipBackend::FindKey(Deadline deadline, Done<KeyInfo> done) {
           info.id = std::get<KeyId>(key_).value;
         }
         const auto attributes = session.Call(
-            GetAttributesRequest{info.id,
-                                 {attribute::kState, attribute::kObjectType,
-                                  attribute::kCryptographicAlgorithm,
-                                  attribute::kCryptographicLength,
-                                  attribute::kCryptographicUsageMask}},
+            GetAttributesRequest{
+                info.id,
+                {attribute::kState, attribute::kObjectType, attribute::kCryptographicAlgorithm,
+                 attribute::kCryptographicLength, attribute::kCryptographicUsageMask}},
             until);
         if (attributes.ok()) {
           OKMS_RETURN_IF_ERROR(CheckAttributes(info.id, *attributes));
@@ -130,8 +129,8 @@ void KmipBackend::FindKey(Deadline deadline, Done<KeyInfo> done) {
 
 absl::StatusOr<std::string> KmipBackend::LocateKey(Session& session, const std::string& label,
                                                    Deadline deadline) {
-  auto found = session.Call(LocateRequest{label, ObjectType::kSymmetricKey, State::kActive},
-                            deadline);
+  auto found =
+      session.Call(LocateRequest{label, ObjectType::kSymmetricKey, State::kActive}, deadline);
   if (!found.ok() && session.usable() && !absl::IsPermissionDenied(found.status()) &&
       !absl::IsUnauthenticated(found.status())) {
     // Some servers cannot search by type and state; the attributes are checked anyway.
@@ -145,8 +144,8 @@ absl::StatusOr<std::string> KmipBackend::LocateKey(Session& session, const std::
                                             "\", or this client may not see it"));
   }
   if (ids.size() > 1) {
-    const std::vector<absl::string_view> some(ids.begin(), ids.begin() + std::min<std::ptrdiff_t>(
-                                                              8, std::ssize(ids)));
+    const std::vector<absl::string_view> some(
+        ids.begin(), ids.begin() + std::min<std::ptrdiff_t>(8, std::ssize(ids)));
     return absl::FailedPreconditionError(absl::StrCat(
         "the label \"", shown, "\" fits ", ids.size(), " active keys (",
         Printable(absl::StrJoin(some, ", "), 400), ids.size() > some.size() ? ", ..." : "",
@@ -204,9 +203,9 @@ absl::StatusOr<Ciphertext> KmipBackend::EncryptOn(Session& session, const std::s
     return refuse("the KMS used an IV of ", iv.size(), " bytes, not ", kIvSize);
   }
   tag_place_before_1_4_ = tag.empty() ? TagPlace::kInData : TagPlace::kInField;
-  return Ciphertext{absl::StrCat(AsText(data), AsText(tag)),
-                    {{kIvAnnotation, std::string(AsText(iv))},
-                     {kAlgorithmAnnotation, kAlgorithmAesGcm}}};
+  return Ciphertext{
+      absl::StrCat(AsText(data), AsText(tag)),
+      {{kIvAnnotation, std::string(AsText(iv))}, {kAlgorithmAnnotation, kAlgorithmAesGcm}}};
 }
 
 void KmipBackend::Decrypt(const std::string& key_id, Ciphertext ciphertext, Deadline deadline,

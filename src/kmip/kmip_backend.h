@@ -3,8 +3,8 @@
 
 // A KMIP server as the KMS.
 //
-// The stored format is that of the Go plugin, both ways: AES-GCM with a 12-byte IV, a 16-byte tag and
-// no additional data; the ciphertext is C followed by T; the annotations "iv.okms.ovh.com" and
+// The stored format is that of the Go plugin, both ways: AES-GCM with a 12-byte IV, a 16-byte tag
+// and no additional data; the ciphertext is C followed by T; the annotations "iv.okms.ovh.com" and
 // "alg.okms.ovh.com" hold the IV's bytes and "AES_GCM".
 
 #ifndef OKMS_KMIP_KMIP_BACKEND_H_

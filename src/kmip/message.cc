@@ -46,8 +46,8 @@ absl::StatusOr<Envelope> OpenEnvelope(ByteView message, ttlv::Tag message_tag,
   OKMS_ASSIGN_OR_RETURN(const Item count_item, header->Get(tag::kBatchCount));
   OKMS_ASSIGN_OR_RETURN(const int32_t count, count_item.AsInteger());
   if (count != 1 || items != 1) {
-    return absl::DataLossError(absl::StrCat("KMIP message with ", items, " batch items, counted as ",
-                                            count, "; expected 1"));
+    return absl::DataLossError(absl::StrCat("KMIP message with ", items,
+                                            " batch items, counted as ", count, "; expected 1"));
   }
   OKMS_ASSIGN_OR_RETURN(const Item version_item, header->Get(tag::kProtocolVersion));
   OKMS_ASSIGN_OR_RETURN(const ProtocolVersion version, ProtocolVersion::Read(version_item));
@@ -162,11 +162,11 @@ absl::StatusOr<Item> Response::Payload(Operation wanted, ProtocolVersion expecte
   switch (status) {
     case ResultStatus::kSuccess: break;
     case ResultStatus::kFailed: return RefusalStatus(wanted, reason, message);
-    case ResultStatus::kPending: return malformed("the KMS answers later, which we did not ask for");
+    case ResultStatus::kPending:
+      return malformed("the KMS answers later, which we did not ask for");
     case ResultStatus::kUndone: return RefusalStatus(wanted, reason, "undone by the KMS");
     default:
-      return malformed(
-          absl::StrCat("unknown result status ", static_cast<uint32_t>(status)));
+      return malformed(absl::StrCat("unknown result status ", static_cast<uint32_t>(status)));
   }
   if (version != expected) {
     return malformed(absl::StrCat("the reply is in version ", version.ToString(),

@@ -32,7 +32,7 @@ void Put(Writer& writer, ttlv::Tag tag, const std::optional<bool>& value) {
   if (value) writer.Boolean(tag, *value);
 }
 template <typename Enum>
-  requires std::is_enum_v<Enum> || std::is_same_v<Enum, uint32_t>
+requires std::is_enum_v<Enum> || std::is_same_v<Enum, uint32_t>
 void Put(Writer& writer, ttlv::Tag tag, const std::optional<Enum>& value) {
   if (value) writer.Enumeration(tag, static_cast<uint32_t>(*value));
 }
@@ -57,8 +57,8 @@ absl::Status Read(const Item& item, std::optional<bool>& value) {
   return absl::OkStatus();
 }
 template <typename Enum>
-  requires std::is_enum_v<Enum> || std::is_same_v<Enum, uint32_t>
-absl::Status Read(const Item& item, std::optional<Enum>& value) {
+requires std::is_enum_v<Enum> || std::is_same_v<Enum, uint32_t> absl::Status Read(
+    const Item& item, std::optional<Enum>& value) {
   OKMS_ASSIGN_OR_RETURN(const uint32_t number, item.AsEnumeration());
   value = static_cast<Enum>(number);
   return absl::OkStatus();
@@ -155,8 +155,8 @@ void QueryRequest::Write(Writer& writer) const {
 }
 
 absl::StatusOr<QueryRequest> QueryRequest::Read(const Item& payload) {
-  OKMS_ASSIGN_OR_RETURN(auto functions, TakeAll<QueryFunction>(payload, tag::kQueryFunction,
-                                                               AsEnum<QueryFunction>));
+  OKMS_ASSIGN_OR_RETURN(
+      auto functions, TakeAll<QueryFunction>(payload, tag::kQueryFunction, AsEnum<QueryFunction>));
   return QueryRequest{std::move(functions)};
 }
 
@@ -212,7 +212,7 @@ void LocateResponse::Write(Writer& writer) const {
 absl::StatusOr<LocateResponse> LocateResponse::Read(const Item& payload) {
   OKMS_ASSIGN_OR_RETURN(auto ids,
                         TakeAll<absl::string_view>(payload, tag::kUniqueIdentifier,
-                                                  [](const Item& item) { return item.AsText(); }));
+                                                   [](const Item& item) { return item.AsText(); }));
   return LocateResponse{std::move(ids)};
 }
 
@@ -226,7 +226,7 @@ absl::StatusOr<GetAttributesRequest> GetAttributesRequest::Read(const Item& payl
   OKMS_ASSIGN_OR_RETURN(request.unique_identifier, TakeUniqueIdentifier(payload));
   OKMS_ASSIGN_OR_RETURN(request.names,
                         TakeAll<absl::string_view>(payload, tag::kAttributeName,
-                                                  [](const Item& item) { return item.AsText(); }));
+                                                   [](const Item& item) { return item.AsText(); }));
   return request;
 }
 

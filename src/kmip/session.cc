@@ -1,11 +1,11 @@
 // SPDX-FileCopyrightText: The okms-k8s-encryption-provider authors
 // SPDX-License-Identifier: Apache-2.0
 
-// A session is opened by Discover Versions. Its request needs a header, and that a version, which is
-// what we do not know yet: 1.1 is tried first, since the operation is as old as that; servers that
-// know only some versions then want the header of one of those, and say InvalidMessage,
-// OperationNotSupported, or just close. Last comes 1.0, which has no Discover Versions at all: there
-// Query stands in for it.
+// A session is opened by Discover Versions. Its request needs a header, and that a version, which
+// is what we do not know yet: 1.1 is tried first, since the operation is as old as that; servers
+// that know only some versions then want the header of one of those, and say InvalidMessage,
+// OperationNotSupported, or just close. Last comes 1.0, which has no Discover Versions at all:
+// there Query stands in for it.
 //
 // Encrypt and Decrypt came with 1.2. Some older servers have them as an extension; Query tells.
 
@@ -76,9 +76,9 @@ absl::StatusOr<std::unique_ptr<Session>> Session::Open(Dialer& dialer, HeaderHin
     if (status.ok() && session->version_ < kFirstWithCryptography) {
       const auto missing = session->MissingOperation(deadline);
       if (missing.ok() && *missing) {
-        return absl::FailedPreconditionError(absl::StrCat(
-            "the KMS speaks at most KMIP ", session->version_.ToString(), " and has no ",
-            ToString(**missing), "; KMIP 1.2 or later is needed"));
+        return absl::FailedPreconditionError(
+            absl::StrCat("the KMS speaks at most KMIP ", session->version_.ToString(),
+                         " and has no ", ToString(**missing), "; KMIP 1.2 or later is needed"));
       }
       status = missing.status();
     }
@@ -97,7 +97,8 @@ absl::Status Session::Negotiate(Deadline deadline) {
   const DiscoverVersionsRequest request = OurVersions();
   OKMS_ASSIGN_OR_RETURN(
       const Response response,
-      Exchange(request.kOperation, [&](ttlv::Writer& writer) { request.Write(writer); }, deadline));
+      Exchange(
+          request.kOperation, [&](ttlv::Writer& writer) { request.Write(writer); }, deadline));
   // The header of this one reply may be in any version.
   const auto payload = response.Payload(request.kOperation, response.version);
   if (!payload.ok()) return Check(payload.status());
@@ -113,9 +114,9 @@ absl::Status Session::Negotiate(Deadline deadline) {
     const std::string theirs = absl::StrJoin(
         offered->versions, ", ",
         [](std::string* out, ProtocolVersion v) { absl::StrAppend(out, v.ToString()); });
-    return absl::FailedPreconditionError(
-        absl::StrCat("no KMIP version in common: the KMS offers ", theirs.empty() ? "none" : theirs,
-                     "; we speak 1.0 to 1.4"));
+    return absl::FailedPreconditionError(absl::StrCat("no KMIP version in common: the KMS offers ",
+                                                      theirs.empty() ? "none" : theirs,
+                                                      "; we speak 1.0 to 1.4"));
   }
   version_ = best;
   return absl::OkStatus();

@@ -26,7 +26,8 @@ class HeaderHint {
   void Set(ProtocolVersion version) { minor_.store(version.minor, std::memory_order_relaxed); }
 
  private:
-  // Discover Versions is as old as 1.1, so servers of all versions are most likely to know it there.
+  // Discover Versions is as old as 1.1, so servers of all versions are most likely to know it
+  // there.
   std::atomic<int32_t> minor_ = 1;
 };
 
@@ -41,21 +42,21 @@ class Session {
 
   ProtocolVersion version() const { return version_; }
 
-  // False after an error of the connection itself (closed, late, or bytes that make no sense): throw
-  // the session away. A refusal by the KMS leaves it usable.
+  // False after an error of the connection itself (closed, late, or bytes that make no sense):
+  // throw the session away. A refusal by the KMS leaves it usable.
   bool usable() const { return usable_; }
 
   // Whether an idle session is still good to use. Does not block.
   bool IsQuiet() { return usable_ && stream_->IsQuiet(); }
 
-  // Sends one request and waits for its answer, at most until `deadline`. What is returned are views
-  // that the next call invalidates. Errors: the stream's; kDataLoss; what the KMS refused.
+  // Sends one request and waits for its answer, at most until `deadline`. What is returned are
+  // views that the next call invalidates. Errors: the stream's; kDataLoss; what the KMS refused.
   template <typename OperationRequest>
   absl::StatusOr<typename OperationRequest::Response> Call(const OperationRequest& request,
                                                            Deadline deadline) {
-    auto response =
-        Exchange(OperationRequest::kOperation,
-                 [&](ttlv::Writer& writer) { request.Write(writer); }, deadline);
+    auto response = Exchange(
+        OperationRequest::kOperation, [&](ttlv::Writer& writer) { request.Write(writer); },
+        deadline);
     if (!response.ok()) return std::move(response).status();
     auto payload = response->Payload(OperationRequest::kOperation, version_);
     if (!payload.ok()) return Check(std::move(payload).status());

@@ -36,8 +36,8 @@ class SessionPool {
   // `dialer` must outlive the pool.
   explicit SessionPool(Dialer& dialer) : dialer_(dialer) {}
 
-  // Waits for the work under way (bounded by its deadlines); what still waits in the queue ends with
-  // kUnavailable.
+  // Waits for the work under way (bounded by its deadlines); what still waits in the queue ends
+  // with kUnavailable.
   ~SessionPool();
   SessionPool(const SessionPool&) = delete;
   SessionPool& operator=(const SessionPool&) = delete;

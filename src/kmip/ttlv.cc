@@ -55,8 +55,8 @@ bool LengthFits(Type type, std::size_t length) {
 absl::Status CheckItems(ByteView bytes, int depth) {
   while (!bytes.empty()) {
     if (bytes.size() < kHeaderSize) {
-      return absl::DataLossError(absl::StrCat("malformed TTLV: ", bytes.size(),
-                                              " bytes where an item header should be"));
+      return absl::DataLossError(
+          absl::StrCat("malformed TTLV: ", bytes.size(), " bytes where an item header should be"));
     }
     const ItemHeader header = ReadHeader(bytes);
     const std::size_t room = bytes.size() - kHeaderSize;
@@ -89,8 +89,8 @@ std::string TagText(Tag tag) { return absl::StrCat("0x", absl::Hex(tag, absl::kZ
 
 absl::StatusOr<Item> Parse(ByteView bytes) {
   if (bytes.size() > kMaxMessageSize) {
-    return absl::DataLossError(absl::StrCat("malformed TTLV: ", bytes.size(),
-                                            " bytes, the limit is ", kMaxMessageSize));
+    return absl::DataLossError(
+        absl::StrCat("malformed TTLV: ", bytes.size(), " bytes, the limit is ", kMaxMessageSize));
   }
   if (bytes.size() < kHeaderSize) {
     return absl::DataLossError(
@@ -228,7 +228,9 @@ void Writer::DateTime(Tag tag, int64_t seconds_since_1970) {
   BigEndian(static_cast<uint64_t>(seconds_since_1970), 8);
 }
 
-void Writer::Text(Tag tag, absl::string_view value) { Raw(tag, Type::kTextString, okms::AsBytes(value)); }
+void Writer::Text(Tag tag, absl::string_view value) {
+  Raw(tag, Type::kTextString, okms::AsBytes(value));
+}
 
 void Writer::Bytes(Tag tag, ByteView value) { Raw(tag, Type::kByteString, value); }
 

@@ -27,9 +27,9 @@ struct Address {
   std::string ToString() const;
 };
 
-// Resolves one name, again and again. getaddrinfo(3) cannot be bounded or cancelled, so it runs on a
-// thread of its own (one at a time) and callers wait for it no longer than their deadline; while the
-// name server is away, the last good answer serves. Thread-safe.
+// Resolves one name, again and again. getaddrinfo(3) cannot be bounded or cancelled, so it runs on
+// a thread of its own (one at a time) and callers wait for it no longer than their deadline; while
+// the name server is away, the last good answer serves. Thread-safe.
 class Resolver {
  public:
   using Lookup = std::function<absl::StatusOr<std::vector<Address>>(const HostPort&)>;

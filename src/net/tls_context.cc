@@ -28,11 +28,12 @@ absl::Status CheckReadable(const NamedFile& file) {
   UniqueFd fd(::open(file.path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   if (!fd) {
     const int error = errno;
-    return Bad(file, absl::StrCat(
-        "cannot be read: ", ErrnoStatus(absl::StatusCode::kUnknown, "open", error).message(),
-        error == EACCES ? "; let this service's user read it" : "; correct the path"));
+    return Bad(file, absl::StrCat("cannot be read: ",
+                                  ErrnoStatus(absl::StatusCode::kUnknown, "open", error).message(),
+                                  error == EACCES ? "; let this service's user read it"
+                                                  : "; correct the path"));
   }
-  struct stat info{};
+  struct stat info {};
   if (::fstat(fd.get(), &info) != 0 || S_ISDIR(info.st_mode)) {
     return Bad(file, "is a directory; name the PEM file");
   }
@@ -91,7 +92,7 @@ absl::Status LoadIdentity(SSL_CTX* context, const TlsFiles& files,
     warnings.push_back(absl::StrCat(cert_file.option, " ", cert_file.path, ": not valid before ",
                                     Text(not_before), "; check this machine's clock"));
   }
-  struct stat info{};
+  struct stat info {};
   if (::stat(key_file.path.c_str(), &info) == 0 && (info.st_mode & S_IROTH) != 0) {
     warnings.push_back(absl::StrCat(key_file.option, " ", key_file.path,
                                     ": every user of this machine can read it; chmod o-rwx"));
@@ -102,9 +103,8 @@ absl::Status LoadIdentity(SSL_CTX* context, const TlsFiles& files,
 absl::Status LoadRoots(SSL_CTX* context, const NamedFile& ca) {
   if (ca.path.empty()) {
     if (SSL_CTX_set_default_verify_paths(context) != 1) {
-      return absl::FailedPreconditionError(
-          absl::StrCat("cannot load the system's CA certificates (", OpenSslErrors(), "); give ",
-                       ca.option));
+      return absl::FailedPreconditionError(absl::StrCat(
+          "cannot load the system's CA certificates (", OpenSslErrors(), "); give ", ca.option));
     }
     return absl::OkStatus();
   }

@@ -43,8 +43,8 @@ bool WaitFor(int fd, short events, Deadline deadline) {
   }
 }
 
-// Whether this OpenSSL error is the peer's alert that it does not take our certificate. With TLS 1.3
-// that comes after our side of the handshake is done.
+// Whether this OpenSSL error is the peer's alert that it does not take our certificate. With
+// TLS 1.3 that comes after our side of the handshake is done.
 bool RefusesCertificate(unsigned long error) {
   if (ERR_GET_LIB(error) != ERR_LIB_SSL) return false;
   switch (ERR_GET_REASON(error) - SSL_AD_REASON_OFFSET) {
@@ -102,8 +102,7 @@ class TlsStream : public Stream {
     std::size_t read = 0;
     ERR_clear_error();
     const int result = SSL_peek_ex(ssl_.get(), &byte, 1, &read);
-    const bool quiet =
-        result != 1 && SSL_get_error(ssl_.get(), result) == SSL_ERROR_WANT_READ;
+    const bool quiet = result != 1 && SSL_get_error(ssl_.get(), result) == SSL_ERROR_WANT_READ;
     if (!quiet) broken_ = true;
     ERR_clear_error();
     return quiet;
@@ -124,8 +123,7 @@ class TlsStream : public Stream {
         const short events = reason == SSL_ERROR_WANT_READ ? POLLIN : POLLOUT;
         if (WaitFor(fd_.get(), events, deadline)) continue;
         broken_ = true;
-        return absl::DeadlineExceededError(
-            absl::StrCat(peer_, ": ", what, ": no answer in time"));
+        return absl::DeadlineExceededError(absl::StrCat(peer_, ": ", what, ": no answer in time"));
       }
       broken_ = true;
       return Failure(what, reason, error);
@@ -136,14 +134,14 @@ class TlsStream : public Stream {
     const long verified = SSL_get_verify_result(ssl_.get());
     if (verified != X509_V_OK && !SSL_is_init_finished(ssl_.get())) {
       ERR_clear_error();
-      return absl::UnauthenticatedError(
-          absl::StrCat(peer_, ": the KMS's certificate is refused: ",
-                       X509_verify_cert_error_string(verified), "; check --ca and --serv-addr"));
+      return absl::UnauthenticatedError(absl::StrCat(
+          peer_, ": the KMS's certificate is refused: ", X509_verify_cert_error_string(verified),
+          "; check --ca and --serv-addr"));
     }
     const std::string context = absl::StrCat(peer_, ": ", what);
     if (reason == SSL_ERROR_SSL && RefusesCertificate(ERR_peek_error())) {
-      return absl::UnauthenticatedError(absl::StrCat(
-          context, ": the KMS refuses our certificate (", OpenSslErrors(), "); check --client-cert"));
+      return absl::UnauthenticatedError(absl::StrCat(context, ": the KMS refuses our certificate (",
+                                                     OpenSslErrors(), "); check --client-cert"));
     }
     if (reason == SSL_ERROR_ZERO_RETURN ||
         ERR_GET_REASON(ERR_peek_error()) == SSL_R_UNEXPECTED_EOF_WHILE_READING ||
@@ -216,9 +214,8 @@ absl::Status ExpectHost(SSL* ssl, const std::string& host) {
 absl::StatusOr<std::unique_ptr<Stream>> TlsDialer::DialAddress(const Address& address,
                                                                Deadline deadline) {
   const std::string ip = address.ToString();
-  const std::string peer = ip == target_.host
-                               ? target_.ToString()
-                               : absl::StrCat(target_.ToString(), " (", ip, ")");
+  const std::string peer =
+      ip == target_.host ? target_.ToString() : absl::StrCat(target_.ToString(), " (", ip, ")");
   OKMS_ASSIGN_OR_RETURN(UniqueFd fd, Connect(address, peer, deadline));
   SslPtr ssl(SSL_new(context_->get()));
   if (!ssl || SSL_set_fd(ssl.get(), fd.get()) != 1) {

@@ -48,8 +48,8 @@ class Service final : public v2::KeyManagementService::CallbackService {
     ServerUnaryReactor* reactor = context->DefaultReactor();
     keys_.Status(DeadlineOf(*context), [reactor, response](absl::StatusOr<std::string> key_id) {
       if (!key_id.ok()) {
-        // An error rather than a healthz text: with a text, the apiserver would go on to write under
-        // its old seed for ever.
+        // An error rather than a healthz text: with a text, the apiserver would go on to write
+        // under its old seed for ever.
         reactor->Finish(ToGrpc(key_id.status()));
         return;
       }

@@ -21,9 +21,10 @@ namespace okms {
 class KmsServer {
  public:
   // Serves `keys` from now on, with `operation_timeout` as the longest that one call may take; a
-  // caller's own deadline may be sooner. Both references must outlive the server. Errors: kInternal.
-  static absl::StatusOr<std::unique_ptr<KmsServer>> Start(KeyManager& keys, const Logger& log,
-                                                          std::chrono::milliseconds operation_timeout);
+  // caller's own deadline may be sooner. Both references must outlive the server. Errors:
+  // kInternal.
+  static absl::StatusOr<std::unique_ptr<KmsServer>> Start(
+      KeyManager& keys, const Logger& log, std::chrono::milliseconds operation_timeout);
   virtual ~KmsServer() = default;
 
   // Takes over a connected stream socket. Thread-safe; does not block.

@@ -14,8 +14,8 @@
 #include <cstddef>
 #include <cstdlib>
 #include <cstring>
-#include <vector>
 #include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
@@ -57,11 +57,11 @@ absl::Status ClearPath(const SocketAddress& address) {
   const auto refuse = [&](absl::string_view why) {
     return absl::FailedPreconditionError(absl::StrCat("--sock ", address.path, ": ", why));
   };
-  struct stat info{};
+  struct stat info {};
   if (::lstat(address.path.c_str(), &info) != 0) {
     if (errno == ENOENT) return absl::OkStatus();
-    return ErrnoStatus(absl::StatusCode::kFailedPrecondition,
-                       absl::StrCat("--sock ", address.path), errno);
+    return ErrnoStatus(absl::StatusCode::kFailedPrecondition, absl::StrCat("--sock ", address.path),
+                       errno);
   }
   if (S_ISLNK(info.st_mode)) return refuse("is a symbolic link; name the socket itself");
   if (!S_ISSOCK(info.st_mode)) return refuse("is there already and is no socket; remove it");
@@ -72,10 +72,10 @@ absl::Status ClearPath(const SocketAddress& address) {
     return refuse("another process listens there; stop it, or choose another path");
   }
   if (errno != ECONNREFUSED && errno != ENOENT) {
-    return ErrnoStatus(absl::StatusCode::kFailedPrecondition,
-                       absl::StrCat("--sock ", address.path,
-                                    ": cannot tell whether the socket there is in use"),
-                       errno);
+    return ErrnoStatus(
+        absl::StatusCode::kFailedPrecondition,
+        absl::StrCat("--sock ", address.path, ": cannot tell whether the socket there is in use"),
+        errno);
   }
   if (::unlink(address.path.c_str()) != 0 && errno != ENOENT) {
     return ErrnoStatus(absl::StatusCode::kFailedPrecondition,
@@ -144,7 +144,7 @@ absl::StatusOr<ListenSocket> ListenSocket::Bind(const SocketAddress& address,
   }
   ListenSocket socket(std::move(fd), address.ToString());
   if (!address.path.empty()) {
-    struct stat info{};
+    struct stat info {};
     if (::lstat(address.path.c_str(), &info) == 0) {
       socket.own_path_ = address.path;
       socket.device_ = info.st_dev;
@@ -163,7 +163,7 @@ absl::StatusOr<ListenSocket> ListenSocket::Bind(const SocketAddress& address,
 }
 
 ListenSocket::~ListenSocket() {
-  struct stat info{};
+  struct stat info {};
   if (fd_ && !own_path_.empty() && ::lstat(own_path_.c_str(), &info) == 0 &&
       info.st_dev == device_ && info.st_ino == inode_) {
     ::unlink(own_path_.c_str());

@@ -23,13 +23,14 @@ namespace okms {
 class ListenSocket {
  public:
   // The socket named "kms" that systemd passed (sd_listen_fds(3)); nullopt when it passed none at
-  // all. Clears the variables that announced it. Errors: kFailedPrecondition when what was passed is
-  // not one listening stream socket of that name.
+  // all. Clears the variables that announced it. Errors: kFailedPrecondition when what was passed
+  // is not one listening stream socket of that name.
   static absl::StatusOr<std::optional<ListenSocket>> FromSystemd();
 
   // Binds and listens, with mode 0660 and, if given, that group. What is at the path gives way only
   // if it is a socket on which nobody listens. Errors: kFailedPrecondition, one line.
-  static absl::StatusOr<ListenSocket> Bind(const SocketAddress& address, std::optional<gid_t> group);
+  static absl::StatusOr<ListenSocket> Bind(const SocketAddress& address,
+                                           std::optional<gid_t> group);
 
   ListenSocket(ListenSocket&&) noexcept = default;
   ListenSocket& operator=(ListenSocket&&) = delete;

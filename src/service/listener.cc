@@ -57,8 +57,7 @@ absl::Status Listener::AcceptAll() {
         case EMFILE:
         case ENFILE:
         case ENOBUFS:
-        case ENOMEM:
-          return ErrnoStatus(absl::StatusCode::kResourceExhausted, "accept", errno);
+        case ENOMEM: return ErrnoStatus(absl::StatusCode::kResourceExhausted, "accept", errno);
         case EINTR:
         case ECONNABORTED:
         case EPERM: continue;  // that one connection is gone; the next may be there

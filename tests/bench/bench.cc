@@ -6,10 +6,11 @@
 //   okms-bench --sock SOCKET --op decrypt --clients 64 --seconds 5
 //   okms-bench --sock SOCKET --start -- PLUGIN FLAGS...
 //
-// Each client is a thread with one call under way at a time. Prints one JSON object: calls a second,
-// latency percentiles, and, of the process that listens on the socket (found by the socket itself),
-// CPU time a call and memory. With --start it runs the plugin itself and measures the time from
-// there to the first answer to Status; a plugin that does not answer within ten seconds is a failure.
+// Each client is a thread with one call under way at a time. Prints one JSON object: calls a
+// second, latency percentiles, and, of the process that listens on the socket (found by the socket
+// itself), CPU time a call and memory. With --start it runs the plugin itself and measures the time
+// from there to the first answer to Status; a plugin that does not answer within ten seconds is a
+// failure.
 
 #include <fcntl.h>
 #include <signal.h>
@@ -64,9 +65,10 @@ UniqueFd Connect(const std::string& path) {
   path.copy(address.sun_path, sizeof address.sun_path - 1);
   const bool abstract = address.sun_path[0] == '@';
   if (abstract) address.sun_path[0] = '\0';
-  const auto size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + path.size() +
-                                           (abstract ? 0 : 1));
-  if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), size) != 0) return UniqueFd();
+  const auto size =
+      static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + path.size() + (abstract ? 0 : 1));
+  if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), size) != 0)
+    return UniqueFd();
   return fd;
 }
 

@@ -31,9 +31,8 @@ EvpCipherCtxPtr Begin(bool encrypt, ByteView key, ByteView iv, ByteView addition
       EVP_CIPHER_CTX_ctrl(context.get(), EVP_CTRL_AEAD_SET_IVLEN, static_cast<int>(iv.size()),
                           nullptr) != 1 ||
       EVP_CipherInit_ex2(context.get(), nullptr, key.data(), iv.data(), direction, nullptr) != 1 ||
-      (!additional.empty() &&
-       EVP_CipherUpdate(context.get(), nullptr, &ignored, additional.data(),
-                        static_cast<int>(additional.size())) != 1)) {
+      (!additional.empty() && EVP_CipherUpdate(context.get(), nullptr, &ignored, additional.data(),
+                                               static_cast<int>(additional.size())) != 1)) {
     ERR_clear_error();
     return nullptr;
   }
@@ -43,9 +42,8 @@ EvpCipherCtxPtr Begin(bool encrypt, ByteView key, ByteView iv, ByteView addition
 bool Update(EVP_CIPHER_CTX* context, ByteView in, std::string& out) {
   out.resize(in.size());
   int written = 0;
-  return in.empty() ||
-         EVP_CipherUpdate(context, reinterpret_cast<unsigned char*>(out.data()), &written,
-                          in.data(), static_cast<int>(in.size())) == 1;
+  return in.empty() || EVP_CipherUpdate(context, reinterpret_cast<unsigned char*>(out.data()),
+                                        &written, in.data(), static_cast<int>(in.size())) == 1;
 }
 
 bool Final(EVP_CIPHER_CTX* context) {

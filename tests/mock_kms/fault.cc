@@ -35,12 +35,18 @@ constexpr std::array<std::pair<absl::string_view, FaultKind>, 14> kKinds{{
 }};
 
 constexpr std::array kReasons{
-    ResultReason::kItemNotFound,          ResultReason::kResponseTooLarge,
-    ResultReason::kAuthenticationNotSuccessful, ResultReason::kInvalidMessage,
-    ResultReason::kOperationNotSupported, ResultReason::kMissingData,
-    ResultReason::kInvalidField,          ResultReason::kFeatureNotSupported,
-    ResultReason::kCryptographicFailure,  ResultReason::kIllegalOperation,
-    ResultReason::kPermissionDenied,      ResultReason::kObjectArchived,
+    ResultReason::kItemNotFound,
+    ResultReason::kResponseTooLarge,
+    ResultReason::kAuthenticationNotSuccessful,
+    ResultReason::kInvalidMessage,
+    ResultReason::kOperationNotSupported,
+    ResultReason::kMissingData,
+    ResultReason::kInvalidField,
+    ResultReason::kFeatureNotSupported,
+    ResultReason::kCryptographicFailure,
+    ResultReason::kIllegalOperation,
+    ResultReason::kPermissionDenied,
+    ResultReason::kObjectArchived,
     ResultReason::kGeneralFailure,
 };
 
@@ -53,13 +59,17 @@ constexpr std::array kOperations{Operation::kLocate,  Operation::kGetAttributes,
 absl::StatusOr<Fault> ParseFault(absl::string_view text) {
   const auto bad = [&](absl::string_view why) {
     std::string kinds;
-    for (const auto& [name, kind] : kKinds) absl::StrAppend(&kinds, kinds.empty() ? "" : ", ", name);
-    return absl::InvalidArgumentError(absl::StrCat("fault \"", text, "\": ", why,
-                                                   "; KIND[=REASON][:OPERATION][:TIMES], where KIND "
-                                                   "is one of ", kinds));
+    for (const auto& [name, kind] : kKinds)
+      absl::StrAppend(&kinds, kinds.empty() ? "" : ", ", name);
+    return absl::InvalidArgumentError(
+        absl::StrCat("fault \"", text, "\": ", why,
+                     "; KIND[=REASON][:OPERATION][:TIMES], where KIND "
+                     "is one of ",
+                     kinds));
   };
   const std::vector<std::string> parts = absl::StrSplit(text, ':');
-  const std::pair<std::string, std::string> kind = absl::StrSplit(parts[0], absl::MaxSplits('=', 1));
+  const std::pair<std::string, std::string> kind =
+      absl::StrSplit(parts[0], absl::MaxSplits('=', 1));
   std::optional<Fault> fault;
   for (const auto& [name, value] : kKinds) {
     if (kind.first == name) fault = Fault{.kind = value, .operation = {}};

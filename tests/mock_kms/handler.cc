@@ -62,7 +62,8 @@ template <typename ResponseType>
 void SpoilData(ResponseType& response, FaultKind kind, std::string& storage) {
   if (kind == FaultKind::kOtherKey) response.unique_identifier = "another-key";
   if (!response.data || response.data->empty()) return;
-  if (kind == FaultKind::kShortData) response.data = response.data->first(response.data->size() - 1);
+  if (kind == FaultKind::kShortData)
+    response.data = response.data->first(response.data->size() - 1);
   if (kind == FaultKind::kWrongData) {
     storage = std::string(AsText(*response.data));
     storage[0] = static_cast<char>(storage[0] ^ 1);
@@ -178,29 +179,29 @@ std::variant<Handler::Refusal, MockKey> Handler::KeyFor(absl::string_view id, in
   return *key;
 }
 
-Handler::Result<kmip::DiscoverVersionsResponse> Handler::Serve(const kmip::DiscoverVersionsRequest& asked, ProtocolVersion, std::string&) const {
+Handler::Result<kmip::DiscoverVersionsResponse> Handler::Serve(
+    const kmip::DiscoverVersionsRequest& asked, ProtocolVersion, std::string&) const {
   kmip::DiscoverVersionsResponse answer;
   for (const ProtocolVersion v : options_.versions) {
-    if (asked.versions.empty() || std::find(asked.versions.begin(), asked.versions.end(),
-                                            v) != asked.versions.end()) {
+    if (asked.versions.empty() ||
+        std::find(asked.versions.begin(), asked.versions.end(), v) != asked.versions.end()) {
       answer.versions.push_back(v);
     }
   }
   return answer;
-
 }
 
-Handler::Result<kmip::QueryResponse> Handler::Serve(const kmip::QueryRequest&, ProtocolVersion version, std::string&) const {
-  kmip::QueryResponse answer{{Operation::kLocate, Operation::kGetAttributes,
-                              Operation::kQuery}};
+Handler::Result<kmip::QueryResponse> Handler::Serve(const kmip::QueryRequest&,
+                                                    ProtocolVersion version, std::string&) const {
+  kmip::QueryResponse answer{{Operation::kLocate, Operation::kGetAttributes, Operation::kQuery}};
   for (const Operation operation : {Operation::kEncrypt, Operation::kDecrypt}) {
     if (HasOperation(version, operation)) answer.operations.push_back(operation);
   }
   return answer;
-
 }
 
-Handler::Result<kmip::LocateResponse> Handler::Serve(const kmip::LocateRequest& wanted, ProtocolVersion, std::string& storage) const {
+Handler::Result<kmip::LocateResponse> Handler::Serve(const kmip::LocateRequest& wanted,
+                                                     ProtocolVersion, std::string& storage) const {
   std::vector<std::string> ids;
   keys_.With([&](const Keys& keys) {
     for (const auto& [id, key] : keys) {
@@ -219,15 +220,17 @@ Handler::Result<kmip::LocateResponse> Handler::Serve(const kmip::LocateRequest& 
     rest.remove_prefix(id.size());
   }
   return answer;
-
 }
 
-Handler::Result<kmip::GetAttributesResponse> Handler::Serve(const kmip::GetAttributesRequest& wanted, ProtocolVersion, std::string&) const {
+Handler::Result<kmip::GetAttributesResponse> Handler::Serve(
+    const kmip::GetAttributesRequest& wanted, ProtocolVersion, std::string&) const {
   if (!options_.show_attributes) {
     return Refusal{ResultReason::kPermissionDenied, "attributes are not shown"};
   }
   const std::optional<MockKey> key = Find(wanted.unique_identifier);
-  if (!key) return Refusal{ResultReason::kItemNotFound, absl::StrCat("no object ", wanted.unique_identifier)};
+  if (!key)
+    return Refusal{ResultReason::kItemNotFound,
+                   absl::StrCat("no object ", wanted.unique_identifier)};
   kmip::GetAttributesResponse answer;
   answer.unique_identifier = wanted.unique_identifier;
   const auto asked_for = [&](absl::string_view name) {
@@ -244,7 +247,9 @@ Handler::Result<kmip::GetAttributesResponse> Handler::Serve(const kmip::GetAttri
   return answer;
 }
 
-Handler::Result<EncryptResponse> Handler::Serve(const EncryptRequest& wanted, ProtocolVersion version, std::string& storage) const {
+Handler::Result<EncryptResponse> Handler::Serve(const EncryptRequest& wanted,
+                                                ProtocolVersion version,
+                                                std::string& storage) const {
   auto found = KeyFor(wanted.unique_identifier.value_or(""), kmip::kUsageEncrypt);
   if (auto* refusal = std::get_if<Refusal>(&found)) return *refusal;
   if (!IsGcm(wanted.parameters)) {
@@ -254,10 +259,9 @@ Handler::Result<EncryptResponse> Handler::Serve(const EncryptRequest& wanted, Pr
   const std::string random = RandomBytes(kIvSize);
   const bool own_iv = options_.own_iv || !wanted.iv;
   const ByteView iv = own_iv ? AsBytes(random) : *wanted.iv;
-  const auto encrypted =
-      GcmEncrypt(AsBytes(std::get<MockKey>(found).material), iv,
-                 wanted.additional_data.value_or(ByteView()), *wanted.data,
-                 TagSize(*wanted.parameters));
+  const auto encrypted = GcmEncrypt(AsBytes(std::get<MockKey>(found).material), iv,
+                                    wanted.additional_data.value_or(ByteView()), *wanted.data,
+                                    TagSize(*wanted.parameters));
   if (!encrypted) return Refusal{ResultReason::kInvalidField, "AES-GCM refuses this"};
   storage = absl::StrCat(encrypted->data, encrypted->tag, random);
   const ByteView all = AsBytes(storage);
@@ -273,10 +277,11 @@ Handler::Result<EncryptResponse> Handler::Serve(const EncryptRequest& wanted, Pr
     answer.data = all.first(size + tag.size());
   }
   return answer;
-
 }
 
-Handler::Result<DecryptResponse> Handler::Serve(const DecryptRequest& wanted, ProtocolVersion version, std::string& storage) const {
+Handler::Result<DecryptResponse> Handler::Serve(const DecryptRequest& wanted,
+                                                ProtocolVersion version,
+                                                std::string& storage) const {
   auto found = KeyFor(wanted.unique_identifier.value_or(""), kmip::kUsageDecrypt);
   if (auto* refusal = std::get_if<Refusal>(&found)) return *refusal;
   if (!IsGcm(wanted.parameters)) {
@@ -287,8 +292,7 @@ Handler::Result<DecryptResponse> Handler::Serve(const DecryptRequest& wanted, Pr
   }
   ByteView data = *wanted.data;
   ByteView tag = wanted.tag.value_or(ByteView());
-  const bool in_field =
-      version >= kWithTagField || options_.tag_below_1_4 == TagBelow14::kInField;
+  const bool in_field = version >= kWithTagField || options_.tag_below_1_4 == TagBelow14::kInField;
   if (in_field != wanted.tag.has_value()) {
     return Refusal{ResultReason::kInvalidField, "the tag is not where it belongs"};
   }
@@ -307,7 +311,6 @@ Handler::Result<DecryptResponse> Handler::Serve(const DecryptRequest& wanted, Pr
   answer.unique_identifier = wanted.unique_identifier;
   answer.data = AsBytes(storage);
   return answer;
-
 }
 
 template <typename OperationRequest>
@@ -318,8 +321,7 @@ WipedBytes Handler::Reply(const Request& request, std::optional<Fault> fault) co
                   {ResultReason::kInvalidField, std::string(parsed.status().message())});
   }
   std::string storage;  // what the reply's views may point to
-  Result<typename OperationRequest::Response> result =
-      Serve(*parsed, request.version, storage);
+  Result<typename OperationRequest::Response> result = Serve(*parsed, request.version, storage);
   if (auto* refusal = std::get_if<Refusal>(&result)) {
     return Refuse(request.version, request.operation, std::move(*refusal));
   }

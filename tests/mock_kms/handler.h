@@ -63,7 +63,9 @@ class Handler {
   WipedBytes Answer(ByteView message, std::optional<Fault> fault);
 
   // How often each operation was asked for, by its code: also those that are not served.
-  std::map<uint32_t, int> Counts() const { return counts_.With([](const auto& c) { return c; }); }
+  std::map<uint32_t, int> Counts() const {
+    return counts_.With([](const auto& c) { return c; });
+  }
 
  private:
   using Keys = std::map<std::string, MockKey>;

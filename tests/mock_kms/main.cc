@@ -118,15 +118,17 @@ int Main(int argc, char** argv) {
   CLI::App app("A KMIP server for trying and testing; never for real data", "okms-mock-kms");
   app.add_option("--port", flags.port, "Port on 127.0.0.1; 0 takes a free one, which is printed")
       ->capture_default_str();
-  app.add_option("--pki", flags.pki,
-                 "Folder of ca.pem, server.pem, server.key, client.pem, client.key; made if missing")
+  app.add_option(
+         "--pki", flags.pki,
+         "Folder of ca.pem, server.pem, server.key, client.pem, client.key; made if missing")
       ->required();
   app.add_option("--key", flags.keys,
                  "A key, as id=ID[,name=NAME][,bits=256][,state=Active][,usage=encrypt+decrypt]"
                  "[,material=HEX]; may be given again");
   app.add_option("--versions", flags.versions, "KMIP versions, in the order of the answer");
   app.add_option("--delay", flags.delay, "Time before each answer, for example 5ms");
-  app.add_option("--fault", flags.fault, "KIND[=REASON][:OPERATION][:TIMES]; a wrong one lists them");
+  app.add_option("--fault", flags.fault,
+                 "KIND[=REASON][:OPERATION][:TIMES]; a wrong one lists them");
   app.add_option("--tag-below-1.4", flags.tag_below_1_4, "Where the GCM tag goes below KMIP 1.4")
       ->check(CLI::IsMember({"data", "field", "dropped"}))
       ->capture_default_str();

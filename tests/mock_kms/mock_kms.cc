@@ -180,7 +180,8 @@ bool MockKms::AnswerOne(SSL* ssl, int fd) {
 
   const std::optional<Fault> fault = TakeFault(message);
   if (const auto delay = delay_.load(); delay.count() > 0) {
-    std::unique_lock lock(mutex_);  // a KMS that takes its time; the end of the server cuts it short
+    std::unique_lock lock(
+        mutex_);  // a KMS that takes its time; the end of the server cuts it short
     if (stopped_.wait_for(lock, delay, [&] { return stopping_; })) return false;
   }
   const WipedBytes reply = handler_.Answer(message, fault);

@@ -46,8 +46,8 @@ KmsClient::KmsClient(const std::string& socket, const Options& options)
   arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);
   arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 100);
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 1000);
-  impl_->stub = v2::KeyManagementService::NewStub(grpc::CreateCustomChannel(
-      Target(socket), grpc::InsecureChannelCredentials(), arguments));
+  impl_->stub = v2::KeyManagementService::NewStub(
+      grpc::CreateCustomChannel(Target(socket), grpc::InsecureChannelCredentials(), arguments));
 }
 
 KmsClient::~KmsClient() = default;

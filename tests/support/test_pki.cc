@@ -77,8 +77,7 @@ bool WriteCertificate(const std::string& path, X509* certificate) {
 
 bool WriteKey(const std::string& path, EVP_PKEY* key) {
   const File file = OpenForWriting(path, 0600);
-  return file &&
-         PEM_write_PrivateKey(file.get(), key, nullptr, nullptr, 0, nullptr, nullptr) == 1;
+  return file && PEM_write_PrivateKey(file.get(), key, nullptr, nullptr, 0, nullptr, nullptr) == 1;
 }
 
 }  // namespace
@@ -110,9 +109,8 @@ absl::StatusOr<KeyPairFiles> TestPki::Issue(const std::string& file_name,
   if (!certificate ||
       !AddExtension(certificate.get(), ca_.get(), NID_ext_key_usage,
                     request.for_server ? "serverAuth" : "clientAuth") ||
-      (!request.names.empty() &&
-       !AddExtension(certificate.get(), ca_.get(), NID_subject_alt_name,
-                     absl::StrJoin(request.names, ","))) ||
+      (!request.names.empty() && !AddExtension(certificate.get(), ca_.get(), NID_subject_alt_name,
+                                               absl::StrJoin(request.names, ","))) ||
       X509_sign(certificate.get(), ca_key_.get(), EVP_sha256()) == 0) {
     return Failed(file_name);
   }

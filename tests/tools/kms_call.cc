@@ -8,7 +8,8 @@
 //   okms-kms-call --sock SOCKET decrypt < what encrypt printed
 //
 // Prints one JSON object, byte strings in hexadecimal. Exit status: 0, or 1 with {"error": ...}, or
-// 2 for a wrong command line. For tests and demonstrations: it prints the plaintext it was asked for.
+// 2 for a wrong command line. For tests and demonstrations: it prints the plaintext it was asked
+// for.
 
 #include <exception>
 #include <iostream>
@@ -43,8 +44,8 @@ int Print(const json& object) {
 int Status(KmsClient& client) {
   const auto reply = client.Status();
   if (!reply.ok()) return PrintError(reply.status());
-  return Print({{"version", reply->version}, {"healthz", reply->healthz},
-                {"key_id", reply->key_id}});
+  return Print(
+      {{"version", reply->version}, {"healthz", reply->healthz}, {"key_id", reply->key_id}});
 }
 
 int Encrypt(KmsClient& client, const std::string& hex) {
