@@ -54,7 +54,7 @@ std::string ToString(State state) {
     case State::kDestroyed: return "Destroyed";
     case State::kDestroyedCompromised: return "DestroyedCompromised";
   }
-  return absl::StrCat("state ", Number(static_cast<uint32_t>(state)));
+  return Number(static_cast<uint32_t>(state));
 }
 
 }  // namespace okms::kmip

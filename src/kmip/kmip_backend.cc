@@ -131,10 +131,12 @@ absl::StatusOr<std::string> KmipBackend::LocateKey(Session& session, const std::
                                                    Deadline deadline) {
   auto found =
       session.Call(LocateRequest{label, ObjectType::kSymmetricKey, State::kActive}, deadline);
+  absl::string_view what = " active keys (";
   if (!found.ok() && session.usable() && !absl::IsPermissionDenied(found.status()) &&
       !absl::IsUnauthenticated(found.status())) {
     // Some servers cannot search by type and state; the attributes are checked anyway.
     found = session.Call(LocateRequest{label, {}, {}}, deadline);
+    what = " keys of any state (";
   }
   if (!found.ok()) return found.status();
   const auto& ids = found->unique_identifiers;
@@ -147,7 +149,7 @@ absl::StatusOr<std::string> KmipBackend::LocateKey(Session& session, const std::
     const std::vector<absl::string_view> some(
         ids.begin(), ids.begin() + std::min<std::ptrdiff_t>(8, std::ssize(ids)));
     return absl::FailedPreconditionError(absl::StrCat(
-        "the label \"", shown, "\" fits ", ids.size(), " active keys (",
+        "the label \"", shown, "\" fits ", ids.size(), what,
         Printable(absl::StrJoin(some, ", "), 400), ids.size() > some.size() ? ", ..." : "",
         "); rename all but one, or name the key by its id"));
   }

@@ -87,7 +87,8 @@ absl::StatusOr<std::unique_ptr<Session>> Session::Open(Dialer& dialer, HeaderHin
       if (header != kLowest) hint.Set(header);
       return session;
     }
-    if (first_error.ok()) first_error = status;
+    // A reset may overtake the alert that says why.
+    if (first_error.ok() || absl::IsUnauthenticated(status)) first_error = status;
     if (!WorthAnotherHeader(status.code()) || Expired(deadline)) break;
   }
   return first_error;

@@ -108,7 +108,9 @@ absl::Status SessionPool::RunJob(Job& job, std::unique_ptr<Session>& session) {
       session = *std::move(opened);
     }
     status = job.Attempt(*session);
-    if (session->usable()) return status;
+    // An answer that is not ours may be the one to an earlier request: who is a reply behind could
+    // hand one call's plaintext to another.
+    if (session->usable() && !absl::IsDataLoss(status)) return status;
     session.reset();
     if (!WorthRetrying(status.code())) return status;
   }

@@ -111,7 +111,7 @@ absl::StatusOr<Item> Parse(ByteView bytes);
 // kMaxMessageSize or no structure.
 absl::StatusOr<std::size_t> MessageSize(std::span<const uint8_t, kHeaderSize> header);
 
-// "0x4200C2".
+// "0x4200c2".
 std::string TagText(Tag tag);
 
 // Appends items to a buffer that is wiped when it goes. Not thread-safe.

@@ -1,0 +1,196 @@
+#!/usr/bin/env python3
+# SPDX-FileCopyrightText: The okms-k8s-encryption-provider authors
+# SPDX-License-Identifier: Apache-2.0
+"""Writes the hand-made part of the corpora: corpus/<target>/<name>. Inputs that a fuzzer found, and
+that are worth keeping, are added beside them under names that say what they were."""
+
+import pathlib
+import struct
+
+CORPUS = pathlib.Path(__file__).parent / "corpus"
+
+
+def item(tag, kind, value, length=None):
+    length = len(value) if length is None else length
+    return struct.pack(">II", tag << 8 | kind, length) + value + bytes(-len(value) % 8)
+
+
+def structure(tag, *children):
+    return item(tag, 1, b"".join(children))
+
+
+def integer(tag, value):
+    return item(tag, 2, struct.pack(">i", value))
+
+
+def enumeration(tag, value):
+    return item(tag, 5, struct.pack(">I", value))
+
+
+def boolean(tag, value):
+    return item(tag, 6, struct.pack(">Q", value))
+
+
+def text(tag, value):
+    return item(tag, 7, value.encode())
+
+
+def octets(tag, value):
+    return item(tag, 8, value)
+
+
+def date(tag, value):
+    return item(tag, 9, struct.pack(">q", value))
+
+
+def version(minor, major=1):
+    return structure(0x420069, integer(0x42006A, major), integer(0x42006B, minor))
+
+
+def attribute(name, value, index=None):
+    parts = [text(0x42000A, name)]
+    if index is not None:
+        parts.append(integer(0x420009, index))
+    return structure(0x420008, *parts, value)
+
+
+def request(operation, *payload, minor=4):
+    return structure(
+        0x420078,
+        structure(0x420077, version(minor), integer(0x42000D, 1)),
+        structure(0x42000F, enumeration(0x42005C, operation), structure(0x420079, *payload)))
+
+
+def response(operation, *payload, minor=4):
+    return structure(
+        0x42007B,
+        structure(0x42007A, version(minor), date(0x420092, 1), integer(0x42000D, 1)),
+        structure(0x42000F, enumeration(0x42005C, operation), enumeration(0x42007F, 0),
+                  structure(0x42007C, *payload)))
+
+
+def refusal(reason, words, operation=None, status=1):
+    first = [] if operation is None else [enumeration(0x42005C, operation)]
+    return structure(
+        0x42007B,
+        structure(0x42007A, version(0), date(0x420092, 1), integer(0x42000D, 1)),
+        structure(0x42000F, *first, enumeration(0x42007F, status), enumeration(0x42007E, reason),
+                  text(0x42007D, words)))
+
+
+KEY = text(0x420094, "key-1")
+GCM = structure(0x42002B, enumeration(0x420011, 9), enumeration(0x42005F, 1),
+                enumeration(0x420028, 3), boolean(0x4200C5, 0), integer(0x4200CD, 12),
+                integer(0x4200CE, 16))
+NAME = attribute("Name", structure(0x42000B, text(0x420055, "etcd"), enumeration(0x420054, 1)))
+
+
+def deep(levels):
+    inner = b""
+    for _ in range(levels):
+        inner = structure(0x420020, inner)
+    return inner
+
+
+TTLV = {
+    "integer": integer(0x420020, -8),
+    "enumeration": enumeration(0x420020, 255),
+    "boolean": boolean(0x420020, 1),
+    "boolean_two": boolean(0x420020, 2),
+    "text": text(0x420020, "Hello World"),
+    "text_of_eight": text(0x420020, "12345678"),
+    "empty_text": text(0x420020, ""),
+    "octets": octets(0x420020, b"\1\2\3"),
+    "date": date(0x420020, 1205495800),
+    "long_integer": item(0x420020, 3, bytes(8)),
+    "big_integer": item(0x420020, 4, bytes(16)),
+    "interval": item(0x420020, 10, bytes(4)),
+    "unknown_type": item(0x540001, 0x7F, b"abc"),
+    "structure": structure(0x420020, enumeration(0x420004, 254), integer(0x420005, 255)),
+    "twice": structure(0x420020, integer(0x420005, 1), integer(0x420005, 2)),
+    "empty_structure": structure(0x420020),
+    "dirty_padding": item(0x420020, 7, b"A")[:-1] + b"\xff",
+    "deep_32": deep(32),
+    "deep_33": deep(33),
+    "truncated": integer(0x420020, 8)[:-1],
+    "trailing": integer(0x420020, 8) + b"\0",
+    "length_beyond": item(0x420020, 8, bytes(8), length=9),
+    "length_huge": item(0x420020, 8, bytes(8), length=0xFFFFFFFF),
+    "length_of_structure_odd": item(0x420020, 1, bytes(8), length=4),
+}
+
+MESSAGES = {
+    "discover_request": request(0x1E, version(4), version(2), minor=1),
+    "discover_response": response(0x1E, version(0), version(4), version(0, major=2), minor=1),
+    "query_request": request(0x18, enumeration(0x420074, 1)),
+    "query_response": response(0x18, enumeration(0x42005C, 0x1F), enumeration(0x42005C, 0x20)),
+    "locate_request": request(0x08, NAME, attribute("Object Type", enumeration(0x42000B, 2)),
+                              attribute("State", enumeration(0x42000B, 2))),
+    "locate_response": response(0x08, text(0x420094, "a"), text(0x420094, "b")),
+    "locate_nothing": response(0x08),
+    "attributes_request": request(0x0B, KEY, text(0x42000A, "State")),
+    "attributes_response": response(
+        0x0B, KEY, attribute("State", enumeration(0x42000B, 2), index=0),
+        attribute("Object Type", enumeration(0x42000B, 2)),
+        attribute("Cryptographic Algorithm", enumeration(0x42000B, 3)),
+        attribute("Cryptographic Length", integer(0x42000B, 256)),
+        attribute("Cryptographic Usage Mask", integer(0x42000B, 12)),
+        attribute("Initial Date", date(0x42000B, 1))),
+    "encrypt_request": request(0x1F, KEY, GCM, octets(0x4200C2, b"p" * 32),
+                               octets(0x42003D, b"i" * 12), octets(0x4200FE, b"aad")),
+    "encrypt_response": response(0x1F, KEY, octets(0x4200C2, b"c" * 32),
+                                 octets(0x42003D, b"i" * 12), octets(0x4200FF, b"t" * 16)),
+    "decrypt_request": request(0x20, KEY, GCM, octets(0x4200C2, b"c" * 32),
+                               octets(0x42003D, b"i" * 12), octets(0x4200FF, b"t" * 16)),
+    "decrypt_response": response(0x20, KEY, octets(0x4200C2, b"p" * 32)),
+    "refusal_without_operation": refusal(4, "Error parsing request message."),
+    "refusal": refusal(0x0C, "not\nyours\x1b[31m", operation=0x1F),
+    "pending": refusal(0, "", operation=0x1F, status=2),
+    "undone": refusal(0, "", operation=0x1F, status=3),
+    "status_unknown": refusal(0x100, "", operation=0x1F, status=9),
+    "without_items": structure(0x42007B, structure(0x42007A, version(4), integer(0x42000D, 0))),
+    "items_first": structure(0x42007B, structure(0x42000F)),
+}
+
+ADDRESSES = {
+    "name": b"kms.example:5696",
+    "ipv4": b"192.0.2.1:5696",
+    "ipv6": b"[2001:db8::1]:5696",
+    "ipv6_bare": b"2001:db8::1:5696",
+    "url": b"https://kms:443",
+    "port_large": b"kms:65536",
+    "path": b"/run/kms.sock",
+    "uri": b"unix:///run/kms.sock",
+    "abstract": b"@kms",
+    "abstract_uri": b"unix:///@kms",
+    "path_long": b"/" + b"s" * 108,
+    "control": b"k\nm\0s:1",
+}
+
+REQUIRED = ("--protocol=kmip\n--serv-addr\nkms:5696\n--encryption-key-id=k\n"
+            "-client-cert=/c.pem\n--client-key=/c.key")
+CONFIGS = {
+    "required": REQUIRED,
+    "label": REQUIRED.replace("--encryption-key-id=k", "--encryption-key-label=etcd"),
+    "all": REQUIRED + "\n--timeout=1m30s\n--ca=/ca.pem\n--sock=@kms\n--sock-group=0\n--allow-uid=1"
+           "\n--allow-gid\n2\n--debug=false\n--okms-id=x",
+    "aliases": "-protocol\nkmip\n-kmip-addr=kms:1\n-kmip-key-id=k\n-client-cert=c\n-client-key=k",
+    "help": "--help",
+    "version": "-version",
+    "unknown": REQUIRED + "\n--no-such-flag",
+    "empty_value": REQUIRED + "\n--ca=\n--debug",
+    "positional": "serve\n--\n-x",
+}
+
+
+def main():
+    for target, inputs in (("ttlv_parse", TTLV), ("kmip_message", MESSAGES),
+                           ("addresses", ADDRESSES), ("config", CONFIGS)):
+        folder = CORPUS / target
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, value in inputs.items():
+            (folder / name).write_bytes(value if isinstance(value, bytes) else value.encode())
+
+
+if __name__ == "__main__":
+    main()

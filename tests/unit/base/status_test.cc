@@ -1,0 +1,112 @@
+// SPDX-FileCopyrightText: The okms-k8s-encryption-provider authors
+// SPDX-License-Identifier: Apache-2.0
+
+#include "base/status.h"
+
+#include <gtest/gtest.h>
+#include <openssl/err.h>
+#include <openssl/pemerr.h>
+
+#include <cerrno>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "support/status_is.h"
+
+namespace okms {
+namespace {
+
+using test::StatusIs;
+
+TEST(Printable, KeepsPrintableAscii) {
+  std::string all;
+  for (char c = 0x20; c < 0x7f; ++c) all += c;
+  EXPECT_EQ(Printable(all), all);
+}
+
+TEST(Printable, ReplacesEveryOtherByte) {
+  for (int c = 0; c < 256; ++c) {
+    if (c >= 0x20 && c < 0x7f) continue;
+    const std::string text(1, static_cast<char>(c));
+    EXPECT_EQ(Printable(text), "?") << c;
+  }
+  EXPECT_EQ(Printable("a\nb\r\x1b[31mc\xc3\xa9"), "a?b??[31mc??");
+}
+
+TEST(Printable, CutsAndMarksWhatIsOverTheLimit) {
+  EXPECT_EQ(Printable("12345", 5), "12345");
+  EXPECT_EQ(Printable("123456", 5), "12345... (6 bytes)");
+  EXPECT_EQ(Printable(std::string(200, 'x')), std::string(200, 'x'));
+  EXPECT_EQ(Printable(std::string(201, 'x')),
+            absl::StrCat(std::string(200, 'x'), "... (201 bytes)"));
+  EXPECT_EQ(Printable(""), "");
+}
+
+TEST(Describe, NamesTheCodeThenTheMessage) {
+  EXPECT_EQ(Describe(absl::UnavailableError("closed")), "UNAVAILABLE: closed");
+  EXPECT_EQ(Describe(absl::FailedPreconditionError("not Active")),
+            "FAILED_PRECONDITION: not Active");
+  EXPECT_EQ(Describe(absl::OkStatus()), "OK: ");
+}
+
+TEST(Annotate, PutsTheContextInFrontAndKeepsTheCode) {
+  EXPECT_THAT(Annotate(absl::DataLossError("cut short"), "KMIP Query"),
+              StatusIs(absl::StatusCode::kDataLoss, "KMIP Query: cut short"));
+}
+
+TEST(Annotate, LeavesOkAlone) { EXPECT_EQ(Annotate(absl::OkStatus(), "x"), absl::OkStatus()); }
+
+TEST(ErrnoStatus, NamesTheError) {
+  EXPECT_THAT(ErrnoStatus(absl::StatusCode::kUnavailable, "connect", ECONNREFUSED),
+              StatusIs(absl::StatusCode::kUnavailable, "connect: Connection refused"));
+}
+
+TEST(OpenSslErrors, SaysSoWhenThereAreNone) {
+  ERR_clear_error();
+  EXPECT_EQ(OpenSslErrors(), "no further detail");
+}
+
+TEST(OpenSslErrors, JoinsAndDrainsTheQueue) {
+  ERR_clear_error();
+  ERR_raise(ERR_LIB_PEM, PEM_R_NO_START_LINE);
+  ERR_raise(ERR_LIB_PEM, PEM_R_BAD_PASSWORD_READ);
+  EXPECT_EQ(OpenSslErrors(), "no start line; bad password read");
+  EXPECT_EQ(ERR_peek_error(), 0u);
+  EXPECT_EQ(OpenSslErrors(), "no further detail");
+}
+
+TEST(OpenSslErrors, GivesTheNumberOfAnErrorWithoutAText) {
+  ERR_clear_error();
+  ERR_raise(ERR_LIB_USER, 77);
+  const unsigned long code = ERR_peek_error();
+  EXPECT_EQ(OpenSslErrors(), absl::StrCat("error ", code));
+}
+
+absl::StatusOr<std::string> Half(absl::StatusOr<std::string> input) {
+  OKMS_ASSIGN_OR_RETURN(const std::string text, std::move(input));
+  return text.substr(0, text.size() / 2);
+}
+
+TEST(AssignOrReturn, GivesTheValueOrReturnsTheStatus) {
+  EXPECT_EQ(*Half(std::string("abcd")), "ab");
+  EXPECT_THAT(Half(absl::NotFoundError("no text")),
+              StatusIs(absl::StatusCode::kNotFound, "no text"));
+}
+
+absl::Status ReturnEarly(const absl::Status& status, bool& went_on) {
+  OKMS_RETURN_IF_ERROR(status);
+  went_on = true;
+  return absl::OkStatus();
+}
+
+TEST(ReturnIfError, ReturnsAtTheFirstErrorOnly) {
+  bool went_on = false;
+  EXPECT_THAT(ReturnEarly(absl::AbortedError("stop"), went_on),
+              StatusIs(absl::StatusCode::kAborted, "stop"));
+  EXPECT_FALSE(went_on);
+  EXPECT_EQ(ReturnEarly(absl::OkStatus(), went_on), absl::OkStatus());
+  EXPECT_TRUE(went_on);
+}
+
+}  // namespace
+}  // namespace okms

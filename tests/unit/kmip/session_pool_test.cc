@@ -1,0 +1,339 @@
+// SPDX-FileCopyrightText: The okms-k8s-encryption-provider authors
+// SPDX-License-Identifier: Apache-2.0
+
+#include "kmip/session_pool.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <condition_variable>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "base/secret.h"
+#include "support/status_is.h"
+#include "unit/await.h"
+#include "unit/hex.h"
+#include "unit/kmip/fake_stream.h"
+
+namespace okms::kmip {
+namespace {
+
+using namespace std::chrono_literals;
+using namespace test;  // NOLINT(google-build-using-namespace): the fakes beside this file
+using okms::test::Answer;
+using okms::test::FromHex;
+using okms::test::IsOk;
+using okms::test::StatusIs;
+
+Deadline Later() { return Clock::now() + 1h; }
+
+Handler Answers(Handler next) { return Speaks({{1, 4}}, std::move(next)); }
+
+Reply Found(const Request& request) { return Success(request, LocateResponse{{"id"}}); }
+
+// Answers the first requests by these, in order, and the ones after them with Found.
+Handler First(std::vector<Handler> replies) {
+  auto next = std::make_shared<std::atomic<std::size_t>>(0);
+  return Answers([=](const Request& request) {
+    const std::size_t i = (*next)++;
+    return i < replies.size() ? replies[i](request) : Found(request);
+  });
+}
+
+// Work that keeps its worker busy until it is released.
+class Blocker {
+ public:
+  absl::StatusOr<int> Work() {
+    std::unique_lock lock(mutex_);
+    ++started_;
+    changed_.notify_all();
+    changed_.wait(lock, [&] { return released_; });
+    return 0;
+  }
+  void AwaitStarted(int count) {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [&] { return started_ >= count; });
+  }
+  void Release() {
+    const std::lock_guard lock(mutex_);
+    released_ = true;
+    changed_.notify_all();
+  }
+  int started() {
+    const std::lock_guard lock(mutex_);
+    return started_;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  int started_ = 0;
+  bool released_ = false;
+};
+
+class SessionPoolTest : public ::testing::Test {
+ protected:
+  static constexpr int kMaxSessions = SessionPool::kMaxSessions;
+
+  ~SessionPoolTest() override { blocker_.Release(); }
+
+  void Start(Answer<std::string>& answer, Deadline deadline = Later()) {
+    pool_->Run<std::string>(
+        deadline,
+        [this](Session& session, Deadline until) -> absl::StatusOr<std::string> {
+          ++attempts_;
+          const auto found = session.Call(LocateRequest{"etcd", {}, {}}, until);
+          if (!found.ok()) return found.status();
+          return std::string(found->unique_identifiers.front());
+        },
+        answer.Callback());
+  }
+  absl::StatusOr<std::string> Run(Deadline deadline = Later()) {
+    Answer<std::string> answer;
+    Start(answer, deadline);
+    return answer.Get();
+  }
+  // Keeps that many workers busy.
+  void Occupy(int workers) {
+    for (int i = 0; i < workers; ++i) {
+      pool_->Run<int>(
+          Later(), [this](Session&, Deadline) { return blocker_.Work(); },
+          [](absl::StatusOr<int>) {});
+    }
+    blocker_.AwaitStarted(workers);
+    dials_before_ = kms_.dials();
+  }
+  // All but one worker are busy: that one serves each call of the test after the other.
+  void LeaveOneWorker() { Occupy(kMaxSessions - 1); }
+  int dials() const { return kms_.dials() - dials_before_; }
+
+  Blocker blocker_;
+  std::atomic<int> attempts_ = 0;
+  int dials_before_ = 0;
+  FakeKms kms_{Answers(Found)};
+  FakeDialer dialer_{kms_};
+  std::optional<SessionPool> pool_{std::in_place, dialer_};
+};
+
+TEST_F(SessionPoolTest, AnswersOnAnotherThread) {
+  Answer<std::thread::id> answer;
+  pool_->Run<std::thread::id>(
+      Later(), [](Session&, Deadline) { return std::this_thread::get_id(); }, answer.Callback());
+  const auto thread = answer.Get();
+  ASSERT_THAT(thread, IsOk());
+  EXPECT_NE(*thread, std::this_thread::get_id());
+}
+
+TEST_F(SessionPoolTest, CarriesResultsThatCannotBeCopied) {
+  Answer<Secret> answer;
+  pool_->Run<Secret>(
+      Later(), [](Session&, Deadline) -> absl::StatusOr<Secret> { return Secret(AsBytes("s")); },
+      answer.Callback());
+  const auto secret = answer.Get();
+  ASSERT_THAT(secret, IsOk());
+  EXPECT_EQ(AsText(secret->Reveal()), "s");
+}
+
+TEST_F(SessionPoolTest, HandsTheDeadlineToTheWork) {
+  const Deadline deadline = Later();
+  Answer<bool> answer;
+  pool_->Run<bool>(
+      deadline, [&](Session&, Deadline until) -> absl::StatusOr<bool> { return until == deadline; },
+      answer.Callback());
+  EXPECT_TRUE(*answer.Get());
+}
+
+TEST_F(SessionPoolTest, KeepsItsSession) {
+  LeaveOneWorker();
+  for (int i = 0; i < 5; ++i) EXPECT_EQ(*Run(), "id");
+  EXPECT_EQ(dials(), 1);
+}
+
+TEST_F(SessionPoolTest, RefusalKeepsTheSessionAndIsNotRetried) {
+  LeaveOneWorker();
+  kms_.Handle(First({[](const Request& request) {
+    return Refusal(request, ResultReason::kItemNotFound, "gone");
+  }}));
+  EXPECT_THAT(Run(),
+              StatusIs(absl::StatusCode::kNotFound, "KMIP Locate refused: ItemNotFound: gone"));
+  EXPECT_EQ(attempts_, 1);
+  EXPECT_THAT(Run(), IsOk());
+  EXPECT_EQ(dials(), 1);
+}
+
+TEST_F(SessionPoolTest, SessionThatTheServerClosedWhileIdleIsReplacedBeforeItIsUsed) {
+  LeaveOneWorker();
+  ASSERT_THAT(Run(), IsOk());
+  kms_.CloseIdle();
+  EXPECT_THAT(Run(), IsOk());
+  EXPECT_EQ(attempts_, 2);
+  EXPECT_EQ(dials(), 2);
+}
+
+struct Break {
+  const char* name;
+  Handler handler;
+  std::string message;  // when it happens twice
+};
+
+class BrokenSessionTest : public SessionPoolTest, public ::testing::WithParamInterface<Break> {};
+INSTANTIATE_TEST_SUITE_P(
+    , BrokenSessionTest,
+    ::testing::Values(
+        Break{"Closed", [](const Request&) { return Closed(); },
+              "KMIP Locate: kms: read: closed by the KMS"},
+        Break{"Garbage", [](const Request&) { return Bytes("HTTP/1.1 400 Bad Request\r\n"); },
+              "KMIP Locate: malformed TTLV: item 0x485454 is not a message structure"},
+        Break{"Oversized", [](const Request&) { return Bytes(FromHex("42007b01 7fffffff")); },
+              "KMIP Locate: malformed TTLV: item 0x42007b has length 2147483647, the limit is "
+              "1048568"},
+        Break{"ReplyToAnotherRequest",
+              [](Request request) {
+                request.operation = Operation::kQuery;
+                return Success(request, QueryResponse{});
+              },
+              "KMIP Locate: this is the reply to another request: Query"}),
+    [](const auto& test) { return std::string(test.param.name); });
+
+TEST_P(BrokenSessionTest, IsThrownAwayAndTheWorkTriedOnAFreshOne) {
+  LeaveOneWorker();
+  kms_.Handle(First({GetParam().handler}));
+  EXPECT_EQ(*Run(), "id");
+  EXPECT_EQ(attempts_, 2);
+  EXPECT_EQ(dials(), 2);
+  EXPECT_EQ(*Run(), "id");
+  EXPECT_EQ(dials(), 2);
+}
+
+TEST_P(BrokenSessionTest, IsNotTriedAThirdTime) {
+  LeaveOneWorker();
+  kms_.Handle(Answers(GetParam().handler));
+  EXPECT_EQ(Run().status().message(), GetParam().message);
+  EXPECT_EQ(attempts_, 2);
+  EXPECT_EQ(dials(), 2);
+}
+
+TEST_F(SessionPoolTest, SilenceBreaksTheSessionAndIsNotRetried) {
+  LeaveOneWorker();
+  kms_.Handle(First({[](const Request&) { return Silent(); }}));
+  EXPECT_THAT(Run(), StatusIs(absl::StatusCode::kDeadlineExceeded,
+                              "KMIP Locate: kms: read: no answer in time"));
+  EXPECT_EQ(attempts_, 1);
+  EXPECT_THAT(Run(), IsOk());
+  EXPECT_EQ(dials(), 2);
+}
+
+TEST_F(SessionPoolTest, FailedDialIsRetriedOnce) {
+  kms_.FailDial(absl::UnavailableError("connection refused"));
+  EXPECT_THAT(Run(), IsOk());
+  EXPECT_EQ(kms_.dials(), 2);
+}
+
+TEST_F(SessionPoolTest, FailedDialIsNotRetriedTwice) {
+  kms_.FailDial(absl::UnavailableError("connection refused"));
+  kms_.FailDial(absl::UnavailableError("connection refused again"));
+  EXPECT_THAT(Run(), StatusIs(absl::StatusCode::kUnavailable, "connection refused again"));
+  EXPECT_EQ(attempts_, 0);
+}
+
+TEST_F(SessionPoolTest, UntrustedServerIsNotDialledAgain) {
+  kms_.FailDial(absl::UnauthenticatedError("certificate refused"));
+  EXPECT_THAT(Run(), StatusIs(absl::StatusCode::kUnauthenticated, "certificate refused"));
+  EXPECT_EQ(kms_.dials(), 1);
+}
+
+TEST_F(SessionPoolTest, HeaderThatOneSessionFoundServesTheOthers) {
+  kms_.Handle([](const Request& request) {
+    if (request.version != ProtocolVersion{1, 4}) return Unreadable();
+    return request.operation == Operation::kDiscoverVersions
+               ? Success(request, DiscoverVersionsResponse{{{1, 4}}})
+               : Found(request);
+  });
+  ASSERT_THAT(Run(), IsOk());
+  kms_.CloseIdle();
+  kms_.Forget();
+  ASSERT_THAT(Run(), IsOk());
+  EXPECT_THAT(kms_.headers(), ::testing::Each("1.4"));
+}
+
+TEST_F(SessionPoolTest, ServesNoMoreThanItsSessionsAtATime) {
+  Occupy(kMaxSessions);
+  Answer<std::string> waiting;
+  Start(waiting);
+  EXPECT_EQ(kms_.dials(), kMaxSessions);
+  EXPECT_EQ(attempts_, 0);
+  blocker_.Release();
+  EXPECT_EQ(*waiting.Get(), "id");
+  EXPECT_EQ(kms_.dials(), kMaxSessions);
+}
+
+TEST_F(SessionPoolTest, DeadlineThatPassesInTheQueue) {
+  Occupy(kMaxSessions);
+  Answer<std::string> waiting;
+  Start(waiting, Clock::now());
+  blocker_.Release();
+  EXPECT_THAT(waiting.Get(),
+              StatusIs(absl::StatusCode::kDeadlineExceeded, "the KMS was busy for too long"));
+  EXPECT_EQ(attempts_, 0);
+}
+
+TEST_F(SessionPoolTest, RefusesAtOnceWhenTooMuchIsWaiting) {
+  Occupy(kMaxSessions);
+  std::vector<Answer<std::string>> waiting(SessionPool::kMaxWaiting);
+  for (Answer<std::string>& answer : waiting) Start(answer);
+  std::optional<std::thread::id> answered_on;
+  pool_->Run<int>(
+      Later(), [](Session&, Deadline) -> absl::StatusOr<int> { return 0; },
+      [&](absl::StatusOr<int> result) {
+        answered_on = std::this_thread::get_id();
+        EXPECT_THAT(result, StatusIs(absl::StatusCode::kResourceExhausted,
+                                     "too many requests are waiting for the KMS"));
+      });
+  EXPECT_EQ(answered_on, std::this_thread::get_id());
+  blocker_.Release();
+  for (Answer<std::string>& answer : waiting) EXPECT_EQ(*answer.Get(), "id");
+}
+
+TEST_F(SessionPoolTest, DestructorEndsWhatWaitsAndAwaitsWhatRuns) {
+  Answer<int> running;
+  Occupy(kMaxSessions - 1);
+  pool_->Run<int>(
+      Later(), [this](Session&, Deadline) { return blocker_.Work(); }, running.Callback());
+  blocker_.AwaitStarted(kMaxSessions);
+  Answer<std::string> waiting;
+  Start(waiting);
+  std::thread destroyer([&] { pool_.reset(); });
+  EXPECT_THAT(waiting.Get(), StatusIs(absl::StatusCode::kUnavailable, "shutting down"));
+  blocker_.Release();
+  destroyer.join();
+  EXPECT_THAT(running.Get(), IsOk());
+  EXPECT_EQ(attempts_, 0);
+}
+
+TEST_F(SessionPoolTest, DestructorOfAnIdlePoolReturns) {
+  ASSERT_THAT(Run(), IsOk());
+  pool_.reset();
+}
+
+TEST_F(SessionPoolTest, ManyCallersAtOnceAreAllAnswered) {
+  constexpr int kCallers = 16;
+  constexpr int kCalls = 50;
+  std::atomic<int> answered = 0;
+  std::vector<std::thread> callers;
+  for (int i = 0; i < kCallers; ++i) {
+    callers.emplace_back([&] {
+      for (int j = 0; j < kCalls; ++j) answered += Run().ok() ? 1 : 0;
+    });
+  }
+  for (std::thread& caller : callers) caller.join();
+  EXPECT_EQ(answered, kCallers * kCalls);
+  EXPECT_LE(kms_.dials(), kMaxSessions);
+}
+
+}  // namespace
+}  // namespace okms::kmip

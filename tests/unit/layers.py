@@ -1,0 +1,129 @@
+#!/usr/bin/env python3
+# SPDX-FileCopyrightText: The okms-k8s-encryption-provider authors
+# SPDX-License-Identifier: Apache-2.0
+"""Checks that the #include lines of src/ keep to the layers.
+
+Usage: layers.py SRC. First it checks itself, on lines that must be found and lines that must not.
+"""
+
+import pathlib
+import re
+import sys
+
+# Which layers each one may include, besides itself. main.cc may include all.
+USES = {
+    "base": set(),
+    "net": {"base"},
+    "core": {"base"},
+    "kmip": {"base", "net", "core"},
+    "service": {"base", "net", "core"},
+    "control": {"base"},
+    "config": {"base", "net"},
+}
+GENERATED = {"version.h"}  # of the top folder
+
+# Headers of other projects that only some files may see.
+# Each row: what the header's name begins with, and the files or layers that may include it.
+RESTRICTED = [
+    ("grpcpp/", {"service/kms_server.cc"}),
+    ("grpc/", {"service/kms_server.cc"}),
+    ("google/protobuf/", {"service/kms_server.cc"}),
+    ("kms/v2/", {"service/kms_server.cc"}),
+    ("openssl/crypto.h", {"net", "base/secret.h"}),
+    ("openssl/err.h", {"net", "base/status.cc"}),
+    ("openssl/rand.h", {"net", "core", "kmip"}),
+    ("openssl/", {"net"}),
+    ("nlohmann/", set()),
+    ("CLI/", {"config/config.cc"}),
+    ("systemd/sd-event.h", {"control"}),
+    ("systemd/sd-daemon.h", {"control", "service/listen_socket.cc"}),
+    ("systemd/", set()),
+]
+
+INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')
+
+
+def mistakes(name, text):
+    """What is wrong in the file `name` (relative to src/): a list of "name:line: reason"."""
+    layer = name.split("/")[0] if "/" in name else None
+    found = []
+    if layer is not None and layer not in USES:
+        return [f"{name}:1: {layer} is no layer that this check knows"]
+    for number, line in enumerate(text.splitlines(), 1):
+        match = INCLUDE.match(line)
+        if match is None:
+            continue
+        header = match.group(2)
+        for beginning, allowed in RESTRICTED:
+            if header.startswith(beginning):
+                if name not in allowed and layer not in allowed:
+                    found.append(f"{name}:{number}: may not include {header}")
+                break
+        other = header.split("/")[0]
+        if match.group(1) == '"' and "/" not in header and header not in GENERATED:
+            found.append(f"{name}:{number}: {header} is named without its layer")
+        if other in USES and layer is not None and other != layer and other not in USES[layer]:
+            found.append(f"{name}:{number}: {layer} may not include {other}: {header}")
+    return found
+
+
+def self_test():
+    wrong = [
+        ("core/key_manager.cc", '#include "kmip/session.h"'),
+        ("core/key_manager.cc", '#include "net/stream.h"'),
+        ("base/log.cc", '#include "core/backend.h"'),
+        ("net/resolver.cc", '#include "core/backend.h"'),
+        ("kmip/session.cc", '#include "service/listener.h"'),
+        ("service/listener.cc", '#include "kmip/session.h"'),
+        ("control/event_loop.cc", '#include "net/stream.h"'),
+        ("config/config.cc", '#include "core/limits.h"'),
+        ("service/listener.cc", "#include <grpcpp/grpcpp.h>"),
+        ("service/kms_server.h", "#include <grpcpp/grpcpp.h>"),
+        ("main.cc", '#include "kms/v2/api.grpc.pb.h"'),
+        ("kmip/kmip_backend.cc", "#include <openssl/ssl.h>"),
+        ("kmip/kmip_backend.cc", "#include <openssl/err.h>"),
+        ("core/key_manager.cc", "  #  include <openssl/evp.h>"),
+        ("base/log.cc", "#include <openssl/crypto.h>"),
+        ("base/secret.h", "#include <openssl/evp.h>"),
+        ("main.cc", "#include <openssl/ssl.h>"),
+        ("kmip/session.cc", '#include "session.h"'),
+        ("rest/client.cc", '#include "base/log.h"'),
+        ("core/limits.cc", "#include <systemd/sd-daemon.h>"),
+    ]
+    right = [
+        ("core/key_manager.cc", '#include "core/limits.h"'),
+        ("core/key_manager.cc", "#include <openssl/rand.h>"),
+        ("kmip/kmip_backend.cc", '#include "core/backend.h"'),
+        ("kmip/session.h", '#include "net/stream.h"'),
+        ("service/kms_server.cc", "#include <grpcpp/grpcpp.h>"),
+        ("service/kms_server.cc", '#include "kms/v2/api.grpc.pb.h"'),
+        ("net/tls_context.cc", "#include <openssl/ssl.h>"),
+        ("base/secret.h", "#include <openssl/crypto.h>"),
+        ("base/status.cc", "#include <openssl/err.h>"),
+        ("main.cc", '#include "kmip/kmip_backend.h"'),
+        ("main.cc", '#include "version.h"'),
+        ("core/limits.cc", '// #include "kmip/session.h"'),
+    ]
+    for name, line in wrong:
+        if not mistakes(name, f"\n{line}\n"):
+            sys.exit(f"the check itself is broken: it lets pass, in {name}: {line}")
+    for name, line in right:
+        if mistakes(name, line):
+            sys.exit(f"the check itself is broken: it refuses, in {name}: {line}")
+
+
+def main():
+    self_test()
+    source = pathlib.Path(sys.argv[1])
+    files = sorted(p for p in source.rglob("*") if p.suffix in {".h", ".cc"})
+    if not files:
+        sys.exit(f"no source files in {source}")
+    found = []
+    for path in files:
+        found += mistakes(path.relative_to(source).as_posix(), path.read_text(encoding="utf-8"))
+    print("\n".join(found) or f"{len(files)} files keep to their layers")
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,393 @@
+// SPDX-FileCopyrightText: The okms-k8s-encryption-provider authors
+// SPDX-License-Identifier: Apache-2.0
+
+#include "service/listen_socket.h"
+
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdlib>
+#include <fstream>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "base/status.h"
+#include "support/status_is.h"
+#include "support/temp_dir.h"
+#include "unit/service/child.h"
+#include "unit/service/unix_client.h"
+
+namespace okms {
+namespace {
+
+using test::Child;
+using test::ConnectError;
+using test::IsOk;
+using test::StatusIs;
+using test::UnixSocket;
+
+constexpr auto kFailedPrecondition = absl::StatusCode::kFailedPrecondition;
+
+class BindTest : public ::testing::Test {
+ protected:
+  absl::StatusOr<ListenSocket> Bind(std::optional<gid_t> group = {}) const {
+    return ListenSocket::Bind(address_, group);
+  }
+  auto Refused(const std::string& why) const {
+    return StatusIs(kFailedPrecondition, absl::StrCat("--sock ", address_.path, ": ", why));
+  }
+  // Nothing that is there, or lstat(2)'s.
+  static std::optional<struct stat> Look(const std::string& path) {
+    struct stat info {};
+    if (::lstat(path.c_str(), &info) != 0) return std::nullopt;
+    return info;
+  }
+
+  test::TempDir directory_;
+  const SocketAddress address_{.path = directory_ / "kms.sock", .abstract_name = {}};
+};
+
+TEST_F(BindTest, Listens) {
+  const auto socket = Bind();
+  ASSERT_THAT(socket, IsOk());
+  EXPECT_EQ(socket->name(), address_.path);
+  EXPECT_EQ(ConnectError(address_), 0);
+}
+
+TEST_F(BindTest, SocketDoesNotBlockAndIsNotInherited) {
+  const auto socket = Bind();
+  ASSERT_THAT(socket, IsOk());
+  EXPECT_NE(::fcntl(socket->fd(), F_GETFL) & O_NONBLOCK, 0);
+  EXPECT_NE(::fcntl(socket->fd(), F_GETFD) & FD_CLOEXEC, 0);
+}
+
+TEST_F(BindTest, ModeIsThatOfOwnerAndGroupWhateverTheUmask) {
+  for (const mode_t mask : {0000u, 0022u, 0077u, 0777u}) {
+    const mode_t before = ::umask(mask);
+    const auto socket = Bind();
+    EXPECT_EQ(::umask(before), mask) << "the umask is put back";
+    ASSERT_THAT(socket, IsOk());
+    EXPECT_EQ(Look(address_.path)->st_mode & 07777, 0660u);
+  }
+}
+
+TEST_F(BindTest, GivesTheFileToTheGroup) {
+  if (::geteuid() != 0) GTEST_SKIP() << "only root may give a file to any group";
+  const auto socket = Bind(gid_t{4242});
+  ASSERT_THAT(socket, IsOk());
+  EXPECT_EQ(Look(address_.path)->st_gid, 4242u);
+  EXPECT_EQ(Look(address_.path)->st_uid, ::geteuid());
+}
+
+TEST_F(BindTest, GroupThatCannotBeGivenLeavesNothingBehind) {
+  const std::string said = Child([&](const Child::Say& say) {
+                             if (::geteuid() == 0) {
+                               // Of somebody who may write here, and give files to his own groups
+                               // only.
+                               if (::chmod(directory_.path().c_str(), 0777) != 0 ||
+                                   ::setgid(65534) != 0 || ::setuid(65534) != 0) {
+                                 say("cannot become another user");
+                                 return;
+                               }
+                             }
+                             say(Describe(Bind(gid_t{4242}).status()));
+                           }).HearAll();
+  EXPECT_EQ(said, "FAILED_PRECONDITION: --sock-group 4242: Operation not permitted");
+  EXPECT_FALSE(Look(address_.path).has_value());
+}
+
+TEST_F(BindTest, DeadSocketGivesWay) {
+  {
+    const UnixSocket dead(address_);
+    ASSERT_EQ(::bind(dead.fd.get(), dead.raw(), dead.size), 0);
+    ASSERT_EQ(::listen(dead.fd.get(), 1), 0);
+  }
+  ASSERT_TRUE(Look(address_.path).has_value());
+  EXPECT_EQ(ConnectError(address_), ECONNREFUSED);
+  const auto socket = Bind();
+  ASSERT_THAT(socket, IsOk());
+  EXPECT_EQ(ConnectError(address_), 0);
+}
+
+TEST_F(BindTest, LiveSocketIsRefusedAndUntouched) {
+  const auto live = Bind();
+  ASSERT_THAT(live, IsOk());
+  const auto before = Look(address_.path);
+  EXPECT_THAT(Bind(), Refused("another process listens there; stop it, or choose another path"));
+  EXPECT_EQ(Look(address_.path)->st_ino, before->st_ino);
+  EXPECT_EQ(ConnectError(address_), 0);
+}
+
+TEST_F(BindTest, LiveSocketWithAFullQueueIsRefusedToo) {
+  const UnixSocket live(address_);
+  ASSERT_EQ(::bind(live.fd.get(), live.raw(), live.size), 0);
+  ASSERT_EQ(::listen(live.fd.get(), 0), 0);
+  std::vector<UniqueFd> queue;
+  while (true) {  // until one more would have to wait
+    UnixSocket client(address_);
+    ASSERT_EQ(::fcntl(client.fd.get(), F_SETFL, O_NONBLOCK), 0);
+    if (::connect(client.fd.get(), client.raw(), client.size) != 0) break;
+    queue.push_back(std::move(client.fd));
+  }
+  EXPECT_THAT(Bind(), Refused("another process listens there; stop it, or choose another path"));
+}
+
+TEST_F(BindTest, RegularFileIsRefusedAndUntouched) {
+  std::ofstream(address_.path) << "precious";
+  EXPECT_THAT(Bind(), Refused("is there already and is no socket; remove it"));
+  std::string content;
+  std::ifstream(address_.path) >> content;
+  EXPECT_EQ(content, "precious");
+}
+
+TEST_F(BindTest, DirectoryIsRefused) {
+  ASSERT_EQ(::mkdir(address_.path.c_str(), 0700), 0);
+  EXPECT_THAT(Bind(), Refused("is there already and is no socket; remove it"));
+  EXPECT_TRUE(S_ISDIR(Look(address_.path)->st_mode));
+}
+
+TEST_F(BindTest, SymbolicLinkIsRefusedAndUntouched) {
+  // Also one that leads to a dead socket, which would give way by its own name.
+  const SocketAddress target{.path = directory_ / "target.sock", .abstract_name = {}};
+  {
+    const UnixSocket dead(target);
+    ASSERT_EQ(::bind(dead.fd.get(), dead.raw(), dead.size), 0);
+  }
+  for (const std::string& where : {target.path, directory_ / "nowhere"}) {
+    ASSERT_EQ(::symlink(where.c_str(), address_.path.c_str()), 0);
+    EXPECT_THAT(Bind(), Refused("is a symbolic link; name the socket itself"));
+    EXPECT_TRUE(S_ISLNK(Look(address_.path)->st_mode));
+    EXPECT_TRUE(Look(target.path).has_value());
+    ASSERT_EQ(::unlink(address_.path.c_str()), 0);
+  }
+}
+
+TEST_F(BindTest, SocketOfAnotherTypeIsRefusedAndUntouched) {
+  const UnixSocket datagram(address_, SOCK_DGRAM);
+  ASSERT_EQ(::bind(datagram.fd.get(), datagram.raw(), datagram.size), 0);
+  EXPECT_THAT(Bind(), Refused("cannot tell whether the socket there is in use: Protocol wrong type "
+                              "for socket"));
+  EXPECT_TRUE(Look(address_.path).has_value());
+}
+
+TEST_F(BindTest, MissingDirectoryIsNamed) {
+  EXPECT_THAT(
+      ListenSocket::Bind({.path = directory_ / "missing/kms.sock", .abstract_name = {}}, {}),
+      StatusIs(kFailedPrecondition,
+               absl::StrCat("--sock ", directory_.path(),
+                            "/missing/kms.sock: bind: No such file or directory")));
+}
+
+TEST_F(BindTest, LongestPathThatFits) {
+  // A path of 107 bytes, and none longer passes ParseSocketAddress.
+  std::string path = directory_.path() + "/";
+  path += std::string(107 - path.size(), 's');
+  const auto address = ParseSocketAddress(path);
+  ASSERT_THAT(address, IsOk());
+  {
+    const auto socket = ListenSocket::Bind(*address, {});
+    ASSERT_THAT(socket, IsOk());
+    EXPECT_EQ(ConnectError(*address), 0);
+  }
+  EXPECT_FALSE(Look(path).has_value());
+}
+
+TEST_F(BindTest, RemovesItsFileWhenItGoes) {
+  { ASSERT_THAT(Bind(), IsOk()); }
+  EXPECT_FALSE(Look(address_.path).has_value());
+}
+
+TEST_F(BindTest, MovedSocketKeepsItsFile) {
+  auto socket = Bind();
+  ASSERT_THAT(socket, IsOk());
+  {
+    std::optional<ListenSocket> owner(*std::move(socket));
+    socket = absl::UnknownError("moved from");
+    EXPECT_EQ(ConnectError(address_), 0);
+  }
+  EXPECT_FALSE(Look(address_.path).has_value());
+}
+
+TEST_F(BindTest, LeavesAFileThatIsNoLongerItsOwn) {
+  {
+    const auto socket = Bind();
+    ASSERT_THAT(socket, IsOk());
+    // Kept under another name, so that its inode number cannot be given out again.
+    ASSERT_EQ(::rename(address_.path.c_str(), (directory_ / "old").c_str()), 0);
+    std::ofstream(address_.path) << "another's";
+  }
+  EXPECT_TRUE(Look(address_.path).has_value());
+}
+
+TEST_F(BindTest, AbstractName) {
+  const SocketAddress address{.path = {},
+                              .abstract_name = absl::StrCat("okms-unit-test-", ::getpid())};
+  {
+    const auto socket = ListenSocket::Bind(address, {});
+    ASSERT_THAT(socket, IsOk());
+    EXPECT_EQ(socket->name(), absl::StrCat("@", address.abstract_name));
+    const SocketAddress longer{.path = {}, .abstract_name = address.abstract_name + "x"};
+    EXPECT_EQ(ConnectError(longer), ECONNREFUSED);
+    EXPECT_THAT(ListenSocket::Bind(address, {}),
+                StatusIs(kFailedPrecondition, absl::StrCat("--sock @", address.abstract_name,
+                                                           ": bind: Address already in use")));
+  }
+  EXPECT_EQ(ConnectError(address), ECONNREFUSED);
+}
+
+// The name ends where ours says, without a NUL: as other programs write it.
+TEST_F(BindTest, AbstractNameIsTheOneThatClientsUse) {
+  const SocketAddress address{.path = {},
+                              .abstract_name = absl::StrCat("okms-unit-test-", ::getpid())};
+  const auto socket = ListenSocket::Bind(address, {});
+  ASSERT_THAT(socket, IsOk());
+  EXPECT_EQ(ConnectError(address), 0);
+}
+
+// ---- Socket activation
+
+struct Passed {
+  int fd;
+  const char* name;
+};
+
+// What FromSystemd makes of these descriptors, passed from 3 on as systemd does.
+std::string FromSystemd(const std::vector<Passed>& sockets, bool with_names = true) {
+  return Child([&](const Child::Say& say) {
+           std::vector<int> aside;
+           for (const Passed& passed : sockets) {
+             aside.push_back(::fcntl(passed.fd, F_DUPFD, 50));
+           }
+           std::string names;
+           for (std::size_t i = 0; i < sockets.size(); ++i) {
+             ::dup2(aside[i], static_cast<int>(3 + i));
+             ::close(aside[i]);
+             absl::StrAppend(&names, i == 0 ? "" : ":", sockets[i].name);
+           }
+           ::setenv("LISTEN_FDS", absl::StrCat(sockets.size()).c_str(), 1);
+           ::setenv("LISTEN_PID", absl::StrCat(::getpid()).c_str(), 1);
+           if (with_names) ::setenv("LISTEN_FDNAMES", names.c_str(), 1);
+           const auto socket = ListenSocket::FromSystemd();
+           if (!socket.ok()) {
+             say(Describe(socket.status()));
+           } else if (!*socket) {
+             say("none");
+           } else {
+             const int fd = (*socket)->fd();
+             say(absl::StrCat((*socket)->name(), ", fd ", fd,
+                              (::fcntl(fd, F_GETFL) & O_NONBLOCK) != 0 ? ", non-blocking" : "",
+                              (::fcntl(fd, F_GETFD) & FD_CLOEXEC) != 0 ? ", cloexec" : "",
+                              std::getenv("LISTEN_FDS") == nullptr ? "" : ", LISTEN_FDS is set"));
+             for (std::size_t i = 0; i < sockets.size(); ++i) {
+               const int other = static_cast<int>(3 + i);
+               if (other != fd && ::fcntl(other, F_GETFD) >= 0)
+                 say(absl::StrCat(", ", other, " open"));
+             }
+           }
+         })
+      .HearAll();
+}
+
+class FromSystemdTest : public ::testing::Test {
+ protected:
+  // A unix socket; `listening` or only bound.
+  int NewSocket(const std::string& name, bool listening = true, int type = SOCK_STREAM) {
+    UnixSocket socket({.path = directory_ / name, .abstract_name = {}}, type);
+    EXPECT_EQ(::bind(socket.fd.get(), socket.raw(), socket.size), 0);
+    if (listening) {
+      EXPECT_EQ(::listen(socket.fd.get(), 1), 0);
+    }
+    sockets_.push_back(std::move(socket.fd));
+    return sockets_.back().get();
+  }
+  test::TempDir directory_;
+  std::vector<UniqueFd> sockets_;
+};
+
+constexpr char kNoListener[] =
+    "FAILED_PRECONDITION: socket activation: the socket \"kms\" is no listening unix stream "
+    "socket; "
+    "use ListenStream=";
+
+TEST_F(FromSystemdTest, NothingPassedIsNoError) {
+  const auto socket = ListenSocket::FromSystemd();
+  ASSERT_THAT(socket, IsOk());
+  EXPECT_FALSE(socket->has_value());
+}
+
+TEST_F(FromSystemdTest, SocketNamedKmsIsTaken) {
+  EXPECT_EQ(FromSystemd({{NewSocket("a"), "kms"}}),
+            "the socket passed by systemd, fd 3, non-blocking, cloexec");
+}
+
+TEST_F(FromSystemdTest, OthersAreClosed) {
+  const int other = NewSocket("other");
+  EXPECT_EQ(FromSystemd({{other, "metrics"}, {NewSocket("a"), "kms"}, {other, "more"}}),
+            "the socket passed by systemd, fd 4, non-blocking, cloexec");
+}
+
+TEST_F(FromSystemdTest, OtherNameIsRefused) {
+  const std::string refusal =
+      "FAILED_PRECONDITION: socket activation: no socket is named \"kms\"; set "
+      "FileDescriptorName=kms";
+  EXPECT_EQ(FromSystemd({{NewSocket("a"), "other.socket"}}), refusal);
+  EXPECT_EQ(FromSystemd({{NewSocket("b"), "KMS"}}), refusal);
+  EXPECT_EQ(FromSystemd({{NewSocket("c"), "kms"}}, /*with_names=*/false), refusal);
+}
+
+TEST_F(FromSystemdTest, TwoOfThatNameAreRefused) {
+  EXPECT_EQ(FromSystemd({{NewSocket("a"), "kms"}, {NewSocket("b"), "kms"}}),
+            "FAILED_PRECONDITION: socket activation: more than one socket is named \"kms\"; pass "
+            "one");
+}
+
+TEST_F(FromSystemdTest, SocketThatDoesNotListenIsRefused) {
+  EXPECT_EQ(FromSystemd({{NewSocket("a", /*listening=*/false), "kms"}}), kNoListener);
+}
+
+TEST_F(FromSystemdTest, SocketOfAnotherTypeIsRefused) {
+  EXPECT_EQ(FromSystemd({{NewSocket("a", /*listening=*/false, SOCK_DGRAM), "kms"}}), kNoListener);
+  EXPECT_EQ(FromSystemd({{NewSocket("b", /*listening=*/true, SOCK_SEQPACKET), "kms"}}),
+            kNoListener);
+}
+
+TEST_F(FromSystemdTest, TcpSocketIsRefused) {
+  const UniqueFd tcp(::socket(AF_INET, SOCK_STREAM, 0));
+  ASSERT_EQ(::listen(tcp.get(), 1), 0);
+  EXPECT_EQ(FromSystemd({{tcp.get(), "kms"}}), kNoListener);
+}
+
+TEST_F(FromSystemdTest, FileIsRefused) {
+  const UniqueFd file(::open("/dev/null", O_RDONLY));
+  EXPECT_EQ(FromSystemd({{file.get(), "kms"}}), kNoListener);
+}
+
+TEST_F(FromSystemdTest, GarbageInTheVariableIsAnError) {
+  const std::string said = Child([](const Child::Say& say) {
+                             ::setenv("LISTEN_PID", absl::StrCat(::getpid()).c_str(), 1);
+                             ::setenv("LISTEN_FDS", "many", 1);
+                             say(Describe(ListenSocket::FromSystemd().status()));
+                           }).HearAll();
+  EXPECT_EQ(said, "FAILED_PRECONDITION: LISTEN_FDS: Invalid argument");
+}
+
+TEST_F(FromSystemdTest, VariablesOfAnotherProcessAreNotOurs) {
+  const std::string said = Child([](const Child::Say& say) {
+                             ::setenv("LISTEN_PID", "1", 1);
+                             ::setenv("LISTEN_FDS", "1", 1);
+                             const auto socket = ListenSocket::FromSystemd();
+                             say(socket.ok() && !*socket ? "none" : "something");
+                           }).HearAll();
+  EXPECT_EQ(said, "none");
+}
+
+}  // namespace
+}  // namespace okms
