@@ -98,11 +98,13 @@ void Declare(CLI::App& app, RawFlags& raw) {
       "Group of the socket file, by name or number")
       ->group("Socket");
   app.add_option("--allow-uid", raw.allowed_uids,
-                 "A user that may connect, besides root and our own; may be given again")
+                 "A user that may connect, besides root and our own; several with commas")
       ->envname("OKMS_ALLOW_UID")
+      ->delimiter(',')
       ->group("Socket");
-  app.add_option("--allow-gid", raw.allowed_gids, "A group that may connect; may be given again")
+  app.add_option("--allow-gid", raw.allowed_gids, "A group that may connect; several with commas")
       ->envname("OKMS_ALLOW_GID")
+      ->delimiter(',')
       ->group("Socket");
 
   app.add_flag("--debug", raw.debug, "Log the course of events in detail (never their contents)")

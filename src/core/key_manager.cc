@@ -30,6 +30,7 @@ constexpr milliseconds kLastRetry{5'000};
 // A first check leaves the apiserver's call (3 s by default) time to be answered with the outcome.
 // After one that took too long, the next ones may take all the time there is.
 constexpr milliseconds kShortCheck{2'000};
+constexpr milliseconds kShortestCheck{500};
 
 constexpr std::size_t kProbeSize = 32;  // bytes, as the seeds that the apiserver sends
 
@@ -65,13 +66,16 @@ void KeyManager::WithCheckedKey(Deadline deadline, Done<KeyPtr> done) {
   absl::StatusOr<KeyPtr> answer = KeyPtr();
   bool answered = false;
   bool start = false;
+  // A caller in a great hurry must not make the check fail for everyone.
+  const Deadline check_deadline =
+      std::max(deadline, Clock::now() + std::min(operation_timeout_, kShortestCheck));
   state_.With([&](State& state) {
     if (state.health.ok()) {
       answer = state.key;
       answered = true;
       return;
     }
-    start = Clock::now() >= state.next_check && ClaimCheck(state, deadline);
+    start = Clock::now() >= state.next_check && ClaimCheck(state, check_deadline);
     if (state.checking && state.check_deadline <= deadline) {
       state.waiters.push_back(std::move(done));
     } else {
@@ -80,7 +84,7 @@ void KeyManager::WithCheckedKey(Deadline deadline, Done<KeyPtr> done) {
     }
   });
   if (answered) done(std::move(answer));
-  if (start) StartCheck(deadline);
+  if (start) StartCheck(check_deadline);
 }
 
 void KeyManager::Encrypt(Secret plaintext, Deadline deadline, Done<Encrypted> done) {

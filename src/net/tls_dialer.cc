@@ -48,7 +48,6 @@ bool WaitFor(int fd, short events, Deadline deadline) {
 bool RefusesCertificate(unsigned long error) {
   if (ERR_GET_LIB(error) != ERR_LIB_SSL) return false;
   switch (ERR_GET_REASON(error) - SSL_AD_REASON_OFFSET) {
-    case SSL_AD_HANDSHAKE_FAILURE:  // what some servers say when there is none
     case SSL_AD_BAD_CERTIFICATE:
     case SSL_AD_UNSUPPORTED_CERTIFICATE:
     case SSL_AD_CERTIFICATE_REVOKED:

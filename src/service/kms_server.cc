@@ -9,6 +9,8 @@
 #include <grpcpp/grpcpp.h>
 
 #include <algorithm>
+#include <condition_variable>
+#include <mutex>
 #include <string>
 #include <utility>
 
@@ -33,10 +35,35 @@ constexpr int kMaxRequestSize = 128 * 1024;  // bytes
 // Our answer must be there before the caller stops to wait for it, or the reason is lost.
 constexpr milliseconds kAnswerMargin{100};
 
+// At the end, for answers that are given but still on their way into the socket.
+constexpr milliseconds kLastAnswers{200};
+
 // The one place where our errors become gRPC's: the codes are the same by number.
 grpc::Status ToGrpc(const absl::Status& status) {
   return {static_cast<grpc::StatusCode>(status.code()), std::string(status.message())};
 }
+
+// Lets the end of the server wait for the calls under way.
+class CallCount {
+ public:
+  void Begin() {
+    const std::lock_guard lock(mutex_);
+    ++count_;
+  }
+  void End() {
+    const std::lock_guard lock(mutex_);
+    if (--count_ == 0) none_.notify_all();
+  }
+  void WaitForNone(Deadline deadline) {
+    std::unique_lock lock(mutex_);
+    none_.wait_until(lock, deadline, [&] { return count_ == 0; });
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable none_;
+  int count_ = 0;
+};
 
 class Service final : public v2::KeyManagementService::CallbackService {
  public:
@@ -45,25 +72,26 @@ class Service final : public v2::KeyManagementService::CallbackService {
 
   ServerUnaryReactor* Status(CallbackServerContext* context, const v2::StatusRequest*,
                              v2::StatusResponse* response) override {
-    ServerUnaryReactor* reactor = context->DefaultReactor();
-    keys_.Status(DeadlineOf(*context), [reactor, response](absl::StatusOr<std::string> key_id) {
-      if (!key_id.ok()) {
-        // An error rather than a healthz text: with a text, the apiserver would go on to write
-        // under its old seed for ever.
-        reactor->Finish(ToGrpc(key_id.status()));
-        return;
-      }
-      response->set_version(kApiVersion);
-      response->set_healthz(kHealthy);
-      response->set_key_id(*std::move(key_id));
-      reactor->Finish(grpc::Status::OK);
-    });
+    ServerUnaryReactor* reactor = Begin(context);
+    keys_.Status(DeadlineOf(*context),
+                 [this, reactor, response](absl::StatusOr<std::string> key_id) {
+                   if (!key_id.ok()) {
+                     // An error rather than a healthz text: with a text, the apiserver would go on
+                     // to write under its old seed for ever.
+                     Finish(reactor, ToGrpc(key_id.status()));
+                     return;
+                   }
+                   response->set_version(kApiVersion);
+                   response->set_healthz(kHealthy);
+                   response->set_key_id(*std::move(key_id));
+                   Finish(reactor, grpc::Status::OK);
+                 });
     return reactor;
   }
 
   ServerUnaryReactor* Encrypt(CallbackServerContext* context, const v2::EncryptRequest* request,
                               v2::EncryptResponse* response) override {
-    ServerUnaryReactor* reactor = context->DefaultReactor();
+    ServerUnaryReactor* reactor = Begin(context);
     keys_.Encrypt(Secret(AsBytes(request->plaintext())), DeadlineOf(*context),
                   [this, reactor, request, response](absl::StatusOr<Encrypted> result) {
                     if (!result.ok()) {
@@ -75,14 +103,14 @@ class Service final : public v2::KeyManagementService::CallbackService {
                     for (auto& [name, value] : result->ciphertext.annotations) {
                       (*response->mutable_annotations())[name] = std::move(value);
                     }
-                    reactor->Finish(grpc::Status::OK);
+                    Finish(reactor, grpc::Status::OK);
                   });
     return reactor;
   }
 
   ServerUnaryReactor* Decrypt(CallbackServerContext* context, const v2::DecryptRequest* request,
                               v2::DecryptResponse* response) override {
-    ServerUnaryReactor* reactor = context->DefaultReactor();
+    ServerUnaryReactor* reactor = Begin(context);
     Ciphertext ciphertext{request->ciphertext(),
                           {request->annotations().begin(), request->annotations().end()}};
     keys_.Decrypt(request->key_id(), std::move(ciphertext), DeadlineOf(*context),
@@ -93,10 +121,12 @@ class Service final : public v2::KeyManagementService::CallbackService {
                     }
                     const ByteView bytes = plaintext->Reveal();
                     response->set_plaintext(bytes.data(), bytes.size());
-                    reactor->Finish(grpc::Status::OK);
+                    Finish(reactor, grpc::Status::OK);
                   });
     return reactor;
   }
+
+  void WaitForCalls(Deadline deadline) { calls_.WaitForNone(deadline); }
 
  private:
   Deadline DeadlineOf(const CallbackServerContext& context) const {
@@ -108,14 +138,26 @@ class Service final : public v2::KeyManagementService::CallbackService {
   }
 
   void Fail(ServerUnaryReactor* reactor, absl::string_view call, absl::string_view uid,
-            const absl::Status& status) const {
+            const absl::Status& status) {
     log_.Warning(absl::StrCat(call, " failed (uid ", Printable(uid, 80), "): ", Describe(status)));
-    reactor->Finish(ToGrpc(status));
+    Finish(reactor, ToGrpc(status));
+  }
+
+  ServerUnaryReactor* Begin(CallbackServerContext* context) {
+    calls_.Begin();
+    return context->DefaultReactor();
+  }
+
+  // Counts first: once the reactor has finished, the server that owns us may be gone.
+  void Finish(ServerUnaryReactor* reactor, const grpc::Status& status) {
+    calls_.End();
+    reactor->Finish(status);
   }
 
   KeyManager& keys_;
   const Logger& log_;
   const milliseconds timeout_;
+  CallCount calls_;
 };
 
 class GrpcKmsServer final : public KmsServer {
@@ -144,8 +186,9 @@ class GrpcKmsServer final : public KmsServer {
 
   void Shutdown(Deadline deadline) override {
     if (server_ == nullptr) return;
-    server_->Shutdown(std::chrono::system_clock::now() +
-                      std::chrono::duration_cast<milliseconds>(deadline - Clock::now()));
+    // gRPC's own wait is for connections too, which a client may keep for as long as it likes.
+    service_.WaitForCalls(deadline);
+    server_->Shutdown(std::chrono::system_clock::now() + kLastAnswers);
     server_.reset();
   }
 

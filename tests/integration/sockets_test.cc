@@ -1,0 +1,272 @@
+// SPDX-FileCopyrightText: The okms-k8s-encryption-provider authors
+// SPDX-License-Identifier: Apache-2.0
+
+// The unix socket: which kinds there are, what is never taken away from others, and its end.
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <fstream>
+#include <iterator>
+#include <optional>
+#include <string>
+#include <thread>
+#include <utility>
+
+#include "integration/http2.h"
+#include "integration/plugin_test.h"
+#include "integration/unix_socket.h"
+
+namespace okms::test {
+namespace {
+
+using testing::HasSubstr;
+
+class SocketsTest : public PluginTest {
+ protected:
+  SocketsTest() { StartKms(); }
+
+  // The plugin ends with status 1 and this one line.
+  void ExpectRefused(const std::string& line, ChildOptions options = {}) {
+    const Ended ended = RunToEnd(std::move(options));
+    EXPECT_EQ(ended.exit_status, 1);
+    EXPECT_EQ(ended.err, absl::StrCat("error: ", line, "\n"));
+    EXPECT_EQ(ended.out, "");
+  }
+};
+
+// What lies at a path; nullopt when nothing does.
+std::optional<struct stat> At(const std::string& path) {
+  struct stat info {};
+  if (::lstat(path.c_str(), &info) != 0) return std::nullopt;
+  return info;
+}
+
+bool IsSocket(const std::string& path) {
+  const auto info = At(path);
+  return info && S_ISSOCK(info->st_mode);
+}
+
+TEST_F(SocketsTest, IsForItsUserAndGroupOnly) {
+  const mode_t before = ::umask(0);
+  StartPlugin();
+  ::umask(before);
+  ASSERT_TRUE(IsSocket(socket()));
+  EXPECT_EQ(At(socket())->st_mode & 07777, 0660U);
+}
+
+TEST_F(SocketsTest, IsForItsUserAndGroupWhateverTheMask) {
+  const mode_t before = ::umask(0777);
+  LaunchPlugin();
+  ::umask(before);
+  ASSERT_TRUE(plugin().WaitForLine(" serves "));
+  EXPECT_EQ(At(socket())->st_mode & 07777, 0660U);
+}
+
+TEST_F(SocketsTest, HasTheGroupOfTheFlag) {
+  if (::geteuid() != 0) GTEST_SKIP() << "only root gives files to other groups";
+  flags_["--sock-group"] = "4242";
+  StartPlugin();
+  EXPECT_EQ(At(socket())->st_gid, 4242U);
+  EXPECT_EQ(At(socket())->st_mode & 07777, 0660U);
+}
+
+TEST_F(SocketsTest, IsRemovedAtTheEnd) {
+  for (const int signal : {SIGTERM, SIGINT}) {
+    StartReady();
+    ASSERT_TRUE(IsSocket(socket()));
+    EXPECT_EQ(StopPlugin(signal), 0);
+    EXPECT_FALSE(At(socket()));
+  }
+  StartReady();  // and can be made again
+}
+
+TEST_F(SocketsTest, ConnectionsThatStayOpenDoNotHoldUpTheEndForLong) {
+  flags_["--timeout"] = "1s";
+  StartReady();
+  const UniqueFd silent = Must(ConnectUnix(socket()));
+  const UniqueFd deaf = Must(ConnectUnix(socket()));  // hears no GOAWAY
+  const Heard heard = Exchange(deaf.get(), Http2Call("Status", "localhost", ""), Http2Ended);
+  ASSERT_TRUE(Http2Message(heard.bytes).has_value());
+  plugin().Signal(SIGTERM);
+  EXPECT_EQ(plugin().Wait(std::chrono::seconds(10)), 0);
+  EXPECT_THAT(plugin().Err(), HasSubstr("info: stopping: Terminated"));
+  EXPECT_FALSE(At(socket()));
+  StartPlugin();
+}
+
+TEST_F(SocketsTest, IsRemovedAtTheEndWithoutAKms) {
+  StopKms();
+  StartPlugin();
+  EXPECT_EQ(StopPlugin(), 0);
+  EXPECT_FALSE(At(socket()));
+}
+
+TEST_F(SocketsTest, OfAnotherProgramIsNotRemovedAtTheEnd) {
+  StartReady();
+  ASSERT_EQ(::unlink(socket().c_str()), 0);
+  const UniqueFd theirs = Must(BindUnix(socket()));
+  EXPECT_EQ(StopPlugin(), 0);
+  EXPECT_TRUE(IsSocket(socket()));
+}
+
+TEST_F(SocketsTest, LeftBehindIsReplaced) {
+  Must(BindUnix(socket()));  // bound, and closed without unlink
+  ASSERT_TRUE(IsSocket(socket()));
+  StartReady();
+  ExpectRoundTrip();
+}
+
+TEST_F(SocketsTest, LeftBehindByAKilledPluginIsReplaced) {
+  StartReady();
+  plugin().Signal(SIGKILL);
+  ASSERT_EQ(plugin().Wait(), -SIGKILL);
+  ASSERT_TRUE(IsSocket(socket()));
+  StartReady();
+  ExpectRoundTrip();
+}
+
+TEST_F(SocketsTest, InUseIsRefused) {
+  const UniqueFd theirs = Must(BindUnix(socket()));
+  const ino_t inode = At(socket())->st_ino;
+  ExpectRefused(absl::StrCat("--sock ", socket(),
+                             ": another process listens there; stop it, or choose another path"));
+  ASSERT_TRUE(IsSocket(socket()));
+  EXPECT_EQ(At(socket())->st_ino, inode);
+  EXPECT_THAT(ConnectUnix(socket()), IsOk());
+}
+
+TEST_F(SocketsTest, OfARunningPluginIsRefused) {
+  StartReady();
+  const auto second = Must(ChildProcess::Start({.argv = Argv()}));
+  EXPECT_EQ(second->Wait(), 1);
+  EXPECT_THAT(second->Err(), HasSubstr("another process listens there"));
+  ExpectRoundTrip(*NewClient());  // at the first one, by a new connection
+}
+
+TEST_F(SocketsTest, AFileIsRefusedAndUntouched) {
+  std::ofstream(socket()) << "precious";
+  ExpectRefused(
+      absl::StrCat("--sock ", socket(), ": is there already and is no socket; remove it"));
+  std::ifstream file(socket());
+  EXPECT_EQ(std::string(std::istreambuf_iterator<char>(file), {}), "precious");
+}
+
+TEST_F(SocketsTest, ADirectoryIsRefused) {
+  ASSERT_EQ(::mkdir(socket().c_str(), 0755), 0);
+  ExpectRefused(
+      absl::StrCat("--sock ", socket(), ": is there already and is no socket; remove it"));
+  EXPECT_TRUE(S_ISDIR(At(socket())->st_mode));
+}
+
+TEST_F(SocketsTest, ASymbolicLinkIsRefusedAndUntouched) {
+  Must(BindUnix(dir_ / "target"));
+  ASSERT_EQ(::symlink((dir_ / "target").c_str(), socket().c_str()), 0);
+  ExpectRefused(absl::StrCat("--sock ", socket(), ": is a symbolic link; name the socket itself"));
+  EXPECT_TRUE(S_ISLNK(At(socket())->st_mode));
+  EXPECT_TRUE(IsSocket(dir_ / "target"));
+}
+
+TEST_F(SocketsTest, AFolderThatIsNotThereIsRefused) {
+  flags_["--sock"] = dir_ / "none/kms.sock";
+  ExpectRefused(
+      absl::StrCat("--sock ", dir_ / "none/kms.sock", ": bind: No such file or directory"));
+}
+
+TEST_F(SocketsTest, AsAUrl) {
+  flags_["--sock"] = absl::StrCat("unix://", socket());
+  StartReady();
+  EXPECT_TRUE(IsSocket(socket()));
+  ExpectRoundTrip();
+}
+
+TEST_F(SocketsTest, InTheAbstractNamespace) {
+  const std::string name = absl::StrCat("@okms-test-", ::getpid(), "-", port());
+  for (const std::string& form : {name, absl::StrCat("unix:///", name)}) {
+    SCOPED_TRACE(form);
+    flags_["--sock"] = form;
+    StartPlugin();
+    {
+      KmsClient client(name);
+      ASSERT_TRUE(WaitUntil([&] { return client.Status().ok(); }));
+      ExpectRoundTrip(client);
+    }
+    ASSERT_EQ(StopPlugin(), 0);
+  }
+}
+
+TEST_F(SocketsTest, TwoInTheAbstractNamespaceAreOneTooMany) {
+  const std::string name = absl::StrCat("@okms-test-", ::getpid(), "-", port());
+  flags_["--sock"] = name;
+  StartPlugin();
+  const auto second = Must(ChildProcess::Start({.argv = Argv()}));
+  EXPECT_EQ(second->Wait(), 1);
+  EXPECT_EQ(second->Err(),
+            absl::StrCat("error: --sock ", name, ": bind: Address already in use\n"));
+}
+
+TEST_F(SocketsTest, PassedBySystemdIsServed) {
+  const std::string path = dir_ / "passed.sock";
+  const UniqueFd passed = Must(BindUnix(path));
+  ChildOptions options;
+  options.listen_fd = passed.get();
+  StartPlugin(std::move(options));
+  EXPECT_THAT(plugin().Err(), HasSubstr("the socket passed by systemd"));
+  EXPECT_FALSE(At(socket())) << "--sock was made too";
+  {
+    KmsClient client(path);
+    ASSERT_TRUE(WaitUntil([&] { return client.Status().ok(); }));
+    ExpectRoundTrip(client);
+  }
+  EXPECT_EQ(StopPlugin(), 0);
+  EXPECT_TRUE(IsSocket(path)) << "it is systemd's to remove";
+}
+
+TEST_F(SocketsTest, PassedBySystemdOutlivesThePlugin) {
+  const std::string path = dir_ / "passed.sock";
+  const UniqueFd passed = Must(BindUnix(path));
+  ChildOptions options;
+  options.listen_fd = passed.get();
+  StartPlugin(options);
+  ASSERT_EQ(StopPlugin(), 0);
+  // A call that comes while no plugin runs waits for the next one.
+  KmsClient client(path, {.timeout = kPatience});
+  absl::Status status = absl::UnknownError("not answered");
+  std::thread caller([&] { status = client.Status().status(); });
+  StartPlugin(options);
+  caller.join();
+  EXPECT_THAT(status, IsOk());
+}
+
+TEST_F(SocketsTest, PassedUnderAnotherNameIsRefused) {
+  const UniqueFd passed = Must(BindUnix(dir_ / "passed.sock"));
+  ChildOptions options;
+  options.listen_fd = passed.get();
+  options.listen_name = "metrics";
+  ExpectRefused("socket activation: no socket is named \"kms\"; set FileDescriptorName=kms",
+                std::move(options));
+  EXPECT_FALSE(At(socket()));
+}
+
+TEST_F(SocketsTest, PassedOfAnotherKindIsRefused) {
+  const UniqueFd passed = Must(BindUnix(dir_ / "passed.sock", SOCK_DGRAM));
+  ChildOptions options;
+  options.listen_fd = passed.get();
+  ExpectRefused(
+      "socket activation: the socket \"kms\" is no listening unix stream socket; use ListenStream=",
+      std::move(options));
+}
+
+TEST_F(SocketsTest, PassedWithoutListeningIsRefused) {
+  const UniqueFd passed = Must(BindUnix(dir_ / "passed.sock", SOCK_STREAM, /*listening=*/false));
+  ChildOptions options;
+  options.listen_fd = passed.get();
+  ExpectRefused(
+      "socket activation: the socket \"kms\" is no listening unix stream socket; use ListenStream=",
+      std::move(options));
+}
+
+}  // namespace
+}  // namespace okms::test
