@@ -46,6 +46,9 @@ class Session {
   // throw the session away. A refusal by the KMS leaves it usable.
   bool usable() const { return usable_; }
 
+  // Wipes the last answer, which may hold a plaintext; the views of it are then invalid.
+  void Forget() { WipedBytes().swap(reply_); }
+
   // Whether an idle session is still good to use. Does not block.
   bool IsQuiet() { return usable_ && stream_->IsQuiet(); }
 

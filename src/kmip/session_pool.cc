@@ -108,6 +108,7 @@ absl::Status SessionPool::RunJob(Job& job, std::unique_ptr<Session>& session) {
       session = *std::move(opened);
     }
     status = job.Attempt(*session);
+    session->Forget();
     // An answer that is not ours may be the one to an earlier request: who is a reply behind could
     // hand one call's plaintext to another.
     if (session->usable() && !absl::IsDataLoss(status)) return status;
