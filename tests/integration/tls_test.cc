@@ -19,6 +19,14 @@ using testing::HasSubstr;
 
 class TlsTest : public PluginTest {
  protected:
+  // With another server certificate than its own.
+  void StartKmsWith(const KeyPairFiles& pair) {
+    MockKmsOptions options;
+    options.certificate = pair.certificate;
+    options.key = pair.key;
+    StartKms(std::move(options));
+  }
+
   void ExpectOurCertificateRefused() {
     StartPlugin();
     // Now and then the reset that follows the alert is faster: then the next check tells.
@@ -67,20 +75,14 @@ TEST_F(TlsTest, AServerCertificateOfAnotherCaIsRefused) {
   TestPki other = OtherPki();
   const KeyPairFiles pair = Must(
       other.Issue("server", {.common_name = "kms", .names = {"IP:127.0.0.1"}, .for_server = true}));
-  MockKmsOptions options;
-  options.certificate = pair.certificate;
-  options.key = pair.key;
-  StartKms(std::move(options));
+  StartKmsWith(pair);
   ExpectCertificateRefused("unable to get local issuer certificate");
 }
 
 TEST_F(TlsTest, AServerCertificateForAnotherAddressIsRefused) {
   const KeyPairFiles pair = Must(pki_.Issue(
       "wrong", {.common_name = "127.0.0.1", .names = {"IP:127.0.0.2"}, .for_server = true}));
-  MockKmsOptions options;
-  options.certificate = pair.certificate;
-  options.key = pair.key;
-  StartKms(std::move(options));
+  StartKmsWith(pair);
   ExpectCertificateRefused("IP address mismatch");
 }
 
@@ -89,10 +91,7 @@ TEST_F(TlsTest, AServerCertificateForAnotherNameIsRefused) {
   const KeyPairFiles pair = Must(pki_.Issue("wrong", {.common_name = "localhost",
                                                       .names = {"DNS:kms.example", "IP:127.0.0.1"},
                                                       .for_server = true}));
-  MockKmsOptions options;
-  options.certificate = pair.certificate;
-  options.key = pair.key;
-  StartKms(std::move(options));
+  StartKmsWith(pair);
   flags_["--serv-addr"] = absl::StrCat("localhost:", port());
   ExpectCertificateRefused("hostname mismatch");
 }
@@ -103,20 +102,14 @@ TEST_F(TlsTest, AnExpiredServerCertificateIsRefused) {
                                                     .for_server = true,
                                                     .valid_from = -7200,
                                                     .valid_until = -3600}));
-  MockKmsOptions options;
-  options.certificate = pair.certificate;
-  options.key = pair.key;
-  StartKms(std::move(options));
+  StartKmsWith(pair);
   ExpectCertificateRefused("certificate has expired");
 }
 
 TEST_F(TlsTest, AClientCertificateIsNoServerCertificate) {
   const KeyPairFiles pair = Must(
       pki_.Issue("wrong", {.common_name = "kms", .names = {"IP:127.0.0.1"}, .for_server = false}));
-  MockKmsOptions options;
-  options.certificate = pair.certificate;
-  options.key = pair.key;
-  StartKms(std::move(options));
+  StartKmsWith(pair);
   ExpectCertificateRefused("unsuitable certificate purpose");
 }
 
