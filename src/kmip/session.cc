@@ -95,25 +95,18 @@ absl::StatusOr<std::unique_ptr<Session>> Session::Open(Dialer& dialer, HeaderHin
 }
 
 absl::Status Session::Negotiate(Deadline deadline) {
-  const DiscoverVersionsRequest request = OurVersions();
-  OKMS_ASSIGN_OR_RETURN(
-      const Response response,
-      Exchange(
-          request.kOperation, [&](ttlv::Writer& writer) { request.Write(writer); }, deadline));
   // The header of this one reply may be in any version.
-  const auto payload = response.Payload(request.kOperation, response.version);
-  if (!payload.ok()) return Check(payload.status());
-  const auto offered = DiscoverVersionsResponse::Read(*payload);
-  if (!offered.ok()) return Check(offered.status());
+  OKMS_ASSIGN_OR_RETURN(const DiscoverVersionsResponse offered,
+                        Ask(OurVersions(), std::nullopt, deadline));
 
   // The highest, not the first: servers do not agree on the order.
   ProtocolVersion best;
-  for (const ProtocolVersion version : offered->versions) {
+  for (const ProtocolVersion version : offered.versions) {
     if (version >= kLowest && version <= kHighest) best = std::max(best, version);
   }
   if (best < kLowest) {
     const std::string theirs = absl::StrJoin(
-        offered->versions, ", ",
+        offered.versions, ", ",
         [](std::string* out, ProtocolVersion v) { absl::StrAppend(out, v.ToString()); });
     return absl::FailedPreconditionError(absl::StrCat("no KMIP version in common: the KMS offers ",
                                                       theirs.empty() ? "none" : theirs,

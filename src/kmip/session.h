@@ -57,20 +57,29 @@ class Session {
   template <typename OperationRequest>
   absl::StatusOr<typename OperationRequest::Response> Call(const OperationRequest& request,
                                                            Deadline deadline) {
-    auto response = Exchange(
-        OperationRequest::kOperation, [&](ttlv::Writer& writer) { request.Write(writer); },
-        deadline);
-    if (!response.ok()) return std::move(response).status();
-    auto payload = response->Payload(OperationRequest::kOperation, version_);
-    if (!payload.ok()) return Check(std::move(payload).status());
-    auto result = OperationRequest::Response::Read(*payload);
-    if (!result.ok()) return Check(std::move(result).status());
-    return result;
+    return Ask(request, version_, deadline);
   }
 
  private:
   Session(std::unique_ptr<Stream> stream, ProtocolVersion version)
       : stream_(std::move(stream)), version_(version) {}
+
+  // A whole call, whose answer must be in `expected`, or in any version when there is none.
+  template <typename OperationRequest>
+  absl::StatusOr<typename OperationRequest::Response> Ask(const OperationRequest& request,
+                                                          std::optional<ProtocolVersion> expected,
+                                                          Deadline deadline) {
+    auto response = Exchange(
+        OperationRequest::kOperation, [&](ttlv::Writer& writer) { request.Write(writer); },
+        deadline);
+    if (!response.ok()) return std::move(response).status();
+    auto payload =
+        response->Payload(OperationRequest::kOperation, expected.value_or(response->version));
+    if (!payload.ok()) return Check(std::move(payload).status());
+    auto result = OperationRequest::Response::Read(*payload);
+    if (!result.ok()) return Check(std::move(result).status());
+    return result;
+  }
 
   // Negotiation in one version's header.
   absl::Status Negotiate(Deadline deadline);
