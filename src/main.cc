@@ -29,6 +29,10 @@
 #include "kmip/kmip_backend.h"
 #include "net/tls_context.h"
 #include "net/tls_dialer.h"
+#include "rest/curl_client.h"
+#include "rest/rest_backend.h"
+#include "rest/retrying_client.h"
+#include "rest/service_key.h"
 #include "service/kms_server.h"
 #include "service/listen_socket.h"
 #include "service/listener.h"
@@ -46,11 +50,18 @@ absl::StatusOr<ListenSocket> OpenSocket(const Config& config) {
   return ListenSocket::Bind(config.socket, config.socket_group);
 }
 
-std::unique_ptr<Backend> MakeBackend(const Config& config, std::unique_ptr<TlsContext> tls) {
-  auto dialer = std::make_unique<TlsDialer>(config.server, std::move(tls));
-  kmip::KeyName key = kmip::KeyId{config.key_id};
-  if (!config.key_label.empty()) key = kmip::KeyLabel{config.key_label};
-  return std::make_unique<kmip::KmipBackend>(std::move(dialer), std::move(key));
+absl::StatusOr<std::unique_ptr<Backend>> MakeBackend(const Config& config,
+                                                     std::unique_ptr<TlsContext> tls) {
+  KeyName key = KeyId{config.key_id};
+  if (!config.key_label.empty()) key = KeyLabel{config.key_label};
+  if (config.protocol == Protocol::kKmip) {
+    auto dialer = std::make_unique<TlsDialer>(config.server, std::move(tls));
+    return std::make_unique<kmip::KmipBackend>(std::move(dialer), std::move(key));
+  }
+  OKMS_ASSIGN_OR_RETURN(auto http, rest::CurlClient::Create(std::move(tls), config.server));
+  return std::make_unique<rest::RestBackend>(
+      std::make_unique<rest::RetryingClient>(std::move(http)),
+      rest::ServiceKeyApi(config.rest_url, config.okms_id), std::move(key));
 }
 
 // The state for `systemctl status`, when it has changed.
@@ -70,7 +81,8 @@ absl::Status Run(const Config& config, const Logger& log) {
   OKMS_ASSIGN_OR_RETURN(const ListenSocket socket, OpenSocket(config));
   OKMS_ASSIGN_OR_RETURN(const std::unique_ptr<EventLoop> loop, EventLoop::Create());
 
-  KeyManager keys(MakeBackend(config, std::move(tls)), log, config.timeout);
+  OKMS_ASSIGN_OR_RETURN(std::unique_ptr<Backend> backend, MakeBackend(config, std::move(tls)));
+  KeyManager keys(std::move(backend), log, config.timeout);
   keys.Tick();  // the first check runs while gRPC starts
   OKMS_ASSIGN_OR_RETURN(const std::unique_ptr<KmsServer> server,
                         KmsServer::Start(keys, log, config.timeout));
@@ -97,8 +109,9 @@ absl::Status Run(const Config& config, const Logger& log) {
     return next;
   }));
 
-  log.Info(absl::StrCat("version ", kVersion, " serves ", socket.name(), ", KMS at ",
-                        config.server.ToString()));
+  log.Info(absl::StrCat(
+      "version ", kVersion, " serves ", socket.name(), ", KMS at ",
+      config.protocol == Protocol::kKmip ? config.server.ToString() : config.rest_url));
   NotifyManager("READY=1");
   absl::Status status = loop->Run();
   NotifyManager("STOPPING=1");

@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -43,6 +44,9 @@ struct WipingAllocator {
   }
   bool operator==(const WipingAllocator&) const { return true; }
 };
+
+// For a text that a library made of a secret.
+inline void Wipe(std::string& text) { OPENSSL_cleanse(text.data(), text.size()); }
 
 // A growable buffer for bytes that may hold a secret (a message on its way, for one).
 using WipedBytes = std::vector<uint8_t, WipingAllocator<uint8_t>>;

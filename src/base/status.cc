@@ -6,11 +6,18 @@
 #include <openssl/err.h>
 
 #include <system_error>
+#include <utility>
 
+#include "absl/strings/cord.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 
 namespace okms {
+namespace {
+
+constexpr char kDetail[] = "okms/detail";  // the payload's type URL
+
+}  // namespace
 
 absl::Status ErrnoStatus(absl::StatusCode code, absl::string_view what, int error) {
   return absl::Status(code, absl::StrCat(what, ": ", std::generic_category().message(error)));
@@ -18,7 +25,20 @@ absl::Status ErrnoStatus(absl::StatusCode code, absl::string_view what, int erro
 
 absl::Status Annotate(const absl::Status& status, absl::string_view what) {
   if (status.ok()) return status;
-  return absl::Status(status.code(), absl::StrCat(what, ": ", status.message()));
+  absl::Status annotated(status.code(), absl::StrCat(what, ": ", status.message()));
+  const auto detail = status.GetPayload(kDetail);
+  return detail ? WithDetail(std::move(annotated), std::string(*detail)) : annotated;
+}
+
+absl::Status WithDetail(absl::Status status, absl::string_view detail) {
+  status.SetPayload(kDetail, absl::Cord(detail));
+  return status;
+}
+
+std::string Message(const absl::Status& status) {
+  const auto detail = status.GetPayload(kDetail);
+  return detail ? absl::StrCat(status.message(), " (", std::string(*detail), ")")
+                : std::string(status.message());
 }
 
 std::string OpenSslErrors() {
@@ -41,7 +61,7 @@ std::string Printable(absl::string_view text, std::size_t limit) {
 }
 
 std::string Describe(const absl::Status& status) {
-  return absl::StrCat(absl::StatusCodeToString(status.code()), ": ", status.message());
+  return absl::StrCat(absl::StatusCodeToString(status.code()), ": ", Message(status));
 }
 
 }  // namespace okms

@@ -33,7 +33,14 @@ std::string OpenSslErrors();
 // over `limit` bytes is cut and marked.
 std::string Printable(absl::string_view text, std::size_t limit = 200);
 
-// "UNAVAILABLE: message": how a status is shown to people.
+// The same status with a fact that differs from one failure to the next, a request's id for one. It
+// stays out of message(), so that two failures for the same reason have the same message.
+absl::Status WithDetail(absl::Status status, absl::string_view detail);
+
+// "message", or "message (detail)": how a status is shown beside its code.
+std::string Message(const absl::Status& status);
+
+// "UNAVAILABLE: message (detail)": how a status is shown to people.
 std::string Describe(const absl::Status& status);
 
 }  // namespace okms

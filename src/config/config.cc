@@ -22,6 +22,8 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "base/status.h"
+#include "base/uuid.h"
+#include "net/https_url.h"
 #include "version.h"
 
 namespace okms {
@@ -43,6 +45,7 @@ struct RawFlags {
   std::string client_cert;
   std::string client_key;
   std::string ca;
+  bool ca_only = false;
   std::string socket_group;
   std::vector<std::string> allowed_uids;
   std::vector<std::string> allowed_gids;
@@ -59,23 +62,24 @@ void Declare(CLI::App& app, RawFlags& raw) {
   app.get_formatter()->column_width(40);
   app.set_help_flag("-h,--help", "Print this help and exit");
 
-  Add(app, "--protocol", raw.protocol, "OKMS_PROTOCOL", "Protocol of the KMS: kmip (required)")
+  Add(app, "--protocol", raw.protocol, "OKMS_PROTOCOL",
+      "Protocol of the KMS: kmip or rest (required)")
       ->group("KMS");
   Add(app, "--serv-addr,--kmip-addr", raw.server, "OKMS_SERV_ADDR",
-      "Address of the KMS, host:port (required)")
+      "The KMS (required): host:port for kmip, https://host for rest")
       ->group("KMS");
   Add(app, "--timeout", raw.timeout, "OKMS_TIMEOUT",
       "Bound of one operation, for example 10s or 1m30s")
       ->capture_default_str()
       ->group("KMS");
-  Add(app, "--okms-id", raw.okms_id, "OKMS_ID", "Id of the OKMS domain (protocol rest only)")
+  Add(app, "--okms-id", raw.okms_id, "OKMS_ID", "Id of the OKMS domain, a UUID (required for rest)")
       ->group("KMS");
 
   Add(app, "--encryption-key-id,--kmip-key-id", raw.key_id, "OKMS_KEY_ID",
       "Id of the key; this or the label is required")
       ->group("Key");
   Add(app, "--encryption-key-label", raw.key_label, "OKMS_KEY_LABEL",
-      "Label (KMIP Name) of the key, which must fit exactly one active key")
+      "Label of the key (KMIP Name, name of the service key); it must fit exactly one active key")
       ->group("Key");
 
   Add(app, "--client-cert", raw.client_cert, "OKMS_CLIENT_CERT",
@@ -85,8 +89,11 @@ void Declare(CLI::App& app, RawFlags& raw) {
       "PEM file of the client certificate's key (required)")
       ->group("TLS");
   Add(app, "--ca", raw.ca, "OKMS_CA_CERT",
-      "PEM file of the CA that signed the KMS's certificate; only it is then trusted. Default: the "
-      "system's roots")
+      "PEM file of the CA that signed the KMS's certificate; kmip then trusts only it, rest the "
+      "system's roots as well. Default: the system's roots")
+      ->group("TLS");
+  app.add_flag("--ca-only", raw.ca_only, "Trust only --ca with rest too")
+      ->envname("OKMS_CA_ONLY")
       ->group("TLS");
 
   Add(app, "--sock", raw.socket, "OKMS_SOCK",
@@ -163,18 +170,40 @@ absl::StatusOr<gid_t> ParseGroup(const std::string& flag, const std::string& tex
   return entry->gr_gid;
 }
 
-absl::Status CheckProtocol(const std::string& protocol) {
-  OKMS_RETURN_IF_ERROR(Required(protocol, "--protocol", "OKMS_PROTOCOL", "kmip"));
-  if (protocol == "rest") {
-    return Bad("--protocol rest: this build speaks KMIP only; use --protocol kmip");
+absl::StatusOr<Protocol> ParseProtocol(const std::string& text) {
+  OKMS_RETURN_IF_ERROR(Required(text, "--protocol", "OKMS_PROTOCOL", "kmip or rest"));
+  if (text == "kmip") return Protocol::kKmip;
+  if (text == "rest") return Protocol::kRest;
+  return Bad("--protocol ", Printable(text), ": no such protocol; use kmip or rest");
+}
+
+// Where the KMS is: all that the two protocols say in different ways.
+absl::Status ParseServer(const RawFlags& raw, Config& config) {
+  if (config.protocol == Protocol::kKmip) {
+    OKMS_RETURN_IF_ERROR(
+        Required(raw.server, "--serv-addr", "OKMS_SERV_ADDR", "the KMS as host:port"));
+    auto server = ParseHostPort(raw.server);
+    if (!server.ok()) return Annotate(server.status(), "--serv-addr");
+    config.server = *std::move(server);
+    return absl::OkStatus();
   }
-  if (protocol != "kmip") {
-    return Bad("--protocol ", Printable(protocol), ": no such protocol; use kmip");
+  OKMS_RETURN_IF_ERROR(
+      Required(raw.server, "--serv-addr", "OKMS_SERV_ADDR", "the KMS as https://host"));
+  auto url = ParseHttpsUrl(raw.server);
+  if (!url.ok()) return Annotate(url.status(), "--serv-addr");
+  config.server = std::move(url->server);
+  config.rest_url = std::move(url->text);
+  OKMS_RETURN_IF_ERROR(
+      Required(raw.okms_id, "--okms-id", "OKMS_ID", "the UUID of the OKMS domain"));
+  const std::optional<std::string> okms_id = ParseUuid(raw.okms_id);
+  if (!okms_id) {
+    return Bad("--okms-id ", Printable(raw.okms_id), ": no UUID; give the id of the OKMS domain");
   }
+  config.okms_id = *okms_id;
   return absl::OkStatus();
 }
 
-absl::Status CheckKeyName(const RawFlags& raw) {
+absl::Status CheckKeyName(const RawFlags& raw, Protocol protocol) {
   if (raw.key_id.empty() == raw.key_label.empty()) {
     return raw.key_id.empty()
                ? Bad("--encryption-key-id is missing: give the id of the key (or set OKMS_KEY_ID), "
@@ -183,6 +212,10 @@ absl::Status CheckKeyName(const RawFlags& raw) {
                      "OKMS_KEY_ID or OKMS_KEY_LABEL): use one of them");
   }
   const bool by_id = raw.key_label.empty();
+  if (by_id && protocol == Protocol::kRest && !ParseUuid(raw.key_id)) {
+    return Bad("--encryption-key-id ", Printable(raw.key_id),
+               ": no UUID, as the REST API has; give the id of a service key");
+  }
   if (const auto size = (by_id ? raw.key_id : raw.key_label).size(); size > kMaxKeyName) {
     return Bad(by_id ? "--encryption-key-id" : "--encryption-key-label", " has ", size,
                " bytes; at most ", kMaxKeyName, " are possible");
@@ -202,18 +235,19 @@ absl::StatusOr<std::chrono::milliseconds> ParseTimeout(const std::string& text) 
 }
 
 absl::StatusOr<Config> Validate(const RawFlags& raw) {
-  OKMS_RETURN_IF_ERROR(CheckProtocol(raw.protocol));
-  OKMS_RETURN_IF_ERROR(
-      Required(raw.server, "--serv-addr", "OKMS_SERV_ADDR", "the KMS as host:port"));
-  OKMS_RETURN_IF_ERROR(CheckKeyName(raw));
+  Config config;
+  OKMS_ASSIGN_OR_RETURN(config.protocol, ParseProtocol(raw.protocol));
+  OKMS_RETURN_IF_ERROR(ParseServer(raw, config));
+  OKMS_RETURN_IF_ERROR(CheckKeyName(raw, config.protocol));
   OKMS_RETURN_IF_ERROR(Required(raw.client_cert, "--client-cert", "OKMS_CLIENT_CERT",
                                 "the PEM file of the access certificate"));
   OKMS_RETURN_IF_ERROR(Required(raw.client_key, "--client-key", "OKMS_CLIENT_KEY",
                                 "the PEM file of the certificate's key"));
-  Config config;
-  auto server = ParseHostPort(raw.server);
-  if (!server.ok()) return Annotate(server.status(), "--serv-addr");
-  config.server = *std::move(server);
+  if (raw.ca_only && raw.ca.empty()) {
+    return Bad(
+        "--ca-only needs --ca: give the PEM file of the only CA to trust (or set "
+        "OKMS_CA_CERT)");
+  }
   auto socket = ParseSocketAddress(raw.socket);
   if (!socket.ok()) return Annotate(socket.status(), "--sock");
   config.socket = *std::move(socket);
@@ -231,8 +265,10 @@ absl::StatusOr<Config> Validate(const RawFlags& raw) {
   }
   config.key_id = raw.key_id;
   config.key_label = raw.key_label;
-  config.tls = {
-      {"--client-cert", raw.client_cert}, {"--client-key", raw.client_key}, {"--ca", raw.ca}};
+  config.tls = {.client_cert = {"--client-cert", raw.client_cert},
+                .client_key = {"--client-key", raw.client_key},
+                .ca = {"--ca", raw.ca},
+                .only_ca = config.protocol == Protocol::kKmip || raw.ca_only};
   config.debug = raw.debug;
   return config;
 }

@@ -21,9 +21,14 @@
 
 namespace okms {
 
+enum class Protocol { kKmip, kRest };
+
 // Immutable once parsed. Files are named here, not read.
 struct Config {
+  Protocol protocol = Protocol::kKmip;
   HostPort server;
+  std::string rest_url;  // REST only: what the API's paths are appended to
+  std::string okms_id;   // REST only: the domain, a UUID in canonical form
   SocketAddress socket;
   std::optional<gid_t> socket_group;
   std::vector<uid_t> allowed_uids;

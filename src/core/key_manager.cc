@@ -257,7 +257,8 @@ void KeyManager::FinishCheck(absl::StatusOr<KeyPtr> result) {
   });
   // One line a change, not one a check.
   if (!result.ok()) {
-    if (result.status() != health_before) {
+    if (result.status().code() != health_before.code() ||
+        result.status().message() != health_before.message()) {
       log_.Error(absl::StrCat("not ready: ", Describe(result.status())));
     }
   } else if (before == nullptr || before->id != (*result)->id) {

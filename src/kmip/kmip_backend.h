@@ -13,9 +13,9 @@
 #include <atomic>
 #include <memory>
 #include <string>
-#include <variant>
 
 #include "core/backend.h"
+#include "core/key_name.h"
 #include "kmip/session_pool.h"
 #include "net/stream.h"
 
@@ -24,15 +24,6 @@ namespace okms::kmip {
 inline constexpr char kIvAnnotation[] = "iv.okms.ovh.com";
 inline constexpr char kAlgorithmAnnotation[] = "alg.okms.ovh.com";
 inline constexpr char kAlgorithmAesGcm[] = "AES_GCM";
-
-// How the key is named in the configuration.
-struct KeyId {
-  std::string value;
-};
-struct KeyLabel {
-  std::string value;
-};
-using KeyName = std::variant<KeyId, KeyLabel>;
 
 class KmipBackend : public Backend {
  public:

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
+#include <openssl/x509v3.h>
 #include <sys/stat.h>
 
 #include <cerrno>
@@ -49,6 +50,21 @@ std::string Text(const ASN1_TIME* time) {
   char* data = nullptr;
   const long size = BIO_get_mem_data(bio.get(), &data);
   return std::string(data, static_cast<std::size_t>(size));
+}
+
+// The rules that do not depend on the configuration. Set here rather than left to openssl.cnf: the
+// same on every machine.
+bool SetRules(SSL_CTX* context) {
+  // Not only AEAD suites: the KMIP profiles make TLS_RSA_WITH_AES_{128,256}_CBC_SHA256 mandatory,
+  // and some servers have nothing else (KMIP Profiles 1.4 section 3.2).
+  if (SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION) != 1 ||
+      SSL_CTX_set_cipher_list(context, "DEFAULT:!PSK:!SRP:@SECLEVEL=2") != 1) {
+    return false;
+  }
+  SSL_CTX_set_verify(context, SSL_VERIFY_PEER, nullptr);
+  // Idle sessions give their 34 kB of buffers back.
+  SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS);
+  return true;
 }
 
 absl::Status LoadIdentity(SSL_CTX* context, const TlsFiles& files,
@@ -100,14 +116,15 @@ absl::Status LoadIdentity(SSL_CTX* context, const TlsFiles& files,
   return absl::OkStatus();
 }
 
-absl::Status LoadRoots(SSL_CTX* context, const NamedFile& ca) {
-  if (ca.path.empty()) {
+absl::Status LoadRoots(SSL_CTX* context, const TlsFiles& files) {
+  const NamedFile& ca = files.ca;
+  if (ca.path.empty() || !files.only_ca) {
     if (SSL_CTX_set_default_verify_paths(context) != 1) {
       return absl::FailedPreconditionError(absl::StrCat(
           "cannot load the system's CA certificates (", OpenSslErrors(), "); give ", ca.option));
     }
-    return absl::OkStatus();
   }
+  if (ca.path.empty()) return absl::OkStatus();
   OKMS_RETURN_IF_ERROR(CheckReadable(ca));
   if (SSL_CTX_load_verify_file(context, ca.path.c_str()) != 1) {
     return Bad(ca, absl::StrCat("holds no PEM certificate (", OpenSslErrors(),
@@ -121,21 +138,36 @@ absl::Status LoadRoots(SSL_CTX* context, const NamedFile& ca) {
 absl::StatusOr<std::unique_ptr<TlsContext>> TlsContext::Create(const TlsFiles& files) {
   ERR_clear_error();
   SslCtxPtr context(SSL_CTX_new(TLS_client_method()));
-  // Set here rather than left to openssl.cnf: the same on every machine. Not only AEAD suites: the
-  // KMIP profiles make TLS_RSA_WITH_AES_{128,256}_CBC_SHA256 mandatory, and some servers have
-  // nothing else (KMIP Profiles 1.4 section 3.2).
-  if (!context || SSL_CTX_set_min_proto_version(context.get(), TLS1_2_VERSION) != 1 ||
-      SSL_CTX_set_cipher_list(context.get(), "DEFAULT:!PSK:!SRP:@SECLEVEL=2") != 1) {
+  if (!context || !SetRules(context.get())) {
     return absl::InternalError(absl::StrCat("cannot set up TLS: ", OpenSslErrors()));
   }
-  SSL_CTX_set_verify(context.get(), SSL_VERIFY_PEER, nullptr);
-  // Idle sessions give their 34 kB of buffers back.
-  SSL_CTX_set_mode(context.get(), SSL_MODE_RELEASE_BUFFERS);
 
   std::vector<std::string> warnings;
   OKMS_RETURN_IF_ERROR(LoadIdentity(context.get(), files, warnings));
-  OKMS_RETURN_IF_ERROR(LoadRoots(context.get(), files.ca));
+  OKMS_RETURN_IF_ERROR(LoadRoots(context.get(), files));
   return std::unique_ptr<TlsContext>(new TlsContext(std::move(context), std::move(warnings)));
+}
+
+absl::Status TlsContext::CopyTo(SSL_CTX* other, const std::string& host) const {
+  ERR_clear_error();
+  SSL_CTX* own = context_.get();
+  STACK_OF(X509)* chain = nullptr;
+  if (!SetRules(other) || !ExpectHost(SSL_CTX_get0_param(other), host) ||
+      SSL_CTX_get0_chain_certs(own, &chain) != 1 ||
+      SSL_CTX_use_cert_and_key(other, SSL_CTX_get0_certificate(own), SSL_CTX_get0_privatekey(own),
+                               chain, /*override=*/1) != 1) {
+    return absl::InternalError(absl::StrCat("cannot set up TLS: ", OpenSslErrors()));
+  }
+  SSL_CTX_set1_cert_store(other, SSL_CTX_get_cert_store(own));
+  return absl::OkStatus();
+}
+
+bool ExpectHost(X509_VERIFY_PARAM* param, const std::string& host) {
+  X509_VERIFY_PARAM_set_hostflags(
+      param, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
+  if (X509_VERIFY_PARAM_set1_ip_asc(param, host.c_str()) == 1) return true;
+  ERR_clear_error();
+  return X509_VERIFY_PARAM_set1_host(param, host.c_str(), host.size()) == 1;
 }
 
 }  // namespace okms

@@ -7,6 +7,7 @@
 #define OKMS_NET_TLS_CONTEXT_H_
 
 #include <openssl/ssl.h>
+#include <openssl/x509_vfy.h>
 
 #include <memory>
 #include <string>
@@ -27,6 +28,7 @@ struct TlsFiles {
   NamedFile client_cert;  // PEM: the certificate, then any intermediate certificates
   NamedFile client_key;   // PEM, not encrypted
   NamedFile ca;           // PEM; an empty path means the system's roots
+  bool only_ca = true;    // where `ca` is given, the system's roots are not trusted
 };
 
 // Immutable once made, and thread-safe. TLS 1.2 and 1.3; the KMS's certificate is always verified.
@@ -38,6 +40,10 @@ class TlsContext {
 
   SSL_CTX* get() const { return context_.get(); }
 
+  // Makes `other`, a client's context, the same as this one, for `host` only: for a library that
+  // makes its own contexts. The two share the certificates. Errors: kInternal.
+  absl::Status CopyTo(SSL_CTX* other, const std::string& host) const;
+
   // What is not an error but should be mended, one line each.
   const std::vector<std::string>& warnings() const { return warnings_; }
 
@@ -48,6 +54,10 @@ class TlsContext {
   SslCtxPtr context_;
   std::vector<std::string> warnings_;
 };
+
+// Whom the KMS's certificate must name: an IP address by its iPAddress entry, all else by dNSName;
+// the subject's common name never counts (RFC 9525). False when OpenSSL does not take the name.
+bool ExpectHost(X509_VERIFY_PARAM* param, const std::string& host);
 
 }  // namespace okms
 

@@ -4,12 +4,9 @@
 #include "net/tls_dialer.h"
 
 #include <arpa/inet.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <openssl/x509_vfy.h>
-#include <openssl/x509v3.h>
 #include <poll.h>
 #include <sys/socket.h>
 
@@ -23,14 +20,10 @@
 #include "base/status.h"
 #include "base/unique_fd.h"
 #include "net/openssl_ptr.h"
+#include "net/tcp.h"
 
 namespace okms {
 namespace {
-
-// How long sent bytes may go unacknowledged before the path counts as dead. A slow KMS still
-// acknowledges; one whose host or NAT entry vanished does not, and the call can go on by another
-// connection while its deadline allows.
-constexpr unsigned kUserTimeoutMs = 1500;
 
 // Waits until `fd` is ready for `events`; false when the deadline passed first.
 bool WaitFor(int fd, short events, Deadline deadline) {
@@ -181,31 +174,21 @@ absl::StatusOr<UniqueFd> Connect(const Address& address, const std::string& peer
       return ErrnoStatus(absl::StatusCode::kUnavailable, absl::StrCat(peer, ": connect"), error);
     }
   }
-  // Tuning only: a kernel that refuses one of these still carries the connection.
-  const int on = 1;
-  ::setsockopt(fd.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-  ::setsockopt(fd.get(), SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
-  ::setsockopt(fd.get(), IPPROTO_TCP, TCP_USER_TIMEOUT, &kUserTimeoutMs, sizeof kUserTimeoutMs);
+  TuneConnection(fd.get());
   return fd;
 }
 
-// Whom the certificate must name: an IP address by its iPAddress entry, all else by dNSName; the
-// subject's common name never counts (RFC 9525).
-absl::Status ExpectHost(SSL* ssl, const std::string& host) {
+// Whom we call (RFC 6066 section 3: a DNS name only), and whom its certificate must name.
+absl::Status SetHost(SSL* ssl, const std::string& host) {
   X509_VERIFY_PARAM* param = SSL_get0_param(ssl);
-  X509_VERIFY_PARAM_set_hostflags(
-      param, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
-  if (X509_VERIFY_PARAM_set1_ip_asc(param, host.c_str()) == 1) return absl::OkStatus();
-  ERR_clear_error();
-  // What SSL_set_tlsext_host_name does; the macro has a C cast in it.
-  const auto set_server_name = [&] {
-    return SSL_ctrl(ssl, SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name,
-                    const_cast<char*>(host.c_str()));
-  };
-  if (SSL_set1_host(ssl, host.c_str()) != 1 || set_server_name() != 1) {
-    return absl::InternalError(absl::StrCat("cannot expect host ", host, ": ", OpenSslErrors()));
+  bool set = ExpectHost(param, host);
+  if (X509_VERIFY_PARAM_get0_host(param, 0) != nullptr) {
+    // What SSL_set_tlsext_host_name does; the macro has a C cast in it.
+    set = set && SSL_ctrl(ssl, SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name,
+                          const_cast<char*>(host.c_str())) == 1;
   }
-  return absl::OkStatus();
+  if (set) return absl::OkStatus();
+  return absl::InternalError(absl::StrCat("cannot expect host ", host, ": ", OpenSslErrors()));
 }
 
 }  // namespace
@@ -220,7 +203,7 @@ absl::StatusOr<std::unique_ptr<Stream>> TlsDialer::DialAddress(const Address& ad
   if (!ssl || SSL_set_fd(ssl.get(), fd.get()) != 1) {
     return absl::InternalError(absl::StrCat("cannot open a TLS session: ", OpenSslErrors()));
   }
-  OKMS_RETURN_IF_ERROR(ExpectHost(ssl.get(), target_.host));
+  OKMS_RETURN_IF_ERROR(SetHost(ssl.get(), target_.host));
   auto stream = std::make_unique<TlsStream>(peer, std::move(fd), std::move(ssl));
   OKMS_RETURN_IF_ERROR(stream->Handshake(deadline));
   return stream;

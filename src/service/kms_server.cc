@@ -40,7 +40,7 @@ constexpr milliseconds kLastAnswers{200};
 
 // The one place where our errors become gRPC's: the codes are the same by number.
 grpc::Status ToGrpc(const absl::Status& status) {
-  return {static_cast<grpc::StatusCode>(status.code()), std::string(status.message())};
+  return {static_cast<grpc::StatusCode>(status.code()), Message(status)};
 }
 
 // Lets the end of the server wait for the calls under way.

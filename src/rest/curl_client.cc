@@ -1,0 +1,422 @@
+// SPDX-FileCopyrightText: The okms-k8s-encryption-provider authors
+// SPDX-License-Identifier: Apache-2.0
+
+// libcurl's multi interface on one thread. TLS is set up by TlsContext, as for KMIP: libcurl reads
+// no file and trusts nobody by itself.
+
+#include "rest/curl_client.h"
+
+#include <curl/curl.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdlib>
+#include <list>
+#include <map>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "base/guarded.h"
+#include "base/status.h"
+#include "net/tcp.h"
+#include "version.h"
+
+namespace okms::rest {
+namespace {
+
+constexpr std::size_t kMaxAnswer =
+    std::size_t{1024} * 1024;  // bytes; a page of 100 keys has some 100 kB
+constexpr std::size_t kMaxUnderWay = 1024;
+constexpr long kMaxConnections = 16;  // of HTTP/1.1, where each carries one call at a time
+constexpr long kBufferSize = 16 * 1024;
+
+struct EasyDeleter {
+  void operator()(CURL* easy) const { curl_easy_cleanup(easy); }
+};
+using EasyPtr = std::unique_ptr<CURL, EasyDeleter>;
+struct MultiDeleter {
+  void operator()(CURLM* multi) const { curl_multi_cleanup(multi); }
+};
+using MultiPtr = std::unique_ptr<CURLM, MultiDeleter>;
+struct ListDeleter {
+  void operator()(curl_slist* list) const { curl_slist_free_all(list); }
+};
+using ListPtr = std::unique_ptr<curl_slist, ListDeleter>;
+
+struct Job {
+  std::shared_ptr<const HttpRequest> request;
+  Clock::time_point earliest;
+  Deadline deadline;
+  Done<HttpResponse> done;
+};
+
+struct Transfer {
+  Job job;
+  Clock::time_point started;
+  EasyPtr easy;
+  HttpResponse response;
+  bool too_large = false;
+  std::array<char, CURL_ERROR_SIZE> error{};
+};
+
+long MillisecondsUntil(Clock::time_point time) { return std::max(1, PollTimeout(time)); }
+
+ListPtr Headers(std::initializer_list<const char*> lines) {
+  curl_slist* list = nullptr;
+  for (const char* line : lines) list = curl_slist_append(list, line);
+  return ListPtr(list);
+}
+
+std::size_t TakeBody(char* data, std::size_t, std::size_t size, void* user) {
+  auto* transfer = static_cast<Transfer*>(user);
+  WipedBytes& body = transfer->response.body;
+  if (size > kMaxAnswer - body.size()) {
+    transfer->too_large = true;
+    return 0;  // ends the transfer
+  }
+  const ByteView bytes = AsBytes({data, size});
+  body.insert(body.end(), bytes.begin(), bytes.end());
+  return size;
+}
+
+int SetSocketOptions(void*, curl_socket_t fd, curlsocktype) {
+  TuneConnection(fd);
+  return CURL_SOCKOPT_OK;
+}
+
+// Whether this is the KMS's alert that it does not take our certificate. OpenSSL's words differ
+// between versions of TLS and of OpenSSL ("tlsv13 alert certificate required", "tlsv1 alert unknown
+// ca"); libcurl does not hand on the number.
+bool RefusesOurCertificate(absl::string_view error) {
+  const std::size_t alert = error.find(" alert ");
+  if (alert == absl::string_view::npos) return false;
+  const absl::string_view what = error.substr(alert);
+  return absl::StrContains(what, "certificate") || absl::StrContains(what, "unknown ca") ||
+         absl::StrContains(what, "access denied");
+}
+
+}  // namespace
+
+class CurlClient::Loop {
+ public:
+  Loop(std::unique_ptr<TlsContext> tls, HostPort server)
+      : tls_(std::move(tls)), server_(std::move(server)), peer_(server_.ToString()) {}
+  ~Loop();
+
+  absl::Status Start();
+  void Add(Job job);
+
+ private:
+  struct Inbox {
+    bool stopping = false;
+    std::size_t under_way = 0;
+    std::vector<Job> jobs;
+  };
+
+  absl::Status MakeTemplate();
+  static CURLcode ConfigureTls(CURL*, void* context, void* self);
+
+  void Run();
+  // False when it is time to stop.
+  bool TakeJobs();
+  void StartTransfer(Job job);
+  void FinishTransfers();
+  absl::Status Outcome(Transfer& transfer, CURLcode code);
+  absl::Status Failure(const Transfer& transfer, CURLcode code) const;
+  void CloseIfSilent(const Transfer& transfer);
+  void Answer(Job& job, absl::StatusOr<HttpResponse> result);
+
+  const std::unique_ptr<TlsContext> tls_;
+  const HostPort server_;
+  const std::string peer_;
+  const ListPtr get_headers_ = Headers({"Accept:"});
+  const ListPtr post_headers_ = Headers({"Accept:", "Expect:", "Content-Type: application/json"});
+  MultiPtr multi_;
+  EasyPtr template_;
+  Guarded<Inbox> inbox_;
+
+  // Of the thread only.
+  std::multimap<Clock::time_point, Job> delayed_;
+  std::map<CURL*, std::unique_ptr<Transfer>> transfers_;
+  // When something last came in answer on a connection, by its socket.
+  std::map<curl_socket_t, Clock::time_point> last_answer_;
+  std::thread thread_;
+};
+
+absl::Status CurlClient::Loop::Start() {
+  // libcurl would write the keys of our TLS sessions to the file of that name.
+  ::unsetenv("SSLKEYLOGFILE");
+  if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
+    return absl::FailedPreconditionError("libcurl cannot be initialised");
+  }
+  multi_.reset(curl_multi_init());
+  if (!multi_) return absl::FailedPreconditionError("libcurl: no multi handle");
+  curl_multi_setopt(multi_.get(), CURLMOPT_MAX_HOST_CONNECTIONS, kMaxConnections);
+  curl_multi_setopt(multi_.get(), CURLMOPT_MAXCONNECTS, kMaxConnections);
+  OKMS_RETURN_IF_ERROR(MakeTemplate());
+  thread_ = std::thread([this] { Run(); });
+  return absl::OkStatus();
+}
+
+absl::Status CurlClient::Loop::MakeTemplate() {
+  template_.reset(curl_easy_init());
+  CURL* easy = template_.get();
+  CURLcode failed = easy == nullptr ? CURLE_OUT_OF_MEMORY : CURLE_OK;
+  const auto set = [&](CURLoption option, auto value) {
+    if (failed == CURLE_OK) failed = curl_easy_setopt(easy, option, value);
+  };
+  set(CURLOPT_PROTOCOLS_STR, "https");
+  set(CURLOPT_FOLLOWLOCATION, 0L);
+  set(CURLOPT_NOSIGNAL, 1L);
+  // The certificate, whom to trust, and whose name to expect come from ConfigureTls.
+  set(CURLOPT_CAINFO, nullptr);
+  set(CURLOPT_CAPATH, nullptr);
+  set(CURLOPT_SSL_VERIFYPEER, 1L);
+  set(CURLOPT_SSL_VERIFYHOST, 2L);
+  set(CURLOPT_SSL_CTX_FUNCTION, ConfigureTls);  // refused when TLS is not OpenSSL's
+  set(CURLOPT_SSL_CTX_DATA, this);
+  // A call waits for the first connection's handshake, to share it if it is HTTP/2.
+  set(CURLOPT_PIPEWAIT, 1L);
+  set(CURLOPT_SOCKOPTFUNCTION, SetSocketOptions);
+  set(CURLOPT_BUFFERSIZE, kBufferSize);
+  set(CURLOPT_UPLOAD_BUFFERSIZE, kBufferSize);
+  set(CURLOPT_WRITEFUNCTION, TakeBody);
+  set(CURLOPT_USERAGENT, absl::StrCat("okms-k8s-encryption-provider/", kVersion).c_str());
+  if (failed != CURLE_OK) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "this libcurl (", curl_version(), ") cannot be used: ", curl_easy_strerror(failed)));
+  }
+  return absl::OkStatus();
+}
+
+CURLcode CurlClient::Loop::ConfigureTls(CURL*, void* context, void* self) {
+  const auto* loop = static_cast<const Loop*>(self);
+  const absl::Status status =
+      loop->tls_->CopyTo(static_cast<SSL_CTX*>(context), loop->server_.host);
+  return status.ok() ? CURLE_OK : CURLE_SSL_CERTPROBLEM;
+}
+
+CurlClient::Loop::~Loop() {
+  if (!thread_.joinable()) return;
+  inbox_.With([](Inbox& inbox) { inbox.stopping = true; });
+  curl_multi_wakeup(multi_.get());
+  thread_.join();
+}
+
+void CurlClient::Loop::Add(Job job) {
+  const absl::Status status = inbox_.With([&](Inbox& inbox) {
+    if (inbox.stopping) return absl::UnavailableError("the plugin is stopping");
+    if (inbox.under_way >= kMaxUnderWay) {
+      return absl::ResourceExhaustedError(
+          absl::StrCat(kMaxUnderWay, " calls to the KMS are under way already"));
+    }
+    ++inbox.under_way;
+    inbox.jobs.push_back(std::move(job));
+    return absl::OkStatus();
+  });
+  if (!status.ok()) {
+    job.done(status);
+  } else if (std::this_thread::get_id() != thread_.get_id()) {
+    curl_multi_wakeup(multi_.get());
+  }
+}
+
+void CurlClient::Loop::Run() {
+  while (TakeJobs()) {
+    int running = 0;
+    curl_multi_perform(multi_.get(), &running);
+    FinishTransfers();
+    // What an answer's receiver has sent meanwhile must not wait.
+    if (inbox_.With([](const Inbox& inbox) { return !inbox.jobs.empty(); })) continue;
+    int timeout = 60'000;
+    if (!delayed_.empty()) timeout = PollTimeout(delayed_.begin()->first);
+    curl_multi_poll(multi_.get(), nullptr, 0, timeout, nullptr);
+  }
+  const absl::Status stopping = absl::UnavailableError("the plugin is stopping");
+  for (auto& [easy, transfer] : transfers_) {
+    curl_multi_remove_handle(multi_.get(), easy);
+    Answer(transfer->job, stopping);
+  }
+  transfers_.clear();
+  for (auto& [time, job] : delayed_) Answer(job, stopping);
+}
+
+bool CurlClient::Loop::TakeJobs() {
+  std::vector<Job> jobs;
+  const bool stopping = inbox_.With([&](Inbox& inbox) {
+    jobs.swap(inbox.jobs);
+    return inbox.stopping;
+  });
+  for (Job& job : jobs) {
+    const auto earliest = job.earliest;
+    delayed_.emplace(earliest, std::move(job));
+  }
+  if (stopping) return false;
+  const auto now = Clock::now();
+  while (!delayed_.empty() && delayed_.begin()->first <= now) {
+    Job job = std::move(delayed_.begin()->second);
+    delayed_.erase(delayed_.begin());
+    StartTransfer(std::move(job));
+  }
+  return true;
+}
+
+void CurlClient::Loop::StartTransfer(Job job) {
+  if (Expired(job.deadline)) {
+    Answer(job, absl::DeadlineExceededError(absl::StrCat(peer_, ": no answer in time")));
+    return;
+  }
+  auto transfer = std::make_unique<Transfer>();
+  transfer->started = Clock::now();
+  transfer->easy.reset(curl_easy_duphandle(template_.get()));
+  CURL* easy = transfer->easy.get();
+  const HttpRequest& request = *job.request;
+  bool ok = easy != nullptr;
+  const auto set = [&](CURLoption option, auto value) {
+    ok = ok && curl_easy_setopt(easy, option, value) == CURLE_OK;
+  };
+  set(CURLOPT_URL, request.url.c_str());
+  set(CURLOPT_HTTPHEADER, request.body ? post_headers_.get() : get_headers_.get());
+  if (request.body) {
+    set(CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(request.body->size()));
+    set(CURLOPT_POSTFIELDS, request.body->data());  // not copied
+  }
+  set(CURLOPT_TIMEOUT_MS, MillisecondsUntil(job.deadline));
+  set(CURLOPT_CONNECTTIMEOUT_MS, MillisecondsUntil(job.deadline));
+  set(CURLOPT_WRITEDATA, transfer.get());
+  set(CURLOPT_ERRORBUFFER, transfer->error.data());
+  ok = ok && curl_multi_add_handle(multi_.get(), easy) == CURLM_OK;
+  if (!ok) {
+    Answer(job, absl::InternalError("libcurl does not take the request"));
+    return;
+  }
+  transfer->job = std::move(job);
+  transfers_.emplace(easy, std::move(transfer));
+}
+
+void CurlClient::Loop::FinishTransfers() {
+  int left = 0;
+  while (const CURLMsg* message = curl_multi_info_read(multi_.get(), &left)) {
+    if (message->msg != CURLMSG_DONE) continue;
+    const CURLcode code = message->data.result;
+    const auto found = transfers_.find(message->easy_handle);
+    const std::unique_ptr<Transfer> transfer = std::move(found->second);
+    transfers_.erase(found);
+    const absl::Status status = Outcome(*transfer, code);
+    curl_multi_remove_handle(multi_.get(), transfer->easy.get());
+    if (status.ok()) {
+      Answer(transfer->job, std::move(transfer->response));
+    } else {
+      Answer(transfer->job, status);
+    }
+  }
+}
+
+absl::Status CurlClient::Loop::Outcome(Transfer& transfer, CURLcode code) {
+  CURL* easy = transfer.easy.get();
+  if (code == CURLE_OPERATION_TIMEDOUT) CloseIfSilent(transfer);
+  if (code != CURLE_OK) return Failure(transfer, code);
+
+  curl_socket_t socket = CURL_SOCKET_BAD;
+  curl_easy_getinfo(easy, CURLINFO_ACTIVESOCKET, &socket);
+  if (socket != CURL_SOCKET_BAD) last_answer_[socket] = Clock::now();
+
+  HttpResponse& response = transfer.response;
+  long status = 0;
+  curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
+  response.status = static_cast<int>(status);
+  const auto text = [&](CURLINFO info) {
+    const char* value = nullptr;
+    curl_easy_getinfo(easy, info, &value);
+    return std::string(value != nullptr ? value : "");
+  };
+  response.content_type = text(CURLINFO_CONTENT_TYPE);
+  response.location = text(CURLINFO_REDIRECT_URL);
+  curl_header* encoding = nullptr;
+  if (curl_easy_header(easy, "Content-Encoding", 0, CURLH_HEADER, -1, &encoding) == CURLHE_OK) {
+    response.content_encoding = encoding->value;
+  }
+  curl_off_t retry_after = 0;
+  curl_easy_getinfo(easy, CURLINFO_RETRY_AFTER, &retry_after);
+  if (retry_after > 0) response.retry_after = std::chrono::seconds(retry_after);
+  return absl::OkStatus();
+}
+
+absl::Status CurlClient::Loop::Failure(const Transfer& transfer, CURLcode code) const {
+  const absl::string_view error(transfer.error.data());
+  const std::string shown = Printable(error.empty() ? curl_easy_strerror(code) : error);
+  switch (code) {
+    case CURLE_OPERATION_TIMEDOUT:
+      return absl::DeadlineExceededError(absl::StrCat(peer_, ": no answer in time"));
+    case CURLE_WRITE_ERROR:
+      if (!transfer.too_large) break;
+      return absl::DataLossError(
+          absl::StrCat(peer_, ": an answer of more than ", kMaxAnswer, " bytes"));
+    case CURLE_COULDNT_RESOLVE_HOST:
+      return absl::UnavailableError(absl::StrCat("cannot resolve ", server_.host));
+    case CURLE_COULDNT_RESOLVE_PROXY:
+      return absl::UnavailableError("cannot resolve the proxy's name; check HTTPS_PROXY");
+    case CURLE_COULDNT_CONNECT: {
+      long error_number = 0;
+      curl_easy_getinfo(transfer.easy.get(), CURLINFO_OS_ERRNO, &error_number);
+      if (error_number == 0) break;
+      return ErrnoStatus(absl::StatusCode::kUnavailable, absl::StrCat(peer_, ": connect"),
+                         static_cast<int>(error_number));
+    }
+    case CURLE_PEER_FAILED_VERIFICATION:
+      return absl::UnauthenticatedError(absl::StrCat(
+          peer_, ": the KMS's certificate is refused: ", shown, "; check --ca and --serv-addr"));
+    case CURLE_SSL_CERTPROBLEM:
+      return absl::FailedPreconditionError(absl::StrCat(peer_, ": TLS cannot be set up: ", shown));
+    default: break;
+  }
+  if (RefusesOurCertificate(error)) {
+    return absl::UnauthenticatedError(absl::StrCat(peer_, ": the KMS refuses our certificate (",
+                                                   shown, "); check --client-cert"));
+  }
+  // libcurl's text has numbers of milliseconds and streams in it.
+  return WithDetail(absl::UnavailableError(absl::StrCat(peer_, ": ", curl_easy_strerror(code))),
+                    shown);
+}
+
+// A connection of HTTP/2 outlives a call that got no answer, and would swallow the next ones too.
+// When nothing at all came on it since that call began, it counts as dead; other calls that wait on
+// it go on by another one.
+void CurlClient::Loop::CloseIfSilent(const Transfer& transfer) {
+  curl_socket_t socket = CURL_SOCKET_BAD;
+  curl_easy_getinfo(transfer.easy.get(), CURLINFO_ACTIVESOCKET, &socket);
+  if (socket == CURL_SOCKET_BAD) return;
+  const auto last = last_answer_.find(socket);
+  if (last == last_answer_.end() || last->second < transfer.started) {
+    ::shutdown(socket, SHUT_RDWR);
+  }
+}
+
+void CurlClient::Loop::Answer(Job& job, absl::StatusOr<HttpResponse> result) {
+  inbox_.With([](Inbox& inbox) { --inbox.under_way; });
+  job.done(std::move(result));
+}
+
+absl::StatusOr<std::unique_ptr<CurlClient>> CurlClient::Create(std::unique_ptr<TlsContext> tls,
+                                                               HostPort server) {
+  auto loop = std::make_unique<Loop>(std::move(tls), std::move(server));
+  OKMS_RETURN_IF_ERROR(loop->Start());
+  return std::unique_ptr<CurlClient>(new CurlClient(std::move(loop)));
+}
+
+CurlClient::CurlClient(std::unique_ptr<Loop> loop) : loop_(std::move(loop)) {}
+CurlClient::~CurlClient() = default;
+
+void CurlClient::Send(std::shared_ptr<const HttpRequest> request, Clock::time_point earliest,
+                      Deadline deadline, Done<HttpResponse> done) {
+  loop_->Add({std::move(request), earliest, deadline, std::move(done)});
+}
+
+}  // namespace okms::rest

@@ -1,0 +1,44 @@
+// SPDX-FileCopyrightText: The okms-k8s-encryption-provider authors
+// SPDX-License-Identifier: Apache-2.0
+
+// HTTP by libcurl.
+
+#ifndef OKMS_REST_CURL_CLIENT_H_
+#define OKMS_REST_CURL_CLIENT_H_
+
+#include <memory>
+
+#include "absl/status/statusor.h"
+#include "net/host_port.h"
+#include "net/tls_context.h"
+#include "rest/http_client.h"
+
+namespace okms::rest {
+
+// One thread drives all transfers to one server: many streams of one HTTP/2 connection, or, with a
+// server of HTTP/1.1 only, up to 16 connections. Connections are kept for reuse; one that is found
+// dead costs no error, and one whose server fell silent is not used again. HTTPS_PROXY and NO_PROXY
+// count, as everywhere. `done` is called on that thread, or, with kResourceExhausted, on the
+// caller's.
+class CurlClient : public HttpClient {
+ public:
+  // `server` is who all requests go to. Must be called before there are other threads. Errors:
+  // kFailedPrecondition (this libcurl cannot be used).
+  static absl::StatusOr<std::unique_ptr<CurlClient>> Create(std::unique_ptr<TlsContext> tls,
+                                                            HostPort server);
+  // What is under way ends with kUnavailable.
+  ~CurlClient() override;
+
+  void Send(std::shared_ptr<const HttpRequest> request, Clock::time_point earliest,
+            Deadline deadline, Done<HttpResponse> done) override;
+
+ private:
+  class Loop;
+  explicit CurlClient(std::unique_ptr<Loop> loop);
+
+  const std::unique_ptr<Loop> loop_;
+};
+
+}  // namespace okms::rest
+
+#endif  // OKMS_REST_CURL_CLIENT_H_

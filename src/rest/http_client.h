@@ -1,0 +1,51 @@
+// SPDX-FileCopyrightText: The okms-k8s-encryption-provider authors
+// SPDX-License-Identifier: Apache-2.0
+
+// What the REST backend needs of HTTP.
+
+#ifndef OKMS_REST_HTTP_CLIENT_H_
+#define OKMS_REST_HTTP_CLIENT_H_
+
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "base/deadline.h"
+#include "base/secret.h"
+#include "core/backend.h"
+
+namespace okms::rest {
+
+// GET, or, with a body, POST of JSON.
+struct HttpRequest {
+  std::string url;
+  std::optional<WipedBytes> body;
+};
+
+struct HttpResponse {
+  int status = 0;
+  std::string content_type;
+  std::string content_encoding;
+  std::string location;
+  std::optional<std::chrono::seconds> retry_after;  // RFC 9110 section 10.2.3, both forms
+  WipedBytes body;
+};
+
+// Thread-safe; no call blocks.
+class HttpClient {
+ public:
+  virtual ~HttpClient() = default;
+
+  // Sends the request, at `earliest` if that is still to come. `done` gets the answer, whatever its
+  // status code says; redirects are not followed. Errors: kUnavailable (another attempt may
+  // succeed), kDeadlineExceeded, kUnauthenticated (one of the certificates is refused), kDataLoss
+  // (an answer beyond the size limit), kResourceExhausted (too much is under way),
+  // kFailedPrecondition.
+  virtual void Send(std::shared_ptr<const HttpRequest> request, Clock::time_point earliest,
+                    Deadline deadline, Done<HttpResponse> done) = 0;
+};
+
+}  // namespace okms::rest
+
+#endif  // OKMS_REST_HTTP_CLIENT_H_

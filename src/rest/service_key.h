@@ -1,0 +1,72 @@
+// SPDX-FileCopyrightText: The okms-k8s-encryption-provider authors
+// SPDX-License-Identifier: Apache-2.0
+
+// The four calls of the OKMS Service Key API (OVHcloud KMS REST API 2.14) that the plugin makes:
+// each request beside its answer. The requests are those of the Go plugin, except that the optional
+// "context" is left out.
+
+#ifndef OKMS_REST_SERVICE_KEY_H_
+#define OKMS_REST_SERVICE_KEY_H_
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "base/secret.h"
+#include "rest/http_client.h"
+
+namespace okms::rest {
+
+// A GetServiceKeyResponse; what is optional may be absent.
+struct ServiceKey {
+  std::string id;  // canonical
+  std::string name;
+  std::string type;
+  std::optional<std::string> state;
+  std::optional<std::vector<std::string>> operations;
+};
+
+struct ServiceKeyPage {
+  std::vector<ServiceKey> keys;
+  std::string next;  // the token of the next page; empty: this is the last one
+};
+
+// Makes requests, and reads what came in answer. Immutable. The errors of the Parse functions are
+// those of ParseAnswer, with kDataLoss for fields that are missing or of the wrong type;
+// ParseDecrypt says kInvalidArgument for a 400, for then the stored record is at fault.
+class ServiceKeyApi {
+ public:
+  // `base_url` has no slash at its end. `okms_id` and all key ids are UUIDs in canonical form.
+  ServiceKeyApi(std::string base_url, const std::string& okms_id);
+
+  // A page of the active keys; the first one has no token.
+  HttpRequest List(absl::string_view token) const;
+  static absl::StatusOr<ServiceKeyPage> ParseList(const HttpResponse& response);
+
+  HttpRequest Get(const std::string& key_id) const;
+  static absl::StatusOr<ServiceKey> ParseGet(const HttpResponse& response);
+
+  HttpRequest Encrypt(const std::string& key_id, const Secret& plaintext) const;
+  // The ciphertext: printable ASCII, not empty. `request` is what it answers.
+  static absl::StatusOr<std::string> ParseEncrypt(const HttpResponse& response,
+                                                  const HttpRequest& request);
+
+  // `ciphertext` must be printable ASCII.
+  HttpRequest Decrypt(const std::string& key_id, const std::string& ciphertext) const;
+  static absl::StatusOr<Secret> ParseDecrypt(const HttpResponse& response,
+                                             const HttpRequest& request);
+
+ private:
+  const std::string keys_url_;
+};
+
+// Not empty, and without space, control and non-ASCII bytes, as JWE compact serialization is.
+bool IsPrintableAscii(absl::string_view text);
+
+}  // namespace okms::rest
+
+#endif  // OKMS_REST_SERVICE_KEY_H_
