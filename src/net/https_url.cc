@@ -3,8 +3,6 @@
 
 #include "net/https_url.h"
 
-#include <curl/curl.h>
-
 #include <memory>
 
 #include "absl/status/status.h"
@@ -13,21 +11,22 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "base/status.h"
+#include "net/libcurl.h"
 
 namespace okms {
 namespace {
 
 struct UrlDeleter {
-  void operator()(CURLU* url) const { curl_url_cleanup(url); }
+  void operator()(CURLU* url) const { Curl().url_cleanup(url); }
 };
 using UrlPtr = std::unique_ptr<CURLU, UrlDeleter>;
 
 // One part of the URL; empty when it has none.
 std::string Part(CURLU* url, CURLUPart part, unsigned flags = 0) {
   char* text = nullptr;
-  if (curl_url_get(url, part, &text, flags) != CURLUE_OK) return "";
+  if (Curl().url_get(url, part, &text, flags) != CURLUE_OK) return "";
   std::string copy(text);
-  curl_free(text);
+  Curl().free(text);
   return copy;
 }
 
@@ -44,10 +43,11 @@ absl::StatusOr<HttpsUrl> ParseHttpsUrl(absl::string_view text) {
   if (!absl::StartsWithIgnoreCase(text, "https://")) {
     return bad("no https URL");
   }
-  const UrlPtr url(curl_url());
+  OKMS_RETURN_IF_ERROR(LoadLibCurl());
+  const UrlPtr url(Curl().url());
   if (!url) return absl::InternalError("out of memory");
-  const CURLUcode parsed = curl_url_set(url.get(), CURLUPART_URL, std::string(text).c_str(), 0);
-  if (parsed != CURLUE_OK) return bad(curl_url_strerror(parsed));
+  const CURLUcode parsed = Curl().url_set(url.get(), CURLUPART_URL, std::string(text).c_str(), 0);
+  if (parsed != CURLUE_OK) return bad(Curl().url_strerror(parsed));
   if (!Part(url.get(), CURLUPART_USER).empty() || !Part(url.get(), CURLUPART_PASSWORD).empty()) {
     return bad("a user has no place in it: the client certificate authenticates");
   }

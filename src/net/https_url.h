@@ -19,8 +19,8 @@ struct HttpsUrl {
   HostPort server;
 };
 
-// Only https, since the client certificate stands for the user; no user, query or fragment. Errors:
-// kInvalidArgument.
+// Only https, since the client certificate stands for the user; no user, query or fragment. Loads
+// libcurl. Errors: kInvalidArgument; kFailedPrecondition when libcurl cannot be loaded.
 absl::StatusOr<HttpsUrl> ParseHttpsUrl(absl::string_view text);
 
 }  // namespace okms

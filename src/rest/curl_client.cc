@@ -6,12 +6,13 @@
 
 #include "rest/curl_client.h"
 
-#include <curl/curl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
-#include <cstdlib>
 #include <list>
 #include <map>
 #include <string>
@@ -25,6 +26,7 @@
 #include "absl/strings/string_view.h"
 #include "base/guarded.h"
 #include "base/status.h"
+#include "net/libcurl.h"
 #include "net/tcp.h"
 #include "version.h"
 
@@ -34,19 +36,21 @@ namespace {
 constexpr std::size_t kMaxAnswer =
     std::size_t{1024} * 1024;  // bytes; a page of 100 keys has some 100 kB
 constexpr std::size_t kMaxUnderWay = 1024;
-constexpr long kMaxConnections = 16;  // of HTTP/1.1, where each carries one call at a time
+constexpr long kMaxConnections = 32;  // of HTTP/1.1, where each carries one call at a time
 constexpr long kBufferSize = 16 * 1024;
+constexpr std::chrono::milliseconds kRest{500};  // after the last call, until handles are freed
+constexpr std::chrono::milliseconds kNothingToDo{60'000};
 
 struct EasyDeleter {
-  void operator()(CURL* easy) const { curl_easy_cleanup(easy); }
+  void operator()(CURL* easy) const { Curl().easy_cleanup(easy); }
 };
 using EasyPtr = std::unique_ptr<CURL, EasyDeleter>;
 struct MultiDeleter {
-  void operator()(CURLM* multi) const { curl_multi_cleanup(multi); }
+  void operator()(CURLM* multi) const { Curl().multi_cleanup(multi); }
 };
 using MultiPtr = std::unique_ptr<CURLM, MultiDeleter>;
 struct ListDeleter {
-  void operator()(curl_slist* list) const { curl_slist_free_all(list); }
+  void operator()(curl_slist* list) const { Curl().slist_free_all(list); }
 };
 using ListPtr = std::unique_ptr<curl_slist, ListDeleter>;
 
@@ -70,7 +74,7 @@ long MillisecondsUntil(Clock::time_point time) { return std::max(1, PollTimeout(
 
 ListPtr Headers(std::initializer_list<const char*> lines) {
   curl_slist* list = nullptr;
-  for (const char* line : lines) list = curl_slist_append(list, line);
+  for (const char* line : lines) list = Curl().slist_append(list, line);
   return ListPtr(list);
 }
 
@@ -86,9 +90,9 @@ std::size_t TakeBody(char* data, std::size_t, std::size_t size, void* user) {
   return size;
 }
 
-int SetSocketOptions(void*, curl_socket_t fd, curlsocktype) {
-  TuneConnection(fd);
-  return CURL_SOCKOPT_OK;
+void Cork(curl_socket_t fd, bool on) {
+  const int value = on ? 1 : 0;
+  ::setsockopt(fd, IPPROTO_TCP, TCP_CORK, &value, sizeof value);
 }
 
 // Whether this is the KMS's alert that it does not take our certificate. OpenSSL's words differ
@@ -116,11 +120,14 @@ class CurlClient::Loop {
  private:
   struct Inbox {
     bool stopping = false;
+    bool asleep = false;  // the thread waits, or is about to: whoever adds must wake it
     std::size_t under_way = 0;
     std::vector<Job> jobs;
   };
 
   absl::Status MakeTemplate();
+  static int SocketOpened(void* self, curl_socket_t fd, curlsocktype);
+  static int CloseSocket(void* self, curl_socket_t fd);
   static CURLcode ConfigureTls(CURL*, void* context, void* self);
 
   void Run();
@@ -138,6 +145,9 @@ class CurlClient::Loop {
   const std::string peer_;
   const ListPtr get_headers_ = Headers({"Accept:"});
   const ListPtr post_headers_ = Headers({"Accept:", "Expect:", "Content-Type: application/json"});
+  // The open connections, and when an answer last came on each. Of the thread only, and then of
+  // multi_'s end.
+  std::map<curl_socket_t, Clock::time_point> connections_;
   MultiPtr multi_;
   EasyPtr template_;
   Guarded<Inbox> inbox_;
@@ -145,32 +155,29 @@ class CurlClient::Loop {
   // Of the thread only.
   std::multimap<Clock::time_point, Job> delayed_;
   std::map<CURL*, std::unique_ptr<Transfer>> transfers_;
-  // When something last came in answer on a connection, by its socket.
-  std::map<curl_socket_t, Clock::time_point> last_answer_;
+  Clock::time_point last_finish_;
+  // Handles to use again; gone soon after the last call, with what their buffers hold.
+  std::vector<EasyPtr> idle_;
   std::thread thread_;
 };
 
 absl::Status CurlClient::Loop::Start() {
-  // libcurl would write the keys of our TLS sessions to the file of that name.
-  ::unsetenv("SSLKEYLOGFILE");
-  if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
-    return absl::FailedPreconditionError("libcurl cannot be initialised");
-  }
-  multi_.reset(curl_multi_init());
+  OKMS_RETURN_IF_ERROR(LoadLibCurl());
+  multi_.reset(Curl().multi_init());
   if (!multi_) return absl::FailedPreconditionError("libcurl: no multi handle");
-  curl_multi_setopt(multi_.get(), CURLMOPT_MAX_HOST_CONNECTIONS, kMaxConnections);
-  curl_multi_setopt(multi_.get(), CURLMOPT_MAXCONNECTS, kMaxConnections);
+  Curl().multi_setopt(multi_.get(), CURLMOPT_MAX_HOST_CONNECTIONS, kMaxConnections);
+  Curl().multi_setopt(multi_.get(), CURLMOPT_MAXCONNECTS, kMaxConnections);
   OKMS_RETURN_IF_ERROR(MakeTemplate());
   thread_ = std::thread([this] { Run(); });
   return absl::OkStatus();
 }
 
 absl::Status CurlClient::Loop::MakeTemplate() {
-  template_.reset(curl_easy_init());
+  template_.reset(Curl().easy_init());
   CURL* easy = template_.get();
   CURLcode failed = easy == nullptr ? CURLE_OUT_OF_MEMORY : CURLE_OK;
   const auto set = [&](CURLoption option, auto value) {
-    if (failed == CURLE_OK) failed = curl_easy_setopt(easy, option, value);
+    if (failed == CURLE_OK) failed = Curl().easy_setopt(easy, option, value);
   };
   set(CURLOPT_PROTOCOLS_STR, "https");
   set(CURLOPT_FOLLOWLOCATION, 0L);
@@ -184,16 +191,30 @@ absl::Status CurlClient::Loop::MakeTemplate() {
   set(CURLOPT_SSL_CTX_DATA, this);
   // A call waits for the first connection's handshake, to share it if it is HTTP/2.
   set(CURLOPT_PIPEWAIT, 1L);
-  set(CURLOPT_SOCKOPTFUNCTION, SetSocketOptions);
+  set(CURLOPT_SOCKOPTFUNCTION, SocketOpened);
+  set(CURLOPT_SOCKOPTDATA, this);
+  set(CURLOPT_CLOSESOCKETFUNCTION, CloseSocket);
+  set(CURLOPT_CLOSESOCKETDATA, this);
   set(CURLOPT_BUFFERSIZE, kBufferSize);
   set(CURLOPT_UPLOAD_BUFFERSIZE, kBufferSize);
   set(CURLOPT_WRITEFUNCTION, TakeBody);
   set(CURLOPT_USERAGENT, absl::StrCat("okms-k8s-encryption-provider/", kVersion).c_str());
   if (failed != CURLE_OK) {
     return absl::FailedPreconditionError(absl::StrCat(
-        "this libcurl (", curl_version(), ") cannot be used: ", curl_easy_strerror(failed)));
+        "this libcurl (", Curl().version(), ") cannot be used: ", Curl().easy_strerror(failed)));
   }
   return absl::OkStatus();
+}
+
+int CurlClient::Loop::SocketOpened(void* self, curl_socket_t fd, curlsocktype) {
+  TuneConnection(fd);
+  static_cast<Loop*>(self)->connections_[fd] = {};
+  return CURL_SOCKOPT_OK;
+}
+
+int CurlClient::Loop::CloseSocket(void* self, curl_socket_t fd) {
+  static_cast<Loop*>(self)->connections_.erase(fd);
+  return ::close(fd);
 }
 
 CURLcode CurlClient::Loop::ConfigureTls(CURL*, void* context, void* self) {
@@ -206,11 +227,12 @@ CURLcode CurlClient::Loop::ConfigureTls(CURL*, void* context, void* self) {
 CurlClient::Loop::~Loop() {
   if (!thread_.joinable()) return;
   inbox_.With([](Inbox& inbox) { inbox.stopping = true; });
-  curl_multi_wakeup(multi_.get());
+  Curl().multi_wakeup(multi_.get());
   thread_.join();
 }
 
 void CurlClient::Loop::Add(Job job) {
+  bool wake = false;
   const absl::Status status = inbox_.With([&](Inbox& inbox) {
     if (inbox.stopping) return absl::UnavailableError("the plugin is stopping");
     if (inbox.under_way >= kMaxUnderWay) {
@@ -219,29 +241,37 @@ void CurlClient::Loop::Add(Job job) {
     }
     ++inbox.under_way;
     inbox.jobs.push_back(std::move(job));
+    wake = std::exchange(inbox.asleep, false);
     return absl::OkStatus();
   });
   if (!status.ok()) {
     job.done(status);
-  } else if (std::this_thread::get_id() != thread_.get_id()) {
-    curl_multi_wakeup(multi_.get());
+  } else if (wake) {
+    Curl().multi_wakeup(multi_.get());
   }
 }
 
 void CurlClient::Loop::Run() {
   while (TakeJobs()) {
+    // libcurl writes a request's head and its body by two calls, and each would be a packet: what
+    // one round writes leaves together.
+    for (const auto& [socket, last_answer] : connections_) Cork(socket, true);
     int running = 0;
-    curl_multi_perform(multi_.get(), &running);
+    Curl().multi_perform(multi_.get(), &running);
+    for (const auto& [socket, last_answer] : connections_) Cork(socket, false);
     FinishTransfers();
-    // What an answer's receiver has sent meanwhile must not wait.
-    if (inbox_.With([](const Inbox& inbox) { return !inbox.jobs.empty(); })) continue;
-    int timeout = 60'000;
-    if (!delayed_.empty()) timeout = PollTimeout(delayed_.begin()->first);
-    curl_multi_poll(multi_.get(), nullptr, 0, timeout, nullptr);
+    // What was added meanwhile must not wait.
+    const bool sleep = inbox_.With(
+        [](Inbox& inbox) { return inbox.asleep = inbox.jobs.empty() && !inbox.stopping; });
+    if (!sleep) continue;
+    auto wake = Clock::now() + (idle_.empty() ? kNothingToDo : kRest);
+    if (!delayed_.empty()) wake = std::min(wake, delayed_.begin()->first);
+    Curl().multi_poll(multi_.get(), nullptr, 0, PollTimeout(wake), nullptr);
+    if (transfers_.empty() && Clock::now() >= last_finish_ + kRest) idle_.clear();
   }
   const absl::Status stopping = absl::UnavailableError("the plugin is stopping");
   for (auto& [easy, transfer] : transfers_) {
-    curl_multi_remove_handle(multi_.get(), easy);
+    Curl().multi_remove_handle(multi_.get(), easy);
     Answer(transfer->job, stopping);
   }
   transfers_.clear();
@@ -251,6 +281,7 @@ void CurlClient::Loop::Run() {
 bool CurlClient::Loop::TakeJobs() {
   std::vector<Job> jobs;
   const bool stopping = inbox_.With([&](Inbox& inbox) {
+    inbox.asleep = false;
     jobs.swap(inbox.jobs);
     return inbox.stopping;
   });
@@ -275,16 +306,24 @@ void CurlClient::Loop::StartTransfer(Job job) {
   }
   auto transfer = std::make_unique<Transfer>();
   transfer->started = Clock::now();
-  transfer->easy.reset(curl_easy_duphandle(template_.get()));
+  if (idle_.empty()) {
+    transfer->easy.reset(Curl().easy_duphandle(template_.get()));
+  } else {
+    transfer->easy = std::move(idle_.back());
+    idle_.pop_back();
+  }
   CURL* easy = transfer->easy.get();
   const HttpRequest& request = *job.request;
   bool ok = easy != nullptr;
   const auto set = [&](CURLoption option, auto value) {
-    ok = ok && curl_easy_setopt(easy, option, value) == CURLE_OK;
+    ok = ok && Curl().easy_setopt(easy, option, value) == CURLE_OK;
   };
   set(CURLOPT_URL, request.url.c_str());
   set(CURLOPT_HTTPHEADER, request.body ? post_headers_.get() : get_headers_.get());
-  if (request.body) {
+  if (!request.body) {
+    set(CURLOPT_HTTPGET, 1L);
+  } else {
+    set(CURLOPT_POST, 1L);
     set(CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(request.body->size()));
     set(CURLOPT_POSTFIELDS, request.body->data());  // not copied
   }
@@ -292,7 +331,7 @@ void CurlClient::Loop::StartTransfer(Job job) {
   set(CURLOPT_CONNECTTIMEOUT_MS, MillisecondsUntil(job.deadline));
   set(CURLOPT_WRITEDATA, transfer.get());
   set(CURLOPT_ERRORBUFFER, transfer->error.data());
-  ok = ok && curl_multi_add_handle(multi_.get(), easy) == CURLM_OK;
+  ok = ok && Curl().multi_add_handle(multi_.get(), easy) == CURLM_OK;
   if (!ok) {
     Answer(job, absl::InternalError("libcurl does not take the request"));
     return;
@@ -303,14 +342,16 @@ void CurlClient::Loop::StartTransfer(Job job) {
 
 void CurlClient::Loop::FinishTransfers() {
   int left = 0;
-  while (const CURLMsg* message = curl_multi_info_read(multi_.get(), &left)) {
+  while (const CURLMsg* message = Curl().multi_info_read(multi_.get(), &left)) {
     if (message->msg != CURLMSG_DONE) continue;
     const CURLcode code = message->data.result;
     const auto found = transfers_.find(message->easy_handle);
     const std::unique_ptr<Transfer> transfer = std::move(found->second);
     transfers_.erase(found);
     const absl::Status status = Outcome(*transfer, code);
-    curl_multi_remove_handle(multi_.get(), transfer->easy.get());
+    Curl().multi_remove_handle(multi_.get(), transfer->easy.get());
+    idle_.push_back(std::move(transfer->easy));
+    last_finish_ = Clock::now();
     if (status.ok()) {
       Answer(transfer->job, std::move(transfer->response));
     } else {
@@ -325,33 +366,35 @@ absl::Status CurlClient::Loop::Outcome(Transfer& transfer, CURLcode code) {
   if (code != CURLE_OK) return Failure(transfer, code);
 
   curl_socket_t socket = CURL_SOCKET_BAD;
-  curl_easy_getinfo(easy, CURLINFO_ACTIVESOCKET, &socket);
-  if (socket != CURL_SOCKET_BAD) last_answer_[socket] = Clock::now();
+  Curl().easy_getinfo(easy, CURLINFO_ACTIVESOCKET, &socket);
+  if (const auto found = connections_.find(socket); found != connections_.end()) {
+    found->second = Clock::now();
+  }
 
   HttpResponse& response = transfer.response;
   long status = 0;
-  curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
+  Curl().easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
   response.status = static_cast<int>(status);
   const auto text = [&](CURLINFO info) {
     const char* value = nullptr;
-    curl_easy_getinfo(easy, info, &value);
+    Curl().easy_getinfo(easy, info, &value);
     return std::string(value != nullptr ? value : "");
   };
   response.content_type = text(CURLINFO_CONTENT_TYPE);
   response.location = text(CURLINFO_REDIRECT_URL);
   curl_header* encoding = nullptr;
-  if (curl_easy_header(easy, "Content-Encoding", 0, CURLH_HEADER, -1, &encoding) == CURLHE_OK) {
+  if (Curl().easy_header(easy, "Content-Encoding", 0, CURLH_HEADER, -1, &encoding) == CURLHE_OK) {
     response.content_encoding = encoding->value;
   }
   curl_off_t retry_after = 0;
-  curl_easy_getinfo(easy, CURLINFO_RETRY_AFTER, &retry_after);
+  Curl().easy_getinfo(easy, CURLINFO_RETRY_AFTER, &retry_after);
   if (retry_after > 0) response.retry_after = std::chrono::seconds(retry_after);
   return absl::OkStatus();
 }
 
 absl::Status CurlClient::Loop::Failure(const Transfer& transfer, CURLcode code) const {
   const absl::string_view error(transfer.error.data());
-  const std::string shown = Printable(error.empty() ? curl_easy_strerror(code) : error);
+  const std::string shown = Printable(error.empty() ? Curl().easy_strerror(code) : error);
   switch (code) {
     case CURLE_OPERATION_TIMEDOUT:
       return absl::DeadlineExceededError(absl::StrCat(peer_, ": no answer in time"));
@@ -365,7 +408,7 @@ absl::Status CurlClient::Loop::Failure(const Transfer& transfer, CURLcode code) 
       return absl::UnavailableError("cannot resolve the proxy's name; check HTTPS_PROXY");
     case CURLE_COULDNT_CONNECT: {
       long error_number = 0;
-      curl_easy_getinfo(transfer.easy.get(), CURLINFO_OS_ERRNO, &error_number);
+      Curl().easy_getinfo(transfer.easy.get(), CURLINFO_OS_ERRNO, &error_number);
       if (error_number == 0) break;
       return ErrnoStatus(absl::StatusCode::kUnavailable, absl::StrCat(peer_, ": connect"),
                          static_cast<int>(error_number));
@@ -382,7 +425,7 @@ absl::Status CurlClient::Loop::Failure(const Transfer& transfer, CURLcode code) 
                                                    shown, "); check --client-cert"));
   }
   // libcurl's text has numbers of milliseconds and streams in it.
-  return WithDetail(absl::UnavailableError(absl::StrCat(peer_, ": ", curl_easy_strerror(code))),
+  return WithDetail(absl::UnavailableError(absl::StrCat(peer_, ": ", Curl().easy_strerror(code))),
                     shown);
 }
 
@@ -391,10 +434,9 @@ absl::Status CurlClient::Loop::Failure(const Transfer& transfer, CURLcode code) 
 // it go on by another one.
 void CurlClient::Loop::CloseIfSilent(const Transfer& transfer) {
   curl_socket_t socket = CURL_SOCKET_BAD;
-  curl_easy_getinfo(transfer.easy.get(), CURLINFO_ACTIVESOCKET, &socket);
-  if (socket == CURL_SOCKET_BAD) return;
-  const auto last = last_answer_.find(socket);
-  if (last == last_answer_.end() || last->second < transfer.started) {
+  Curl().easy_getinfo(transfer.easy.get(), CURLINFO_ACTIVESOCKET, &socket);
+  const auto found = connections_.find(socket);
+  if (found != connections_.end() && found->second < transfer.started) {
     ::shutdown(socket, SHUT_RDWR);
   }
 }

@@ -16,7 +16,7 @@
 namespace okms::rest {
 
 // One thread drives all transfers to one server: many streams of one HTTP/2 connection, or, with a
-// server of HTTP/1.1 only, up to 16 connections. Connections are kept for reuse; one that is found
+// server of HTTP/1.1 only, up to 32 connections. Connections are kept for reuse; one that is found
 // dead costs no error, and one whose server fell silent is not used again. HTTPS_PROXY and NO_PROXY
 // count, as everywhere. `done` is called on that thread, or, with kResourceExhausted, on the
 // caller's.
