@@ -39,7 +39,7 @@ class CommandLineTest : public PluginTest {
 
 TEST_F(CommandLineTest, WhatIsMissingIsNamed) {
   const std::vector<std::pair<std::string, std::string>> cases = {
-      {"--protocol", "--protocol is missing: give kmip (or set OKMS_PROTOCOL)"},
+      {"--protocol", "--protocol is missing: give kmip or rest (or set OKMS_PROTOCOL)"},
       {"--serv-addr", "--serv-addr is missing: give the KMS as host:port (or set OKMS_SERV_ADDR)"},
       {"--encryption-key-id",
        "--encryption-key-id is missing: give the id of the key (or set OKMS_KEY_ID), or its label "
@@ -62,13 +62,12 @@ TEST_F(CommandLineTest, WhatIsMissingIsNamed) {
 
 TEST_F(CommandLineTest, OneLineWhenAllIsMissing) {
   flags_.clear();
-  ExpectRefused(2, "--protocol is missing: give kmip (or set OKMS_PROTOCOL)");
+  ExpectRefused(2, "--protocol is missing: give kmip or rest (or set OKMS_PROTOCOL)");
 }
 
 TEST_F(CommandLineTest, WrongValuesAreOneLine) {
   const std::vector<std::pair<std::string, std::string>> cases = {
       {"--protocol", "ldap"},
-      {"--protocol", "rest"},
       {"--serv-addr", "kms"},
       {"--serv-addr", "kms:0"},
       {"--serv-addr", "https://kms"},

@@ -24,7 +24,9 @@ class Programs:
 
     plugin: Path
     kms_call: Path
-    control_plane: Path
+    mock_kms: Path
+    control_plane: Path  # a folder
+    schemathesis: Path  # a folder
 
 
 class _Result(unittest.TextTestResult):
@@ -70,19 +72,21 @@ def missing_programs(folder: Path, names: tuple[str, ...], how: str) -> list[str
     return [f"{folder / name}: {how}" for name in absent]
 
 
-def main(module: str, missing: Callable[[], list[str]], *, control_plane: bool = False) -> None:
-    """`control_plane`: the tests are one story in that folder's programs; it ends at a failure."""
+def main(module: str, missing: Callable[[], list[str]], *,
+         programs: tuple[str, ...] = ("plugin", "kms_call"), folders: tuple[str, ...] = (),
+         control_plane: bool = False) -> None:
+    """`programs` and `folders`: which of `Programs` the command line names; what a folder must hold
+    is for `missing` to say. `control_plane`: the tests are one story in that folder's programs; it
+    ends at a failure."""
     parser = argparse.ArgumentParser(epilog="Further arguments go to unittest, e.g. -f or -k NAME.")
-    parser.add_argument("--plugin", type=Path, required=True)
-    parser.add_argument("--kms-call", type=Path, required=True)
-    if control_plane:
-        parser.add_argument("--control-plane", type=Path, required=True)
+    for name in (*programs, *folders, *(("control_plane",) if control_plane else ())):
+        parser.add_argument(f"--{name.replace('_', '-')}", type=Path, required=True)
     options, rest = parser.parse_known_args()
     for name, value in vars(options).items():
         setattr(Programs, name, value.resolve())
 
     absent = missing() + [
-        line for program in (Programs.plugin, Programs.kms_call)
+        line for program in (getattr(Programs, name) for name in programs)
         for line in missing_programs(program.parent, (program.name,), "build the project first")]
     if absent:
         required = os.environ.get("OKMS_REQUIRE_ALL") == "1"

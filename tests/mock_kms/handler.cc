@@ -3,20 +3,15 @@
 
 #include "mock_kms/handler.h"
 
-#include <openssl/rand.h>
-
 #include <algorithm>
 #include <ctime>
 #include <utility>
 #include <variant>
 
-#include "absl/status/status.h"
-#include "absl/strings/escaping.h"
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "absl/strings/str_split.h"
 #include "mock_kms/aes_gcm.h"
+#include "mock_kms/random.h"
 
 namespace okms::test {
 namespace {
@@ -37,14 +32,6 @@ constexpr ProtocolVersion kWithDiscoverVersions{1, 1};
 constexpr ProtocolVersion kWithCryptography{1, 2};
 constexpr ProtocolVersion kWithTagField{1, 4};
 constexpr std::size_t kIvSize = 12;
-
-std::string RandomBytes(std::size_t size) {
-  std::string bytes(size, '\0');
-  if (RAND_bytes(reinterpret_cast<unsigned char*>(bytes.data()), static_cast<int>(size)) != 1) {
-    std::abort();
-  }
-  return bytes;
-}
 
 bool IsGcm(const std::optional<CryptographicParameters>& parameters) {
   return parameters && parameters->block_cipher_mode == BlockCipherMode::kGcm;
@@ -82,57 +69,6 @@ void Spoil(kmip::GetAttributesResponse& response, FaultKind kind, std::string&) 
 
 }  // namespace
 
-absl::StatusOr<MockKey> ParseMockKey(absl::string_view text) {
-  const auto bad = [&](auto... why) {
-    return absl::InvalidArgumentError(absl::StrCat("key \"", text, "\": ", why...));
-  };
-  MockKey key;
-  unsigned bits = 256;
-  for (const absl::string_view field : absl::StrSplit(text, ',')) {
-    const std::pair<std::string, std::string> pair = absl::StrSplit(field, absl::MaxSplits('=', 1));
-    const auto& [name, value] = pair;
-    if (name == "id") {
-      key.id = value;
-    } else if (name == "name") {
-      key.name = value;
-    } else if (name == "bits") {
-      if (!absl::SimpleAtoi(value, &bits)) return bad("bits is no number");
-    } else if (name == "material") {
-      key.material = absl::HexStringToBytes(value);
-    } else if (name == "usage") {
-      key.usage_mask = (value.find("encrypt") != std::string::npos ? kmip::kUsageEncrypt : 0) |
-                       (value.find("decrypt") != std::string::npos ? kmip::kUsageDecrypt : 0);
-    } else if (name == "state") {
-      bool known = false;
-      for (uint32_t state = 1; state <= 6; ++state) {
-        if (ToString(static_cast<kmip::State>(state)) != value) continue;
-        key.state = static_cast<kmip::State>(state);
-        known = true;
-      }
-      if (!known) return bad("no state ", value);
-    } else {
-      return bad("no field ", name, "; id, name, bits, material, usage, state");
-    }
-  }
-  if (key.id.empty()) return bad("the id is missing");
-  if (key.material.empty()) key.material = RandomBytes(bits / 8);
-  if (key.material.size() != 16 && key.material.size() != 24 && key.material.size() != 32) {
-    return bad("an AES key has 128, 192 or 256 bits");
-  }
-  return key;
-}
-
-void Handler::Put(MockKey key) {
-  keys_.With([&](Keys& keys) {
-    const std::string id = key.id;
-    keys[id] = std::move(key);
-  });
-}
-
-void Handler::Remove(const std::string& id) {
-  keys_.With([&](Keys& keys) { keys.erase(id); });
-}
-
 bool Handler::Knows(ProtocolVersion version) const {
   return std::find(options_.versions.begin(), options_.versions.end(), version) !=
          options_.versions.end();
@@ -148,13 +84,6 @@ bool Handler::HasOperation(ProtocolVersion version, Operation operation) const {
   }
 }
 
-std::optional<MockKey> Handler::Find(absl::string_view id) const {
-  return keys_.With([&](const Keys& keys) -> std::optional<MockKey> {
-    const auto found = keys.find(std::string(id));
-    return found == keys.end() ? std::nullopt : std::optional(found->second);
-  });
-}
-
 WipedBytes Handler::Refuse(ProtocolVersion version, std::optional<Operation> operation,
                            Refusal refusal) const {
   Response response;
@@ -167,7 +96,7 @@ WipedBytes Handler::Refuse(ProtocolVersion version, std::optional<Operation> ope
 }
 
 std::variant<Handler::Refusal, MockKey> Handler::KeyFor(absl::string_view id, int32_t usage) const {
-  const std::optional<MockKey> key = Find(id);
+  const std::optional<MockKey> key = keys_.Find(id);
   if (!key) return Refusal{ResultReason::kItemNotFound, absl::StrCat("no object ", id)};
   if (key->state != kmip::State::kActive) {
     return Refusal{ResultReason::kPermissionDenied,
@@ -203,15 +132,13 @@ Handler::Result<kmip::QueryResponse> Handler::Serve(const kmip::QueryRequest&,
 Handler::Result<kmip::LocateResponse> Handler::Serve(const kmip::LocateRequest& wanted,
                                                      ProtocolVersion, std::string& storage) const {
   std::vector<std::string> ids;
-  keys_.With([&](const Keys& keys) {
-    for (const auto& [id, key] : keys) {
-      if ((!wanted.name || key.name == *wanted.name) &&
-          (!wanted.object_type || key.object_type == *wanted.object_type) &&
-          (!wanted.state || key.state == *wanted.state)) {
-        ids.push_back(id);
-      }
+  for (const MockKey& key : keys_.List()) {
+    if ((!wanted.name || key.name == *wanted.name) &&
+        (!wanted.object_type || key.object_type == *wanted.object_type) &&
+        (!wanted.state || key.state == *wanted.state)) {
+      ids.push_back(key.id);
     }
-  });
+  }
   storage = absl::StrJoin(ids, "");
   kmip::LocateResponse answer;
   absl::string_view rest = storage;
@@ -227,7 +154,7 @@ Handler::Result<kmip::GetAttributesResponse> Handler::Serve(
   if (!options_.show_attributes) {
     return Refusal{ResultReason::kPermissionDenied, "attributes are not shown"};
   }
-  const std::optional<MockKey> key = Find(wanted.unique_identifier);
+  const std::optional<MockKey> key = keys_.Find(wanted.unique_identifier);
   if (!key)
     return Refusal{ResultReason::kItemNotFound,
                    absl::StrCat("no object ", wanted.unique_identifier)};

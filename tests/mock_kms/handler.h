@@ -13,7 +13,6 @@
 #include <variant>
 #include <vector>
 
-#include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "base/guarded.h"
 #include "base/secret.h"
@@ -22,22 +21,9 @@
 #include "kmip/operations.h"
 #include "kmip/version.h"
 #include "mock_kms/fault.h"
+#include "mock_kms/key_store.h"
 
 namespace okms::test {
-
-struct MockKey {
-  std::string id;
-  std::string name;
-  std::string material;  // 16, 24 or 32 bytes
-  kmip::ObjectType object_type = kmip::ObjectType::kSymmetricKey;
-  kmip::State state = kmip::State::kActive;
-  kmip::CryptographicAlgorithm algorithm = kmip::CryptographicAlgorithm::kAes;
-  int32_t usage_mask = kmip::kUsageEncrypt | kmip::kUsageDecrypt;
-};
-
-// Takes "id=..,name=..,state=Active,usage=encrypt+decrypt,bits=256,material=HEX", all but the id
-// optional; without material it is random. Errors: kInvalidArgument.
-absl::StatusOr<MockKey> ParseMockKey(absl::string_view text);
 
 // Where Encrypt puts the GCM tag, and Decrypt wants it, below KMIP 1.4.
 enum class TagBelow14 { kInData, kInField, kDropped };
@@ -55,9 +41,9 @@ class Handler {
  public:
   explicit Handler(HandlerOptions options) : options_(std::move(options)) {}
 
-  // Adds a key or replaces the one of that id.
-  void Put(MockKey key);
-  void Remove(const std::string& id);
+  KeyStore& keys() { return keys_; }
+  void Put(MockKey key) { keys_.Put(std::move(key)); }
+  void Remove(const std::string& id) { keys_.Remove(id); }
 
   // The reply to one request message. `fault`, if any, is already known to apply to it.
   WipedBytes Answer(ByteView message, std::optional<Fault> fault);
@@ -68,7 +54,6 @@ class Handler {
   }
 
  private:
-  using Keys = std::map<std::string, MockKey>;
   struct Refusal {
     kmip::ResultReason reason;
     std::string message;
@@ -98,11 +83,10 @@ class Handler {
                     Refusal refusal) const;
   bool Knows(kmip::ProtocolVersion version) const;
   bool HasOperation(kmip::ProtocolVersion version, kmip::Operation operation) const;
-  std::optional<MockKey> Find(absl::string_view id) const;
   std::variant<Refusal, MockKey> KeyFor(absl::string_view id, int32_t usage) const;
 
   const HandlerOptions options_;
-  Guarded<Keys> keys_;
+  KeyStore keys_;
   Guarded<std::map<uint32_t, int>> counts_;
 };
 

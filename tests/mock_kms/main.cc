@@ -1,8 +1,9 @@
 // SPDX-FileCopyrightText: The okms-k8s-encryption-provider authors
 // SPDX-License-Identifier: Apache-2.0
 
-// okms-mock-kms: a KMIP server to try the plugin with. Its keys are gone when it ends, and whoever
-// has a certificate of its CA may use them: never for real data.
+// okms-mock-kms: a KMIP server, and if wanted an OKMS REST server of the same keys, to try the
+// plugin with. Its keys are gone when it ends, and whoever has a certificate of its CA may use
+// them: never for real data.
 
 #include <signal.h>
 
@@ -10,6 +11,8 @@
 #include <exception>
 #include <filesystem>
 #include <iostream>
+#include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -21,6 +24,7 @@
 #include "absl/time/time.h"
 #include "base/status.h"
 #include "mock_kms/mock_kms.h"
+#include "mock_kms/mock_okms.h"
 #include "support/test_pki.h"
 
 namespace okms::test {
@@ -37,6 +41,10 @@ struct Flags {
   bool cryptography_below_1_2 = false;
   bool hide_attributes = false;
   bool own_iv = false;
+  std::optional<uint16_t> rest_port;
+  std::string okms_id = kDefaultOkmsId;
+  std::size_t page_size = 100;
+  std::string rest_fault;
 };
 
 // Makes the certificates unless they are there.
@@ -83,6 +91,25 @@ absl::StatusOr<MockKmsOptions> Options(const Flags& flags) {
   return options;
 }
 
+absl::StatusOr<std::unique_ptr<MockOkms>> StartRest(const Flags& flags, const MockKmsOptions& kms,
+                                                    KeyStore& keys) {
+  std::optional<RestFault> fault;
+  if (!flags.rest_fault.empty()) {
+    OKMS_ASSIGN_OR_RETURN(fault, ParseRestFault(flags.rest_fault));
+  }
+  OKMS_ASSIGN_OR_RETURN(std::unique_ptr<MockOkms> okms,
+                        MockOkms::Start({.port = *flags.rest_port,
+                                         .certificate = kms.certificate,
+                                         .key = kms.key,
+                                         .client_ca = kms.client_ca,
+                                         .delay = kms.delay,
+                                         .okms_id = flags.okms_id,
+                                         .page_size = flags.page_size},
+                                        keys));
+  okms->SetFault(fault);
+  return okms;
+}
+
 absl::Status Run(const Flags& flags) {
   // Blocked here, before any thread, so that they wait for sigwait.
   sigset_t signals;
@@ -93,7 +120,7 @@ absl::Status Run(const Flags& flags) {
   ::signal(SIGPIPE, SIG_IGN);
 
   OKMS_RETURN_IF_ERROR(MakePki(flags.pki));
-  OKMS_ASSIGN_OR_RETURN(MockKmsOptions options, Options(flags));
+  OKMS_ASSIGN_OR_RETURN(const MockKmsOptions options, Options(flags));
   std::vector<MockKey> keys;
   for (const std::string& text : flags.keys) {
     OKMS_ASSIGN_OR_RETURN(MockKey key, ParseMockKey(text));
@@ -103,10 +130,15 @@ absl::Status Run(const Flags& flags) {
   if (!flags.fault.empty()) {
     OKMS_ASSIGN_OR_RETURN(fault, ParseFault(flags.fault));
   }
-  OKMS_ASSIGN_OR_RETURN(const std::unique_ptr<MockKms> kms, MockKms::Start(std::move(options)));
+  OKMS_ASSIGN_OR_RETURN(const std::unique_ptr<MockKms> kms, MockKms::Start(options));
   for (MockKey& key : keys) kms->handler().Put(std::move(key));
   kms->SetFault(fault);
+  std::unique_ptr<MockOkms> okms;  // after the KMS, whose keys it uses
+  if (flags.rest_port) {
+    OKMS_ASSIGN_OR_RETURN(okms, StartRest(flags, options, kms->handler().keys()));
+  }
   std::cout << "listening on 127.0.0.1:" << kms->port() << std::endl;
+  if (okms) std::cout << "REST on " << okms->url() << ", OKMS id " << okms->okms_id() << std::endl;
 
   int received = 0;
   ::sigwait(&signals, &received);
@@ -115,8 +147,10 @@ absl::Status Run(const Flags& flags) {
 
 int Main(int argc, char** argv) {
   Flags flags;
-  CLI::App app("A KMIP server for trying and testing; never for real data", "okms-mock-kms");
-  app.add_option("--port", flags.port, "Port on 127.0.0.1; 0 takes a free one, which is printed")
+  CLI::App app("A KMIP and OKMS REST server for trying and testing; never for real data",
+               "okms-mock-kms");
+  app.add_option("--port", flags.port,
+                 "Port of KMIP on 127.0.0.1; 0 takes a free one, which is printed")
       ->capture_default_str();
   app.add_option(
          "--pki", flags.pki,
@@ -124,11 +158,11 @@ int Main(int argc, char** argv) {
       ->required();
   app.add_option("--key", flags.keys,
                  "A key, as id=ID[,name=NAME][,bits=256][,state=Active][,usage=encrypt+decrypt]"
-                 "[,material=HEX]; may be given again");
+                 "[,material=HEX]; may be given again. REST shows those whose ID is a UUID");
   app.add_option("--versions", flags.versions, "KMIP versions, in the order of the answer");
   app.add_option("--delay", flags.delay, "Time before each answer, for example 5ms");
   app.add_option("--fault", flags.fault,
-                 "KIND[=REASON][:OPERATION][:TIMES]; a wrong one lists them");
+                 "KIND[=REASON][:OPERATION][:TIMES], of KMIP; a wrong one lists them");
   app.add_option("--tag-below-1.4", flags.tag_below_1_4, "Where the GCM tag goes below KMIP 1.4")
       ->check(CLI::IsMember({"data", "field", "dropped"}))
       ->capture_default_str();
@@ -136,6 +170,16 @@ int Main(int argc, char** argv) {
                "Serve Encrypt and Decrypt in all versions");
   app.add_flag("--hide-attributes", flags.hide_attributes, "Refuse Get Attributes");
   app.add_flag("--own-iv", flags.own_iv, "Choose the IV instead of taking the client's");
+  app.add_option("--rest-port", flags.rest_port,
+                 "Serve the OKMS REST API too, on this port of 127.0.0.1; 0 takes a free one, "
+                 "which is printed");
+  app.add_option("--okms-id", flags.okms_id, "UUID of the OKMS in the paths of REST")
+      ->capture_default_str();
+  app.add_option("--page-size", flags.page_size, "Keys on a page of a list over REST, at most")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 100));
+  app.add_option("--rest-fault", flags.rest_fault,
+                 "KIND[=VALUE][:CALL][:TIMES], of REST; a wrong one lists them");
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -17,6 +17,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
 #include "kmip/ttlv.h"
+#include "mock_kms/server_tls.h"
 
 namespace okms::test {
 namespace {
@@ -43,16 +44,15 @@ void Reset(int fd) {
 
 absl::StatusOr<SslCtxPtr> MakeTls(const MockKmsOptions& options) {
   SslCtxPtr tls(SSL_CTX_new(TLS_server_method()));
-  if (!tls || SSL_CTX_set_min_proto_version(tls.get(), TLS1_2_VERSION) != 1 ||
+  if (!tls ||
+      !DemandClientCertificates(*tls, {.certificate = options.certificate,
+                                       .key = options.key,
+                                       .client_ca = options.client_ca}) ||
       SSL_CTX_set_max_proto_version(tls.get(), options.max_tls_version) != 1 ||
       (!options.cipher_list.empty() &&
-       SSL_CTX_set_cipher_list(tls.get(), options.cipher_list.c_str()) != 1) ||
-      SSL_CTX_use_certificate_chain_file(tls.get(), options.certificate.c_str()) != 1 ||
-      SSL_CTX_use_PrivateKey_file(tls.get(), options.key.c_str(), SSL_FILETYPE_PEM) != 1 ||
-      SSL_CTX_load_verify_file(tls.get(), options.client_ca.c_str()) != 1) {
+       SSL_CTX_set_cipher_list(tls.get(), options.cipher_list.c_str()) != 1)) {
     return absl::FailedPreconditionError(absl::StrCat("mock KMS: TLS: ", OpenSslErrors()));
   }
-  SSL_CTX_set_verify(tls.get(), SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, nullptr);
   return tls;
 }
 

@@ -1,0 +1,116 @@
+// SPDX-FileCopyrightText: The okms-k8s-encryption-provider authors
+// SPDX-License-Identifier: Apache-2.0
+
+// REST over HTTP/2 through nginx, and over connections that fall silent.
+
+#include <atomic>
+#include <set>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "integration/http_front.h"
+#include "integration/relay.h"
+#include "integration/rest_plugin_test.h"
+
+namespace okms::test {
+namespace {
+
+class RestHttp2Test : public RestPluginTest, public testing::WithParamInterface<bool> {
+ protected:
+  void SetUp() override {
+    OKMS_REQUIRE_NGINX();
+    StartOkms();
+    front_ = Must(HttpFront::Start({.upstream_port = port(),
+                                    .ca = pki_.ca(),
+                                    .server = server_pair_,
+                                    .client = client_pair_,
+                                    .http2 = GetParam()}));
+    flags_["--serv-addr"] = front_->url();
+  }
+
+  // All clients at once, each with a round trip of its own; how many came back right.
+  int RoundTripsAtOnce(std::size_t count) {
+    std::vector<std::unique_ptr<KmsClient>> clients;
+    std::vector<std::string> plaintexts;
+    for (std::size_t i = 0; i < count; ++i) {
+      clients.push_back(NewClient());
+      plaintexts.push_back(NewPlaintext());
+    }
+    std::atomic<int> right = 0;
+    std::vector<std::thread> threads;
+    for (std::size_t i = 0; i < count; ++i) {
+      threads.emplace_back([&, i] {
+        const auto record = clients[i]->Encrypt(plaintexts[i]);
+        if (!record.ok()) return;
+        const auto back = clients[i]->Decrypt(*record);
+        if (back.ok() && *back == plaintexts[i]) ++right;
+      });
+    }
+    for (std::thread& thread : threads) thread.join();
+    return right;
+  }
+
+  // The client's connections that nginx passed requests on from.
+  std::set<std::string> Connections(const std::string& protocol) {
+    std::set<std::string> connections;
+    for (const RestRequest& request : okms().Requests()) {
+      EXPECT_EQ(request.Header("X-Front-Protocol"), protocol);
+      connections.insert(request.Header("X-Front-Connection"));
+    }
+    return connections;
+  }
+
+  std::unique_ptr<HttpFront> front_;
+};
+
+TEST_P(RestHttp2Test, ManyCallsShareFewConnections) {
+  StartReady();
+  okms().SetDelay(std::chrono::milliseconds(5));
+  EXPECT_EQ(RoundTripsAtOnce(64), 64);
+  if (GetParam()) {
+    EXPECT_EQ(Connections("HTTP/2.0").size(), 1U);
+  } else {
+    const std::size_t connections = Connections("HTTP/1.1").size();
+    EXPECT_GT(connections, 1U);
+    EXPECT_LE(connections, 32U);
+  }
+}
+
+TEST_P(RestHttp2Test, ServerThatStopsAndGoesOn) {
+  StartReady();
+  front_->Pause();
+  EXPECT_THAT(client().Encrypt(NewPlaintext()), StatusIs(Code::kDeadlineExceeded, testing::_));
+  front_->Resume();
+  EXPECT_THAT(AwaitStatus(Code::kOk), IsOk());
+  ExpectRoundTrip();
+}
+
+INSTANTIATE_TEST_SUITE_P(Versions, RestHttp2Test, testing::Bool(),
+                         [](const auto& version) { return version.param ? "Http2" : "Http1"; });
+
+// A connection that still acknowledges but passes nothing on, as some firewalls leave behind. With
+// HTTP/2 the next call would go by the same connection.
+class SilentConnectionTest : public RestHttp2Test {
+ protected:
+  void SetUp() override {
+    RestHttp2Test::SetUp();
+    if (IsSkipped() || HasFatalFailure()) return;
+    relay_ = Must(Relay::Start(front_->port()));
+    flags_["--serv-addr"] = absl::StrCat("https://127.0.0.1:", relay_->port());
+  }
+  std::unique_ptr<Relay> relay_;
+};
+
+TEST_P(SilentConnectionTest, IsNotUsedAgain) {
+  StartReady();
+  relay_->SwallowConnections();
+  EXPECT_THAT(client().Encrypt(NewPlaintext()), StatusIs(Code::kDeadlineExceeded, testing::_));
+  ExpectRoundTrip();
+}
+
+INSTANTIATE_TEST_SUITE_P(Versions, SilentConnectionTest, testing::Bool(),
+                         [](const auto& version) { return version.param ? "Http2" : "Http1"; });
+
+}  // namespace
+}  // namespace okms::test

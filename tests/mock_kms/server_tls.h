@@ -1,0 +1,32 @@
+// SPDX-FileCopyrightText: The okms-k8s-encryption-provider authors
+// SPDX-License-Identifier: Apache-2.0
+
+// The TLS of a server whose clients have certificates.
+
+#ifndef OKMS_TESTS_MOCK_KMS_SERVER_TLS_H_
+#define OKMS_TESTS_MOCK_KMS_SERVER_TLS_H_
+
+#include <openssl/ssl.h>
+
+#include <string>
+
+namespace okms::test {
+
+struct ServerTlsFiles {
+  std::string certificate;
+  std::string key;
+  std::string client_ca;
+};
+
+// False leaves the reason on OpenSSL's error queue.
+inline bool DemandClientCertificates(SSL_CTX& tls, const ServerTlsFiles& files) {
+  SSL_CTX_set_verify(&tls, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, nullptr);
+  return SSL_CTX_set_min_proto_version(&tls, TLS1_2_VERSION) == 1 &&
+         SSL_CTX_use_certificate_chain_file(&tls, files.certificate.c_str()) == 1 &&
+         SSL_CTX_use_PrivateKey_file(&tls, files.key.c_str(), SSL_FILETYPE_PEM) == 1 &&
+         SSL_CTX_load_verify_file(&tls, files.client_ca.c_str()) == 1;
+}
+
+}  // namespace okms::test
+
+#endif  // OKMS_TESTS_MOCK_KMS_SERVER_TLS_H_
