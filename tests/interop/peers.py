@@ -133,17 +133,20 @@ class Answer:
 
 
 class Plugin:
-    """The plugin with one KMIP server and one key, and the calls kube-apiserver makes."""
+    """The plugin with one KMS and one key, and the calls kube-apiserver makes. With `okms_id` it
+    speaks REST, and the address is a URL."""
 
     def __init__(self, program: Path, kms_call: Path, folder: Path, pki: Pki, kms_address: str, *,
-                 key_id: str | None = None, label: str | None = None, user: str = "alice") -> None:
+                 key_id: str | None = None, label: str | None = None, user: str = "alice",
+                 okms_id: str | None = None) -> None:
         if (key_id is None) == (label is None):
             raise ValueError("a key id or a label, not both")
         folder.mkdir(parents=True, exist_ok=True)
         self.socket = folder / "kms.sock"
         self._kms_call = kms_call
         key = ["--encryption-key-id", key_id] if key_id else ["--encryption-key-label", str(label)]
-        self._argv = [str(program), "--protocol", "kmip", "--serv-addr", kms_address, *key,
+        protocol = ["rest", "--okms-id", okms_id] if okms_id else ["kmip"]
+        self._argv = [str(program), "--protocol", *protocol, "--serv-addr", kms_address, *key,
                       "--client-cert", str(pki.certificate(user)),
                       "--client-key", str(pki.key(user)), "--ca", str(pki.authority),
                       "--sock", str(self.socket), "--timeout", "10s"]
