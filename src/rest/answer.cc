@@ -137,7 +137,8 @@ absl::Status Refusal(absl::string_view call, const HttpResponse& response, absl:
                     response.location.empty() ? "nowhere" : Printable(response.location),
                     "; the client certificate follows no redirect: correct --serv-addr");
   } else {
-    absl::StrAppend(&message, " refused: HTTP ", response.status, ReasonPhrase(response.status));
+    absl::StrAppend(&message, response.status < 300 ? ": unexpected HTTP " : " refused: HTTP ",
+                    response.status, ReasonPhrase(response.status));
     Explain(response, sent, message, detail);
   }
   if (response.retry_after) {

@@ -189,6 +189,8 @@ absl::Status CurlClient::Loop::MakeTemplate() {
   set(CURLOPT_SSL_VERIFYHOST, 2L);
   set(CURLOPT_SSL_CTX_FUNCTION, ConfigureTls);  // refused when TLS is not OpenSSL's
   set(CURLOPT_SSL_CTX_DATA, this);
+  // Connections live long, and resumption is where servers with client certificates go wrong.
+  set(CURLOPT_SSL_SESSIONID_CACHE, 0L);
   // A call waits for the first connection's handshake, to share it if it is HTTP/2.
   set(CURLOPT_PIPEWAIT, 1L);
   set(CURLOPT_SOCKOPTFUNCTION, SocketOpened);

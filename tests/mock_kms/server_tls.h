@@ -21,7 +21,10 @@ struct ServerTlsFiles {
 // False leaves the reason on OpenSSL's error queue.
 inline bool DemandClientCertificates(SSL_CTX& tls, const ServerTlsFiles& files) {
   SSL_CTX_set_verify(&tls, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, nullptr);
-  return SSL_CTX_set_min_proto_version(&tls, TLS1_2_VERSION) == 1 &&
+  // Without a name for its sessions, such a server breaks off when a client resumes one.
+  constexpr unsigned char kName[] = "okms-mock-kms";
+  return SSL_CTX_set_session_id_context(&tls, kName, sizeof kName) == 1 &&
+         SSL_CTX_set_min_proto_version(&tls, TLS1_2_VERSION) == 1 &&
          SSL_CTX_use_certificate_chain_file(&tls, files.certificate.c_str()) == 1 &&
          SSL_CTX_use_PrivateKey_file(&tls, files.key.c_str(), SSL_FILETYPE_PEM) == 1 &&
          SSL_CTX_load_verify_file(&tls, files.client_ca.c_str()) == 1;
