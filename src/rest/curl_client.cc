@@ -37,7 +37,7 @@ constexpr std::size_t kMaxAnswer =
     std::size_t{1024} * 1024;  // bytes; a page of 100 keys has some 100 kB
 constexpr std::size_t kMaxUnderWay = 1024;
 constexpr long kMaxConnections = 32;  // of HTTP/1.1, where each carries one call at a time
-constexpr long kBufferSize = 16 * 1024;
+constexpr long kBufferSize = 16'384;
 constexpr std::chrono::milliseconds kRest{500};  // after the last call, until handles are freed
 constexpr std::chrono::milliseconds kNothingToDo{60'000};
 
@@ -91,6 +91,7 @@ std::size_t TakeBody(char* data, std::size_t, std::size_t size, void* user) {
 }
 
 void Cork(curl_socket_t fd, bool on) {
+  if (fd == CURL_SOCKET_BAD) return;
   const int value = on ? 1 : 0;
   ::setsockopt(fd, IPPROTO_TCP, TCP_CORK, &value, sizeof value);
 }
@@ -255,12 +256,14 @@ void CurlClient::Loop::Add(Job job) {
 
 void CurlClient::Loop::Run() {
   while (TakeJobs()) {
-    // libcurl writes a request's head and its body by two calls, and each would be a packet: what
-    // one round writes leaves together.
-    for (const auto& [socket, last_answer] : connections_) Cork(socket, true);
+    // On a connection that all calls share (HTTP/2), libcurl writes each request's head and body by
+    // a call of its own, and each would be a packet: what one round writes leaves together.
+    const curl_socket_t shared =
+        connections_.size() == 1 ? connections_.begin()->first : CURL_SOCKET_BAD;
     int running = 0;
+    Cork(shared, true);
     Curl().multi_perform(multi_.get(), &running);
-    for (const auto& [socket, last_answer] : connections_) Cork(socket, false);
+    if (connections_.contains(shared)) Cork(shared, false);
     FinishTransfers();
     // What was added meanwhile must not wait.
     const bool sleep = inbox_.With(
@@ -352,6 +355,7 @@ void CurlClient::Loop::FinishTransfers() {
     transfers_.erase(found);
     const absl::Status status = Outcome(*transfer, code);
     Curl().multi_remove_handle(multi_.get(), transfer->easy.get());
+    Curl().easy_setopt(transfer->easy.get(), CURLOPT_ERRORBUFFER, nullptr);  // it is the transfer's
     idle_.push_back(std::move(transfer->easy));
     last_finish_ = Clock::now();
     if (status.ok()) {

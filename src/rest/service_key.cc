@@ -85,8 +85,8 @@ absl::string_view Sent(const HttpRequest& request) {
 
 }  // namespace
 
-ServiceKeyApi::ServiceKeyApi(std::string base_url, const std::string& okms_id)
-    : keys_url_(absl::StrCat(std::move(base_url), "/api/", okms_id, "/v1/servicekey")) {}
+ServiceKeyApi::ServiceKeyApi(absl::string_view base_url, absl::string_view okms_id)
+    : keys_url_(absl::StrCat(base_url, "/api/", okms_id, "/v1/servicekey")) {}
 
 HttpRequest ServiceKeyApi::List(absl::string_view token) const {
   if (token.empty()) return {absl::StrCat(keys_url_, "?state=active"), {}};

@@ -41,7 +41,7 @@ struct ServiceKeyPage {
 class ServiceKeyApi {
  public:
   // `base_url` has no slash at its end. `okms_id` and all key ids are UUIDs in canonical form.
-  ServiceKeyApi(std::string base_url, const std::string& okms_id);
+  ServiceKeyApi(absl::string_view base_url, absl::string_view okms_id);
 
   // A page of the active keys; the first one has no token.
   HttpRequest List(absl::string_view token) const;
