@@ -36,7 +36,8 @@ struct KeyInfo {
 
 // A KMS. Thread-safe; no call blocks, and each is answered by its deadline. Errors of all calls:
 // kUnavailable, kDeadlineExceeded, kUnauthenticated, kPermissionDenied, kDataLoss (an answer that
-// makes no sense), kResourceExhausted (too much is waiting), and those named below.
+// makes no sense), kResourceExhausted (too much is waiting), kCancelled (it is being destroyed),
+// and those named below.
 class Backend {
  public:
   virtual ~Backend() = default;

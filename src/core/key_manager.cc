@@ -255,10 +255,11 @@ void KeyManager::FinishCheck(absl::StatusOr<KeyPtr> result) {
     }
     waiters.swap(state.waiters);
   });
-  // One line a change, not one a check.
+  // One line a change, not one a check; none when the plugin stops.
   if (!result.ok()) {
-    if (result.status().code() != health_before.code() ||
-        result.status().message() != health_before.message()) {
+    const bool changed = result.status().code() != health_before.code() ||
+                         result.status().message() != health_before.message();
+    if (changed && !absl::IsCancelled(result.status())) {
       log_.Error(absl::StrCat("not ready: ", Describe(result.status())));
     }
   } else if (before == nullptr || before->id != (*result)->id) {

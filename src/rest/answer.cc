@@ -44,6 +44,11 @@ bool Repeats(absl::string_view text, absl::string_view sent) {
   return false;
 }
 
+// A peer's text as it may be shown.
+std::string Shown(absl::string_view text, absl::string_view sent, std::size_t limit) {
+  return Repeats(text, sent) ? "(a text that repeats the request)" : Printable(text, limit);
+}
+
 // The fields of an error code, as OVHcloud's SDK reads them: system, component, category, number.
 std::string CodeText(int64_t signed_code) {
   constexpr std::array kSystems{"", "CCM", "SSM", "REST", "KMIP", "DB", "XLIB"};
@@ -102,7 +107,7 @@ void Explain(const HttpResponse& response, absl::string_view sent, std::string& 
     if (!response.body.empty()) {
       absl::StrAppend(
           &message, ", with a body of type ",
-          response.content_type.empty() ? "(none)" : Printable(response.content_type, 80));
+          response.content_type.empty() ? "(none)" : Shown(response.content_type, sent, 80));
     }
     return;
   }
@@ -111,8 +116,7 @@ void Explain(const HttpResponse& response, absl::string_view sent, std::string& 
     for (const Json& error : *errors) {
       if (!error.is_string()) continue;
       const auto& text = error.get_ref<const std::string&>();
-      texts.push_back(Repeats(text, sent) ? "(a text that repeats the request)"
-                                          : Printable(text, 300));
+      texts.push_back(Shown(text, sent, 300));
       if (texts.size() == 4) break;
     }
   }
@@ -134,7 +138,7 @@ absl::Status Refusal(absl::string_view call, const HttpResponse& response, absl:
   std::vector<std::string> detail;
   if (response.status >= 300 && response.status < 400) {
     absl::StrAppend(&message, ": HTTP ", response.status, ": the KMS redirects to ",
-                    response.location.empty() ? "nowhere" : Printable(response.location),
+                    response.location.empty() ? "nowhere" : Shown(response.location, sent, 200),
                     "; the client certificate follows no redirect: correct --serv-addr");
   } else {
     absl::StrAppend(&message, response.status < 300 ? ": unexpected HTTP " : " refused: HTTP ",
@@ -158,14 +162,15 @@ absl::StatusOr<Json> ParseAnswer(absl::string_view call, const HttpResponse& res
   };
   if (!response.content_encoding.empty() &&
       !absl::EqualsIgnoreCase(response.content_encoding, "identity")) {
-    return no_sense("the answer is encoded (", Printable(response.content_encoding, 40),
+    return no_sense("the answer is encoded (", Shown(response.content_encoding, sent, 40),
                     "), which was not asked for; a proxy on the way, perhaps");
   }
   if (response.body.empty()) return no_sense("HTTP 200 with an empty body");
   if (!IsJson(response)) {
-    return no_sense("the answer is no JSON but of type ",
-                    response.content_type.empty() ? "(none)" : Printable(response.content_type, 80),
-                    "; check that --serv-addr is the KMS's REST API");
+    return no_sense(
+        "the answer is no JSON but of type ",
+        response.content_type.empty() ? "(none)" : Shown(response.content_type, sent, 80),
+        "; check that --serv-addr is the KMS's REST API");
   }
   Json body = Parse(response.body);
   if (body.is_discarded()) return no_sense("the answer is no valid JSON");

@@ -163,7 +163,6 @@ class CurlClient::Loop {
 };
 
 absl::Status CurlClient::Loop::Start() {
-  OKMS_RETURN_IF_ERROR(LoadLibCurl());
   multi_.reset(Curl().multi_init());
   if (!multi_) return absl::FailedPreconditionError("libcurl: no multi handle");
   Curl().multi_setopt(multi_.get(), CURLMOPT_MAX_HOST_CONNECTIONS, kMaxConnections);
@@ -237,7 +236,7 @@ CurlClient::Loop::~Loop() {
 void CurlClient::Loop::Add(Job job) {
   bool wake = false;
   const absl::Status status = inbox_.With([&](Inbox& inbox) {
-    if (inbox.stopping) return absl::UnavailableError("the plugin is stopping");
+    if (inbox.stopping) return absl::CancelledError("the plugin is stopping");
     if (inbox.under_way >= kMaxUnderWay) {
       return absl::ResourceExhaustedError(
           absl::StrCat(kMaxUnderWay, " calls to the KMS are under way already"));
@@ -274,7 +273,7 @@ void CurlClient::Loop::Run() {
     Curl().multi_poll(multi_.get(), nullptr, 0, PollTimeout(wake), nullptr);
     if (transfers_.empty() && Clock::now() >= last_finish_ + kRest) idle_.clear();
   }
-  const absl::Status stopping = absl::UnavailableError("the plugin is stopping");
+  const absl::Status stopping = absl::CancelledError("the plugin is stopping");
   for (auto& [easy, transfer] : transfers_) {
     Curl().multi_remove_handle(multi_.get(), easy);
     Answer(transfer->job, stopping);
@@ -416,10 +415,18 @@ absl::Status CurlClient::Loop::Failure(const Transfer& transfer, CURLcode code) 
       long error_number = 0;
       Curl().easy_getinfo(transfer.easy.get(), CURLINFO_OS_ERRNO, &error_number);
       if (error_number == 0) break;
-      return ErrnoStatus(absl::StatusCode::kUnavailable, absl::StrCat(peer_, ": connect"),
-                         static_cast<int>(error_number));
+      const absl::Status status =
+          ErrnoStatus(absl::StatusCode::kUnavailable, absl::StrCat(peer_, ": connect"),
+                      static_cast<int>(error_number));
+      // A proxy's address, then.
+      return absl::StrContains(error, server_.host) ? status : WithDetail(status, shown);
     }
     case CURLE_PEER_FAILED_VERIFICATION:
+      // libcurl takes an alert that our certificate has expired for this, and then says no more.
+      if (error == "SSL certificate verification failed") {
+        return absl::UnauthenticatedError(absl::StrCat(
+            peer_, ": the KMS refuses our certificate (expired); check --client-cert"));
+      }
       return absl::UnauthenticatedError(absl::StrCat(
           peer_, ": the KMS's certificate is refused: ", shown, "; check --ca and --serv-addr"));
     case CURLE_SSL_CERTPROBLEM:
@@ -454,6 +461,7 @@ void CurlClient::Loop::Answer(Job& job, absl::StatusOr<HttpResponse> result) {
 
 absl::StatusOr<std::unique_ptr<CurlClient>> CurlClient::Create(std::unique_ptr<TlsContext> tls,
                                                                HostPort server) {
+  OKMS_RETURN_IF_ERROR(LoadLibCurl());
   auto loop = std::make_unique<Loop>(std::move(tls), std::move(server));
   OKMS_RETURN_IF_ERROR(loop->Start());
   return std::unique_ptr<CurlClient>(new CurlClient(std::move(loop)));

@@ -26,7 +26,7 @@ class CurlClient : public HttpClient {
   // kFailedPrecondition (this libcurl cannot be used).
   static absl::StatusOr<std::unique_ptr<CurlClient>> Create(std::unique_ptr<TlsContext> tls,
                                                             HostPort server);
-  // What is under way ends with kUnavailable.
+  // What is under way ends with kCancelled.
   ~CurlClient() override;
 
   void Send(std::shared_ptr<const HttpRequest> request, Clock::time_point earliest,

@@ -41,7 +41,7 @@ class HttpClient {
   // status code says; redirects are not followed. Errors: kUnavailable (another attempt may
   // succeed), kDeadlineExceeded, kUnauthenticated (one of the certificates is refused), kDataLoss
   // (an answer beyond the size limit), kResourceExhausted (too much is under way),
-  // kFailedPrecondition.
+  // kCancelled (the client ends), kFailedPrecondition.
   virtual void Send(std::shared_ptr<const HttpRequest> request, Clock::time_point earliest,
                     Deadline deadline, Done<HttpResponse> done) = 0;
 };

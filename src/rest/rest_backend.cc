@@ -68,6 +68,7 @@ struct RestBackend::Search {
   std::string label;
   std::string token;
   std::set<std::string> seen;  // tokens
+  std::size_t pages = 0;
   std::vector<std::string> found;
 };
 
@@ -100,6 +101,7 @@ void RestBackend::Continue(std::unique_ptr<Search> search) {
           search->done(page.status());
           return;
         }
+        ++search->pages;
         for (ServiceKey& key : page->keys) {
           // The list was asked for active keys; a server that ignores this must not make two of
           // one.
@@ -108,11 +110,10 @@ void RestBackend::Continue(std::unique_ptr<Search> search) {
         }
         if (!page->next.empty()) {
           search->token = page->next;
-          if (!search->seen.insert(std::move(page->next)).second ||
-              search->seen.size() >= kMaxPages) {
+          if (!search->seen.insert(std::move(page->next)).second || search->pages == kMaxPages) {
             search->done(absl::DataLossError(
-                absl::StrCat("REST list keys: the list does not end (after page ",
-                             search->seen.size() + 1, "); name the key by its id")));
+                absl::StrCat("REST list keys: the list does not end (after page ", search->pages,
+                             "); name the key by its id")));
             return;
           }
           Continue(std::move(search));

@@ -14,10 +14,11 @@ namespace okms::rest {
 namespace {
 
 using std::chrono::milliseconds;
+using std::chrono::seconds;
 
 constexpr int kAttempts = 5;
 constexpr milliseconds kFirstPause{100};
-constexpr milliseconds kLongestRetryAfter{5'000};
+constexpr seconds kLongestRetryAfter{5};
 
 bool MayHelp(const absl::StatusOr<HttpResponse>& result) {
   if (!result.ok()) return absl::IsUnavailable(result.status());
@@ -32,8 +33,7 @@ milliseconds Pause(int number, const absl::StatusOr<HttpResponse>& result) {
   const milliseconds full = kFirstPause * (1 << (number - 1));
   const milliseconds pause = full / 2 + full * random / 512;
   if (!result.ok() || !result->retry_after) return pause;
-  const milliseconds asked = std::min<milliseconds>(*result->retry_after, kLongestRetryAfter);
-  return std::max(asked, milliseconds(0)) + pause;
+  return std::clamp(*result->retry_after, seconds(0), kLongestRetryAfter) + pause;
 }
 
 }  // namespace

@@ -8,9 +8,11 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "absl/strings/match.h"
 #include "base/secret.h"
 #include "fuzz/require.h"
 #include "net/host_port.h"
+#include "net/https_url.h"
 #include "net/socket_address.h"
 
 namespace okms {
@@ -47,6 +49,21 @@ void CheckSocketAddress(absl::string_view text) {
   OKMS_REQUIRE(again->path == parsed->path && again->abstract_name == parsed->abstract_name);
 }
 
+void CheckHttpsUrl(absl::string_view text) {
+  const auto parsed = ParseHttpsUrl(text);
+  if (!parsed.ok()) {
+    RequireOneLine(parsed.status());
+    return;
+  }
+  OKMS_REQUIRE(!parsed->server.host.empty() && parsed->server.port != 0);
+  OKMS_REQUIRE(absl::StartsWith(parsed->text, "https://") && !absl::EndsWith(parsed->text, "/"));
+  const auto again = ParseHttpsUrl(parsed->text);
+  OKMS_REQUIRE(again.ok());
+  OKMS_REQUIRE(again->text == parsed->text);
+  OKMS_REQUIRE(again->server.host == parsed->server.host);
+  OKMS_REQUIRE(again->server.port == parsed->server.port);
+}
+
 }  // namespace
 }  // namespace okms
 
@@ -54,5 +71,6 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const absl::string_view text = okms::AsText({data, size});
   okms::CheckHostPort(text);
   okms::CheckSocketAddress(text);
+  okms::CheckHttpsUrl(text);
   return 0;
 }

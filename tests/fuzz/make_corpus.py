@@ -4,6 +4,7 @@
 """Writes the hand-made part of the corpora: corpus/<target>/<name>. Inputs that a fuzzer found, and
 that are worth keeping, are added beside them under names that say what they were."""
 
+import json
 import pathlib
 import struct
 
@@ -158,6 +159,11 @@ ADDRESSES = {
     "ipv6": b"[2001:db8::1]:5696",
     "ipv6_bare": b"2001:db8::1:5696",
     "url": b"https://kms:443",
+    "url_path": b"https://kms:8443/a/b//",
+    "url_ipv6": b"https://[2001:db8::1]:8443/",
+    "url_user": b"https://user:secret@kms",
+    "url_query": b"https://kms/?a=b#c",
+    "url_http": b"http://kms",
     "port_large": b"kms:65536",
     "path": b"/run/kms.sock",
     "uri": b"unix:///run/kms.sock",
@@ -169,6 +175,9 @@ ADDRESSES = {
 
 REQUIRED = ("--protocol=kmip\n--serv-addr\nkms:5696\n--encryption-key-id=k\n"
             "-client-cert=/c.pem\n--client-key=/c.key")
+KEY_ID = "11111111-2222-3333-4444-555555555555"
+REST = ("--protocol=rest\n--serv-addr\nhttps://kms:8443/a/\n--okms-id=" + KEY_ID +
+        "\n--encryption-key-id=" + KEY_ID + "\n--client-cert=/c.pem\n--client-key=/c.key")
 CONFIGS = {
     "required": REQUIRED,
     "label": REQUIRED.replace("--encryption-key-id=k", "--encryption-key-label=etcd"),
@@ -180,12 +189,75 @@ CONFIGS = {
     "unknown": REQUIRED + "\n--no-such-flag",
     "empty_value": REQUIRED + "\n--ca=\n--debug",
     "positional": "serve\n--\n-x",
+    "rest": REST,
+    "rest_label": REST.replace("--encryption-key-id=" + KEY_ID, "--encryption-key-label=etcd"),
+    "rest_ca_only": REST + "\n--ca=/ca.pem\n--ca-only",
+    "rest_key_upper": REST + "\n--encryption-key-id={" + KEY_ID.upper() + "}",
+    "rest_host_port": REST + "\n--serv-addr=kms:5696",
+}
+
+# The first byte chooses the status code, the second one the fields of the head: see rest_answer.cc.
+STATUS = {200: b"\0", 400: b"\1", 403: b"\3", 404: b"\4", 429: b"\6", 503: b"\x09", 307: b"\x0b"}
+JSON, HTML, GZIP, RETRY_AFTER = b"\0", b"\2", b"\x40", b"\x84"
+SERVICE_KEY = {"id": KEY_ID, "name": "etcd", "type": "oct", "size": 256,
+               "operations": ["encrypt", "decrypt"], "attributes": {"state": "active"}}
+
+
+def answer(status, body, fields=JSON):
+    if not isinstance(body, bytes):
+        body = json.dumps(body).encode()
+    return STATUS[status] + fields + body
+
+
+def error(*texts, **more):
+    return {"errors": list(texts), "error_code": 50462721, "error_id": "0a1b",
+            "request_id": "5c6d", **more}
+
+
+ANSWERS = {
+    "key": answer(200, SERVICE_KEY),
+    "key_bare": answer(200, {"id": KEY_ID.upper(), "name": "", "type": "RSA", "operations": None}),
+    "key_without_id": answer(200, {"name": "etcd", "type": "oct"}),
+    "key_state_number": answer(200, SERVICE_KEY | {"attributes": {"state": 1}}),
+    "key_operation_number": answer(200, SERVICE_KEY | {"operations": ["encrypt", 1]}),
+    "list": answer(200, {"objects_list": [SERVICE_KEY], "continuation_token": "a+/= \u00e9",
+                         "is_truncated": True}),
+    "list_last": answer(200, {"objects_list": [], "continuation_token": None,
+                              "is_truncated": False}),
+    "list_without_token": answer(200, {"objects_list": [], "is_truncated": True}),
+    "list_of_numbers": answer(200, {"objects_list": [1], "is_truncated": False}),
+    "ciphertext": answer(200, {"ciphertext": "eyJhbGciOiJkaXIifQ..a-_b.c.d"}),
+    "ciphertext_empty": answer(200, {"ciphertext": ""}),
+    "plaintext": answer(200, {"plaintext": "MDEyMzQ1Njc4OWFiY2RlZg=="}),
+    "plaintext_no_base64": answer(200, {"plaintext": "secret!"}),
+    "refusal": answer(404, error("no such service key", "really")),
+    "refusal_types": answer(400, {"errors": [1, None], "error_code": "1", "request_id": 1}),
+    "refusal_control": answer(403, error("a\n\x1b[31mb\0c\u00e9")),
+    "refusal_repeats": answer(400, error("in MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=",
+                                         request_id="eyJhbGciOiJkaXIifQ..48V1_ALb6US04U3b")),
+    "refusal_long": answer(400, error(*["x" * 400] * 6, request_id="r" * 100)),
+    "refusal_html": answer(503, b"<html>no</html>", HTML),
+    "retry_after": answer(429, error("slower"), RETRY_AFTER),
+    "redirect": answer(307, b"https://elsewhere/\r\n"),
+    "gzip": answer(200, b"\x1f\x8b\x08\0", GZIP),
+    "html": answer(200, b"<html>", HTML),
+    "empty": answer(200, b""),
+    "not_an_object": answer(200, []),
+    "invalid_utf8": answer(200, b'{"ciphertext":"\xff"}'),
+    "lone_surrogate": answer(200, b'{"ciphertext":"\\ud800"}'),
+    "cut_short": answer(200, b'{"ciphertext":"ey'),
+    "deep": answer(200, b'{"a":' + b"[" * 2000 + b"]" * 2000 + b"}"),
+    "deep_open": answer(200, b"[" * 4000),
+    "deep_refusal": answer(404, b'{"errors":' * 400),
+    "large_number": answer(404, b'{"error_code":18446744073709551616}'),
+    "negative_number": answer(404, b'{"error_code":-9223372036854775808}'),
 }
 
 
 def main():
     for target, inputs in (("ttlv_parse", TTLV), ("kmip_message", MESSAGES),
-                           ("addresses", ADDRESSES), ("config", CONFIGS)):
+                           ("addresses", ADDRESSES), ("config", CONFIGS),
+                           ("rest_answer", ANSWERS)):
         folder = CORPUS / target
         folder.mkdir(parents=True, exist_ok=True)
         for name, value in inputs.items():

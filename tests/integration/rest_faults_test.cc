@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "integration/rest_plugin_test.h"
 
@@ -182,10 +183,16 @@ TEST_F(RestFaultsTest, WhatPassesByItselfIsHidden) {
 TEST_F(RestFaultsTest, WhatCannotHelpIsNotTriedAgain) {
   StartReady();
   for (const char* fault : {"status=501", "status=400", "status=403", "not-json", "empty"}) {
-    SetRestFault(absl::StrCat(fault, ":encrypt:1"));
-    EXPECT_FALSE(client().Encrypt(NewPlaintext()).ok()) << fault;
-    EXPECT_THAT(AwaitStatus(Code::kOk), IsOk());
+    SetRestFault(absl::StrCat(fault, ":encrypt"));
+    const std::string plaintext = NewPlaintext();
+    EXPECT_FALSE(client().Encrypt(plaintext).ok()) << fault;
+    int attempts = 0;
+    for (const RestRequest& request : okms().Requests()) {
+      if (absl::StrContains(request.body, absl::Base64Escape(plaintext))) ++attempts;
+    }
+    EXPECT_EQ(attempts, 1) << fault;
   }
+  ExpectRecovery();
 }
 
 TEST_F(RestFaultsTest, RetryAfterIsHeeded) {

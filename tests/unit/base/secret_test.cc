@@ -134,6 +134,19 @@ TEST(WipedBytes, AnOrdinaryVectorIsNotWiped) {
   EXPECT_FALSE(freed_block.all_zero);
 }
 
+TEST(Wipe, LeavesZerosInTheSameBlock) {
+  for (const std::string text : {"short", "one that is too long to lie within the string itself"}) {
+    std::string copy = text;
+    const char* bytes = copy.data();
+    Wipe(copy);
+    EXPECT_EQ(copy.data(), bytes);
+    EXPECT_EQ(copy, std::string(text.size(), '\0'));
+  }
+  std::string empty;
+  Wipe(empty);
+  EXPECT_EQ(empty, "");
+}
+
 TEST(Views, AreOfTheSameBytes) {
   const std::string text = "\x00\xff text";
   EXPECT_EQ(static_cast<const void*>(AsBytes(text).data()), text.data());

@@ -9,6 +9,7 @@
 
 #include <cerrno>
 #include <string>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "support/status_is.h"
@@ -47,6 +48,32 @@ TEST(Describe, NamesTheCodeThenTheMessage) {
   EXPECT_EQ(Describe(absl::FailedPreconditionError("not Active")),
             "FAILED_PRECONDITION: not Active");
   EXPECT_EQ(Describe(absl::OkStatus()), "OK: ");
+}
+
+TEST(WithDetail, StaysOutOfTheMessage) {
+  const absl::Status status = WithDetail(absl::UnavailableError("refused"), "request id 7");
+  EXPECT_THAT(status, StatusIs(absl::StatusCode::kUnavailable, "refused"));
+  EXPECT_EQ(Message(status), "refused (request id 7)");
+  EXPECT_EQ(Describe(status), "UNAVAILABLE: refused (request id 7)");
+}
+
+TEST(WithDetail, TheLastOneCounts) {
+  absl::Status status = WithDetail(absl::UnavailableError("refused"), "request id 7");
+  status = WithDetail(std::move(status), "request id 8");
+  EXPECT_EQ(Message(status), "refused (request id 8)");
+}
+
+TEST(Message, IsTheMessageAloneWithoutADetail) {
+  EXPECT_EQ(Message(absl::UnavailableError("closed")), "closed");
+  EXPECT_EQ(Message(absl::OkStatus()), "");
+}
+
+TEST(Annotate, KeepsTheDetail) {
+  const absl::Status status =
+      Annotate(WithDetail(absl::UnavailableError("refused"), "request id 7"), "test encryption");
+  EXPECT_THAT(status, StatusIs(absl::StatusCode::kUnavailable, "test encryption: refused"));
+  EXPECT_EQ(Message(status), "test encryption: refused (request id 7)");
+  EXPECT_EQ(Describe(status), "UNAVAILABLE: test encryption: refused (request id 7)");
 }
 
 TEST(Annotate, PutsTheContextInFrontAndKeepsTheCode) {

@@ -6,6 +6,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <chrono>
 #include <functional>
 #include <memory>
@@ -31,9 +32,12 @@ using ::testing::IsEmpty;
 using Arguments = std::vector<std::string>;
 
 constexpr const char* kVariables[] = {
-    "OKMS_PROTOCOL",   "OKMS_SERV_ADDR",  "OKMS_TIMEOUT",   "OKMS_ID",       "OKMS_KEY_ID",
-    "OKMS_KEY_LABEL",  "OKMS_CA_CERT",    "OKMS_SOCK",      "OKMS_DEBUG",    "OKMS_CLIENT_CERT",
-    "OKMS_CLIENT_KEY", "OKMS_SOCK_GROUP", "OKMS_ALLOW_UID", "OKMS_ALLOW_GID"};
+    "OKMS_PROTOCOL",   "OKMS_SERV_ADDR",  "OKMS_TIMEOUT",   "OKMS_ID",        "OKMS_KEY_ID",
+    "OKMS_KEY_LABEL",  "OKMS_CA_CERT",    "OKMS_SOCK",      "OKMS_DEBUG",     "OKMS_CLIENT_CERT",
+    "OKMS_CLIENT_KEY", "OKMS_SOCK_GROUP", "OKMS_ALLOW_UID", "OKMS_ALLOW_GID", "OKMS_CA_ONLY"};
+
+constexpr char kOkmsId[] = "0123abcd-4567-89ef-0123-456789abcdef";
+constexpr char kKeyId[] = "11111111-2222-3333-4444-555555555555";
 
 // Every test begins with none of our variables set.
 class ConfigTest : public ::testing::Test {
@@ -67,6 +71,24 @@ class ConfigTest : public ::testing::Test {
     arguments.insert(arguments.end(), more.begin(), more.end());
     return arguments;
   }
+  static Arguments MinimalRest(const Arguments& more = {}) {
+    Arguments arguments{"--protocol=rest",      "--serv-addr=https://kms",
+                        OkmsIdFlag(kOkmsId),    absl::StrCat("--encryption-key-id=", kKeyId),
+                        "--client-cert=/c.pem", "--client-key=/c.key"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return arguments;
+  }
+  static std::string OkmsIdFlag(const std::string& id) { return absl::StrCat("--okms-id=", id); }
+  // `arguments` without some of their flags.
+  static Arguments Without(const Arguments& flags, Arguments arguments) {
+    arguments.erase(std::remove_if(arguments.begin(), arguments.end(),
+                                   [&](const std::string& argument) {
+                                     return std::count(flags.begin(), flags.end(),
+                                                       argument.substr(0, argument.find('='))) > 0;
+                                   }),
+                    arguments.end());
+    return arguments;
+  }
 
  private:
   std::vector<std::unique_ptr<ScopedVariable>> variables_;
@@ -91,7 +113,32 @@ TEST_F(ConfigTest, DefaultsAreThoseOfTheGoPlugin) {
   EXPECT_EQ(config->tls.client_key.path, "/c.key");
   EXPECT_EQ(config->tls.ca.option, "--ca");
   EXPECT_EQ(config->tls.ca.path, "");
+  EXPECT_TRUE(config->tls.only_ca);
+  EXPECT_EQ(config->protocol, Protocol::kKmip);
+  EXPECT_EQ(config->rest_url, "");
+  EXPECT_EQ(config->okms_id, "");
   EXPECT_FALSE(config->debug);
+}
+
+TEST_F(ConfigTest, DefaultsWithRest) {
+  const auto config = Parse(MinimalRest());
+  ASSERT_THAT(config, IsOk());
+  EXPECT_EQ(config->protocol, Protocol::kRest);
+  EXPECT_EQ(config->server.host, "kms");
+  EXPECT_EQ(config->server.port, 443);
+  EXPECT_EQ(config->rest_url, "https://kms");
+  EXPECT_EQ(config->okms_id, kOkmsId);
+  EXPECT_EQ(config->socket.path, "/var/run/okms_etcd_plugin.sock");
+  EXPECT_EQ(config->timeout, 10s);
+  EXPECT_EQ(config->key_id, kKeyId);
+  EXPECT_EQ(config->key_label, "");
+  EXPECT_EQ(config->tls.client_cert.option, "--client-cert");
+  EXPECT_EQ(config->tls.client_cert.path, "/c.pem");
+  EXPECT_EQ(config->tls.client_key.option, "--client-key");
+  EXPECT_EQ(config->tls.client_key.path, "/c.key");
+  EXPECT_EQ(config->tls.ca.option, "--ca");
+  EXPECT_EQ(config->tls.ca.path, "");
+  EXPECT_FALSE(config->tls.only_ca);
 }
 
 // One option: its flags, its variable, two values, and what shows which one was taken.
@@ -106,6 +153,8 @@ struct OptionCase {
   std::string first_shown;
   std::string second_shown;
   bool is_the_key = false;
+  bool rest = false;       // it counts with that protocol
+  bool is_switch = false;  // as in Go, its value follows only an equals sign
 };
 
 void PrintTo(const OptionCase& option, std::ostream* out) { *out << option.name; }
@@ -193,7 +242,41 @@ std::vector<OptionCase> Options() {
        "true",
        [](const Config& c) { return std::string(c.debug ? "true" : "false"); },
        {},
-       {}},
+       {},
+       false,
+       false,
+       true},
+      {"OkmsId",
+       {"--okms-id"},
+       "OKMS_ID",
+       kKeyId,
+       "urn:uuid:0123ABCD-4567-89EF-0123-456789ABCDEF",
+       [](const Config& c) { return c.okms_id; },
+       {},
+       kOkmsId,
+       false,
+       true},
+      {"Url",
+       {"--serv-addr"},
+       "OKMS_SERV_ADDR",
+       "https://one",
+       "https://two:8443/path/",
+       [](const Config& c) { return absl::StrCat(c.rest_url, " ", c.server.ToString()); },
+       "https://one one:443",
+       "https://two:8443/path two:8443",
+       false,
+       true},
+      {"CaOnly",
+       {"--ca-only"},
+       "OKMS_CA_ONLY",
+       "false",
+       "true",
+       [](const Config& c) { return std::string(c.tls.only_ca ? "true" : "false"); },
+       {},
+       {},
+       false,
+       true,
+       true},
   };
   for (OptionCase& option : options) {
     if (option.first_shown.empty()) option.first_shown = option.first;
@@ -206,12 +289,10 @@ class OptionTest : public ConfigTest, public ::testing::WithParamInterface<Optio
  protected:
   // All that is required except the option under test, then `more`.
   absl::StatusOr<Config> ParseWith(const Arguments& more) {
-    Arguments arguments{"--protocol=kmip"};
-    const auto other = [&](const char* name) { return std::string(GetParam().name) != name; };
-    if (other("ServAddr")) arguments.push_back("--serv-addr=kms:5696");
-    if (other("ClientCert")) arguments.push_back("--client-cert=/c.pem");
-    if (other("ClientKey")) arguments.push_back("--client-key=/c.key");
-    if (!GetParam().is_the_key) arguments.push_back("--encryption-key-id=key-1");
+    Arguments flags = GetParam().flags;
+    if (GetParam().is_the_key) flags.push_back("--encryption-key-id");
+    Arguments arguments =
+        Without(flags, GetParam().rest ? MinimalRest({"--ca=/x.pem"}) : Minimal());
     arguments.insert(arguments.end(), more.begin(), more.end());
     return Parse(arguments);
   }
@@ -237,8 +318,8 @@ TEST_P(OptionTest, FlagTakesItsValueAfterAnEqualsSign) {
 }
 
 TEST_P(OptionTest, FlagTakesTheNextArgument) {
-  if (std::string(GetParam().name) == "Debug") {  // as in Go, a switch takes only "="
-    ExpectSecond({"--debug"});
+  if (GetParam().is_switch) {
+    ExpectSecond({GetParam().flags.front()});
     return;
   }
   for (const std::string& flag : GetParam().flags) ExpectSecond({flag, GetParam().second});
@@ -247,9 +328,7 @@ TEST_P(OptionTest, FlagTakesTheNextArgument) {
 TEST_P(OptionTest, OneDashIsEnough) {
   for (const std::string& flag : GetParam().flags) {
     ExpectSecond({absl::StrCat(flag.substr(1), "=", GetParam().second)});
-    if (std::string(GetParam().name) != "Debug") {
-      ExpectSecond({flag.substr(1), GetParam().second});
-    }
+    if (!GetParam().is_switch) ExpectSecond({flag.substr(1), GetParam().second});
   }
 }
 
@@ -285,14 +364,19 @@ TEST_P(OptionTest, EmptyVariableCountsAsUnset) {
 }
 
 TEST_F(ConfigTest, ProtocolByFlagAndVariable) {
-  Arguments rest = Minimal();
-  rest.erase(rest.begin());
-  EXPECT_THAT(Parse(rest), StatusIs(absl::StatusCode::kInvalidArgument,
-                                    "--protocol is missing: give kmip (or set OKMS_PROTOCOL)"));
+  const Arguments others = Without({"--protocol"}, Minimal());
+  EXPECT_THAT(Parse(others),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       "--protocol is missing: give kmip or rest (or set OKMS_PROTOCOL)"));
   Set("OKMS_PROTOCOL", "kmip");
-  EXPECT_THAT(Parse(rest), IsOk());
+  EXPECT_THAT(Parse(others), IsOk());
   Set("OKMS_PROTOCOL", "rest");
-  EXPECT_THAT(Parse(Minimal()), IsOk());
+  const auto config = Parse(Minimal());
+  ASSERT_THAT(config, IsOk());
+  EXPECT_EQ(config->protocol, Protocol::kKmip);
+  const auto rest = Parse(Without({"--protocol"}, MinimalRest()));
+  ASSERT_THAT(rest, IsOk());
+  EXPECT_EQ(rest->protocol, Protocol::kRest);
 }
 
 TEST_F(ConfigTest, EverythingByVariables) {
@@ -312,6 +396,80 @@ TEST_F(ConfigTest, OkmsIdIsTakenAndNotUsedWithKmip) {
   EXPECT_THAT(Parse(Minimal({"--okms-id=1234"})), IsOk());
   Set("OKMS_ID", "1234");
   EXPECT_THAT(Parse(Minimal()), IsOk());
+}
+
+TEST_F(ConfigTest, EverythingByVariablesWithRest) {
+  Set("OKMS_PROTOCOL", "rest");
+  Set("OKMS_SERV_ADDR", "https://eu-west-rbx.okms.ovh.net");
+  Set("OKMS_ID", kOkmsId);
+  Set("OKMS_KEY_LABEL", "etcd");
+  Set("OKMS_CLIENT_CERT", "/c.pem");
+  Set("OKMS_CLIENT_KEY", "/c.key");
+  Set("OKMS_CA_CERT", "/ca.pem");
+  Set("OKMS_CA_ONLY", "true");
+  const auto config = Parse({});
+  ASSERT_THAT(config, IsOk());
+  EXPECT_EQ(config->protocol, Protocol::kRest);
+  EXPECT_EQ(config->rest_url, "https://eu-west-rbx.okms.ovh.net");
+  EXPECT_EQ(config->server.host, "eu-west-rbx.okms.ovh.net");
+  EXPECT_EQ(config->server.port, 443);
+  EXPECT_EQ(config->okms_id, kOkmsId);
+  EXPECT_EQ(config->key_id, "");
+  EXPECT_EQ(config->key_label, "etcd");
+  EXPECT_EQ(config->tls.ca.path, "/ca.pem");
+  EXPECT_TRUE(config->tls.only_ca);
+}
+
+TEST_F(ConfigTest, OkmsIdIsCanonicalWhateverItsForm) {
+  for (const char* form :
+       {"0123abcd-4567-89ef-0123-456789abcdef", "0123ABCD-4567-89EF-0123-456789ABCDEF",
+        "urn:uuid:0123abcd-4567-89ef-0123-456789abcdef", "{0123abcd-4567-89ef-0123-456789abcdef}",
+        "0123ABCD456789EF0123456789ABCDEF"}) {
+    const auto config = Parse(MinimalRest({OkmsIdFlag(form)}));
+    ASSERT_THAT(config, IsOk()) << form;
+    EXPECT_EQ(config->okms_id, kOkmsId) << form;
+  }
+}
+
+// It is the id of the records that are stored.
+TEST_F(ConfigTest, KeyIdIsKeptAsItIsWithRest) {
+  for (const std::string form :
+       {"0123ABCD-4567-89EF-0123-456789ABCDEF", "urn:uuid:0123abcd-4567-89ef-0123-456789abcdef",
+        "{0123abcd-4567-89ef-0123-456789abcdef}", "0123ABCD456789EF0123456789ABCDEF"}) {
+    const auto config = Parse(MinimalRest({absl::StrCat("--encryption-key-id=", form)}));
+    ASSERT_THAT(config, IsOk()) << form;
+    EXPECT_EQ(config->key_id, form);
+  }
+}
+
+TEST_F(ConfigTest, LabelIsAnyTextWithRest) {
+  const auto config =
+      Parse(Without({"--encryption-key-id"}, MinimalRest({"--encryption-key-label=my etcd key"})));
+  ASSERT_THAT(config, IsOk());
+  EXPECT_EQ(config->key_id, "");
+  EXPECT_EQ(config->key_label, "my etcd key");
+}
+
+TEST_F(ConfigTest, WhetherOnlyTheGivenCaIsTrusted) {
+  const struct {
+    Arguments arguments;
+    bool only_ca;
+  } cases[] = {
+      {Minimal(), true},
+      {Minimal({"--ca=/ca.pem"}), true},
+      {Minimal({"--ca=/ca.pem", "--ca-only"}), true},
+      {Minimal({"--ca=/ca.pem", "--ca-only=false"}), true},
+      {MinimalRest(), false},
+      {MinimalRest({"--ca=/ca.pem"}), false},
+      {MinimalRest({"--ca=/ca.pem", "--ca-only"}), true},
+      {MinimalRest({"--ca=/ca.pem", "--ca-only=false"}), false},
+      {MinimalRest({"--ca-only=false"}), false},
+  };
+  for (const auto& [arguments, only_ca] : cases) {
+    const auto config = Parse(arguments);
+    ASSERT_THAT(config, IsOk()) << ::testing::PrintToString(arguments);
+    EXPECT_EQ(config->tls.only_ca, only_ca) << ::testing::PrintToString(arguments);
+  }
 }
 
 TEST_F(ConfigTest, EmptyValueAfterAnEqualsSignTakesNothingElse) {
@@ -401,33 +559,32 @@ struct Mistake {
 
 void PrintTo(const Mistake& mistake, std::ostream* out) { *out << mistake.name; }
 
-class MistakeTest : public ConfigTest, public ::testing::WithParamInterface<Mistake> {};
-
-TEST_P(MistakeTest, IsNamedInOneLine) {
-  Arguments arguments;
-  for (const std::string& argument : Minimal()) {
-    const std::string flag = argument.substr(0, argument.find('='));
-    const Arguments& without = GetParam().without;
-    if (std::find(without.begin(), without.end(), flag) == without.end()) {
-      arguments.push_back(argument);
-    }
+class MistakeTest : public ConfigTest, public ::testing::WithParamInterface<Mistake> {
+ protected:
+  void ExpectNamed(const Arguments& minimal) {
+    Arguments arguments = Without(GetParam().without, minimal);
+    arguments.insert(arguments.end(), GetParam().with.begin(), GetParam().with.end());
+    const auto config = Parse(arguments);
+    EXPECT_THAT(config, StatusIs(absl::StatusCode::kInvalidArgument, GetParam().message));
+    EXPECT_EQ(config.status().message().find('\n'), absl::string_view::npos);
   }
-  arguments.insert(arguments.end(), GetParam().with.begin(), GetParam().with.end());
-  const auto config = Parse(arguments);
-  EXPECT_THAT(config, StatusIs(absl::StatusCode::kInvalidArgument, GetParam().message));
-  EXPECT_EQ(config.status().message().find('\n'), absl::string_view::npos);
-}
+};
+
+TEST_P(MistakeTest, IsNamedInOneLine) { ExpectNamed(Minimal()); }
+
+class RestMistakeTest : public MistakeTest {};
+
+TEST_P(RestMistakeTest, IsNamedInOneLine) { ExpectNamed(MinimalRest()); }
 
 const Mistake kMistakes[] = {
-    {"NoProtocol", {"--protocol"}, {}, "--protocol is missing: give kmip (or set OKMS_PROTOCOL)"},
-    {"RestProtocol",
+    {"NoProtocol",
+     {"--protocol"},
      {},
-     {"--protocol=rest"},
-     "--protocol rest: this build speaks KMIP only; use --protocol kmip"},
+     "--protocol is missing: give kmip or rest (or set OKMS_PROTOCOL)"},
     {"UnknownProtocol",
      {},
      {"--protocol=kmip2\n"},
-     "--protocol kmip2?: no such protocol; use kmip"},
+     "--protocol kmip2?: no such protocol; use kmip or rest"},
     {"NoServer",
      {"--serv-addr"},
      {},
@@ -539,6 +696,14 @@ const Mistake kMistakes[] = {
      {"serve"},
      "The following argument was not expected: serve; see --help"},
     {"FlagWithoutValue", {}, {"--ca"}, "--ca: 1 required TEXT missing; see --help"},
+    {"CaOnlyWithoutCa",
+     {},
+     {"--ca-only"},
+     "--ca-only needs --ca: give the PEM file of the only CA to trust (or set OKMS_CA_CERT)"},
+    {"CaOnlyIsNoTruthValue",
+     {},
+     {"--ca=/ca.pem", "--ca-only=maybe"},
+     "Could not convert: --ca-only = maybe; see --help"},
     {"DebugIsNoTruthValue",
      {},
      {"--debug=maybe"},
@@ -547,6 +712,80 @@ const Mistake kMistakes[] = {
 
 INSTANTIATE_TEST_SUITE_P(Each, MistakeTest, ::testing::ValuesIn(kMistakes),
                          [](const auto& test) { return std::string(test.param.name); });
+
+const Mistake kRestMistakes[] = {
+    {"NoServer",
+     {"--serv-addr"},
+     {},
+     "--serv-addr is missing: give the KMS as https://host (or set OKMS_SERV_ADDR)"},
+    {"ServerIsHostAndPort",
+     {},
+     {"--serv-addr=kms:5696"},
+     "--serv-addr: kms:5696: no https URL; give for example https://eu-west-rbx.okms.ovh.net"},
+    {"ServerWithoutTls",
+     {},
+     {"--serv-addr=http://kms"},
+     "--serv-addr: http://kms: no https URL; give for example https://eu-west-rbx.okms.ovh.net"},
+    {"ServerWithAPassword",
+     {},
+     {"--serv-addr=https://user:secret@kms"},
+     "--serv-addr: (with a user): a user has no place in it: the client certificate authenticates; "
+     "give for example https://eu-west-rbx.okms.ovh.net"},
+    {"ServerWithAQuery",
+     {},
+     {"--serv-addr=https://kms/?a=b"},
+     "--serv-addr: https://kms/?a=b: a query or fragment has no place in it; give for example "
+     "https://eu-west-rbx.okms.ovh.net"},
+    {"NoOkmsId",
+     {"--okms-id"},
+     {},
+     "--okms-id is missing: give the UUID of the OKMS domain (or set OKMS_ID)"},
+    {"OkmsIdIsNoUuid",
+     {},
+     {"--okms-id=my\ndomain"},
+     "--okms-id my?domain: no UUID; give the id of the OKMS domain"},
+    {"NoKey",
+     {"--encryption-key-id"},
+     {},
+     "--encryption-key-id is missing: give the id of the key (or set OKMS_KEY_ID), or its label "
+     "with --encryption-key-label (OKMS_KEY_LABEL)"},
+    {"BothKeys",
+     {},
+     {"--encryption-key-label=etcd"},
+     "--encryption-key-id and --encryption-key-label are both given (perhaps by OKMS_KEY_ID or "
+     "OKMS_KEY_LABEL): use one of them"},
+    {"KeyIdIsNoUuid",
+     {},
+     {"--encryption-key-id=etcd"},
+     "--encryption-key-id etcd: no UUID, as the REST API has; give the id of a service key"},
+    {"LongKeyLabel",
+     {"--encryption-key-id"},
+     {"--encryption-key-label=" + std::string(1025, 'k')},
+     "--encryption-key-label has 1025 bytes; at most 1024 are possible"},
+    {"NoClientCert",
+     {"--client-cert"},
+     {},
+     "--client-cert is missing: give the PEM file of the access certificate (or set "
+     "OKMS_CLIENT_CERT)"},
+    {"NoClientKey",
+     {"--client-key"},
+     {},
+     "--client-key is missing: give the PEM file of the certificate's key (or set "
+     "OKMS_CLIENT_KEY)"},
+    {"CaOnlyWithoutCa",
+     {},
+     {"--ca-only"},
+     "--ca-only needs --ca: give the PEM file of the only CA to trust (or set OKMS_CA_CERT)"},
+};
+
+INSTANTIATE_TEST_SUITE_P(Each, RestMistakeTest, ::testing::ValuesIn(kRestMistakes),
+                         [](const auto& test) { return std::string(test.param.name); });
+
+TEST_F(ConfigTest, CaOnlyWithoutCaByVariable) {
+  Set("OKMS_CA_ONLY", "1");
+  EXPECT_THAT(Parse(MinimalRest()),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("--ca-only needs --ca")));
+}
 
 TEST_F(ConfigTest, BothKeysByFlagAndVariable) {
   Set("OKMS_KEY_LABEL", "etcd");
@@ -594,8 +833,9 @@ TEST_P(VersionTest, IsPrintedWithoutAnythingElseGiven) {
 INSTANTIATE_TEST_SUITE_P(Each, VersionTest, ::testing::Values("--version", "-version"));
 
 TEST_F(ConfigTest, NoArgumentsAtAllIsAMistakeNotACrash) {
-  EXPECT_THAT(ParseConfig({}), StatusIs(absl::StatusCode::kInvalidArgument,
-                                        "--protocol is missing: give kmip (or set OKMS_PROTOCOL)"));
+  EXPECT_THAT(ParseConfig({}),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       "--protocol is missing: give kmip or rest (or set OKMS_PROTOCOL)"));
 }
 
 }  // namespace

@@ -7,18 +7,23 @@
 #include <gtest/gtest.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
+#include <signal.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <cstdio>
 #include <fstream>
+#include <memory>
 #include <sstream>
 #include <string>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "support/status_is.h"
 #include "support/temp_dir.h"
 #include "support/test_pki.h"
+#include "unit/environment.h"
+#include "unit/net/tls_server.h"
 
 namespace okms {
 namespace {
@@ -275,6 +280,224 @@ TEST_F(TlsContextTest, GroupReadableKeyIsNone) {
   const auto context = TlsContext::Create(Files());
   ASSERT_THAT(context, IsOk());
   EXPECT_THAT((*context)->warnings(), IsEmpty());
+}
+
+// ---- Whom it trusts
+
+class RootsTest : public TlsContextTest {
+ protected:
+  RootsTest()
+      : system_pki_(*test::TestPki::Create(elsewhere_.path(), "CA of the system")),
+        cert_file_("SSL_CERT_FILE", system_pki_.ca()),
+        cert_dir_("SSL_CERT_DIR", elsewhere_ / "none") {}
+
+  // Whether a server whose certificate `pki` issued is trusted.
+  static bool Trusts(const absl::StatusOr<std::unique_ptr<TlsContext>>& context,
+                     test::TestPki& pki) {
+    const auto files = pki.Issue("kms", {.common_name = "kms", .for_server = true});
+    EXPECT_THAT(files, IsOk());
+    const BioPtr bio(BIO_new_file(files->certificate.c_str(), "r"));
+    const X509Ptr certificate(PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr));
+    const StoreCtxPtr verification(X509_STORE_CTX_new());
+    EXPECT_EQ(X509_STORE_CTX_init(verification.get(), SSL_CTX_get_cert_store((*context)->get()),
+                                  certificate.get(), nullptr),
+              1);
+    return X509_verify_cert(verification.get()) == 1;
+  }
+
+  using StoreCtxPtr = std::unique_ptr<X509_STORE_CTX, OpenSslDeleter<X509_STORE_CTX_free>>;
+
+  test::TempDir elsewhere_;
+  test::TestPki system_pki_;
+  test::ScopedVariable cert_file_;
+  test::ScopedVariable cert_dir_;
+};
+
+TEST_F(RootsTest, GivenCaAloneWithOnlyCa) {
+  TlsFiles files = Files();
+  ASSERT_TRUE(files.only_ca);  // the default
+  const auto context = TlsContext::Create(files);
+  ASSERT_THAT(context, IsOk());
+  EXPECT_TRUE(Trusts(context, pki_));
+  EXPECT_FALSE(Trusts(context, system_pki_));
+}
+
+TEST_F(RootsTest, GivenCaAndTheSystemsRootsWithoutOnlyCa) {
+  TlsFiles files = Files();
+  files.only_ca = false;
+  const auto context = TlsContext::Create(files);
+  ASSERT_THAT(context, IsOk());
+  EXPECT_TRUE(Trusts(context, pki_));
+  EXPECT_TRUE(Trusts(context, system_pki_));
+}
+
+TEST_F(RootsTest, SystemsRootsWithoutACaFile) {
+  for (const bool only_ca : {true, false}) {
+    TlsFiles files = Files();
+    files.ca.path.clear();
+    files.only_ca = only_ca;
+    const auto context = TlsContext::Create(files);
+    ASSERT_THAT(context, IsOk());
+    EXPECT_FALSE(Trusts(context, pki_));
+    EXPECT_TRUE(Trusts(context, system_pki_));
+  }
+}
+
+TEST_F(RootsTest, CaFileIsReadWithoutOnlyCaToo) {
+  TlsFiles files = Files();
+  files.only_ca = false;
+  files.ca.path = directory_ / "missing.pem";
+  EXPECT_THAT(TlsContext::Create(files),
+              Refused("--ca", files.ca.path,
+                      "cannot be read: open: No such file or directory; correct the path"));
+}
+
+// ---- CopyTo
+
+class CopyToTest : public TlsContextTest {
+ protected:
+  static void SetUpTestSuite() { ::signal(SIGPIPE, SIG_IGN); }  // as the program does
+
+  CopyToTest() : other_(SSL_CTX_new(TLS_client_method())) {
+    server_ = Issue(
+        "server",
+        {.common_name = "server", .names = {"DNS:localhost", "IP:127.0.0.1"}, .for_server = true});
+  }
+  test::TlsServerOptions Options() const { return {.identity = server_, .client_ca = pki_.ca()}; }
+
+  absl::Status Copy(const TlsFiles& files, const std::string& host) {
+    const auto context = TlsContext::Create(files);
+    EXPECT_THAT(context, IsOk());
+    // What it was made from is gone when the copy is used.
+    return (*context)->CopyTo(other_.get(), host);
+  }
+  // What the verification of the server's certificate says, after an attempt with the copy; the
+  // server is given time for its part.
+  long Connect(test::TlsServer& server) {
+    const UniqueFd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    address.sin_port = htons(server.port());
+    EXPECT_EQ(::connect(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
+    const SslPtr ssl(SSL_new(other_.get()));
+    SSL_set_fd(ssl.get(), fd.get());
+    if (SSL_connect(ssl.get()) == 1) SSL_shutdown(ssl.get());
+    ::shutdown(fd.get(), SHUT_WR);
+    server.Join();
+    return SSL_get_verify_result(ssl.get());
+  }
+
+  SslCtxPtr other_;
+  test::KeyPairFiles server_;
+};
+
+TEST_F(CopyToTest, CarriesTheIdentityItsChainAndTheRoots) {
+  // A certificate that nobody needs, which therefore is sent only because it is in the file.
+  const std::string extra = Issue("extra", {.common_name = "in the chain"}).certificate;
+  TlsFiles files = Files();
+  files.client_cert.path = Write("chain.pem", Read(client_.certificate) + Read(extra));
+  ASSERT_THAT(Copy(files, "localhost"), IsOk());
+
+  std::vector<std::string> chain;
+  test::TlsServer server(Options(), [&](SSL* ssl) {
+    STACK_OF(X509)* sent = SSL_get_peer_cert_chain(ssl);
+    for (int i = 0; i < sk_X509_num(sent); ++i) {
+      char text[256] = "";
+      X509_NAME_get_text_by_NID(X509_get_subject_name(sk_X509_value(sent, i)), NID_commonName, text,
+                                sizeof text);
+      chain.emplace_back(text);
+    }
+  });
+  EXPECT_EQ(Connect(server), X509_V_OK);
+  EXPECT_TRUE(server.accepted());
+  EXPECT_EQ(server.client(), "client");
+  EXPECT_THAT(chain, ElementsAre("in the chain"));
+}
+
+TEST_F(CopyToTest, SetsTheRulesWhateverWasThereBefore) {
+  SSL_CTX_set_verify(other_.get(), SSL_VERIFY_NONE, nullptr);
+  ASSERT_EQ(SSL_CTX_set_min_proto_version(other_.get(), TLS1_VERSION), 1);
+  ASSERT_EQ(SSL_CTX_set_cipher_list(other_.get(), "ALL:@SECLEVEL=0"), 1);
+  ASSERT_THAT(Copy(Files(), "localhost"), IsOk());
+  EXPECT_EQ(SSL_CTX_get_verify_mode(other_.get()), SSL_VERIFY_PEER);
+  EXPECT_EQ(SSL_CTX_ctrl(other_.get(), SSL_CTRL_GET_MIN_PROTO_VERSION, 0, nullptr), TLS1_2_VERSION);
+  EXPECT_EQ(SSL_CTX_get_security_level(other_.get()), 2);
+}
+
+TEST_F(CopyToTest, ServerBelowTls12IsRefused) {
+  ASSERT_EQ(SSL_CTX_set_min_proto_version(other_.get(), TLS1_VERSION), 1);
+  ASSERT_THAT(Copy(Files(), "127.0.0.1"), IsOk());
+  test::TlsServerOptions options = Options();
+  options.min_version = options.max_version = TLS1_1_VERSION;
+  options.cipher_list = "ALL:@SECLEVEL=0";
+  test::TlsServer server(options, [](SSL*) {});
+  Connect(server);
+  EXPECT_FALSE(server.accepted());
+}
+
+TEST_F(CopyToTest, RootsReplaceThoseOfTheOther) {
+  const test::TempDir elsewhere;
+  auto other_pki = test::TestPki::Create(elsewhere.path(), "Other CA");
+  ASSERT_THAT(other_pki, IsOk());
+  ASSERT_EQ(SSL_CTX_load_verify_file(other_.get(), other_pki->ca().c_str()), 1);
+  ASSERT_THAT(Copy(Files(), "127.0.0.1"), IsOk());
+  test::TlsServerOptions options = Options();
+  options.identity = *other_pki->Issue(
+      "server", {.common_name = "server", .names = {"IP:127.0.0.1"}, .for_server = true});
+  test::TlsServer server(options, [](SSL*) {});
+  EXPECT_NE(Connect(server), X509_V_OK);
+  EXPECT_FALSE(server.accepted());
+}
+
+TEST_F(CopyToTest, IdentityReplacesThatOfTheOther) {
+  const auto old = Issue("old", {.common_name = "old"});
+  ASSERT_EQ(SSL_CTX_use_certificate_chain_file(other_.get(), old.certificate.c_str()), 1);
+  ASSERT_EQ(SSL_CTX_use_PrivateKey_file(other_.get(), old.key.c_str(), SSL_FILETYPE_PEM), 1);
+  ASSERT_THAT(Copy(Files(), "127.0.0.1"), IsOk());
+  test::TlsServer server(Options(), [](SSL*) {});
+  EXPECT_EQ(Connect(server), X509_V_OK);
+  EXPECT_EQ(server.client(), "client");
+}
+
+struct HostCase {
+  const char* name;
+  const char* host;
+  std::vector<std::string> names;
+  long result;
+};
+
+class CopyToHostTest : public CopyToTest, public ::testing::WithParamInterface<HostCase> {};
+INSTANTIATE_TEST_SUITE_P(
+    , CopyToHostTest,
+    ::testing::Values(
+        HostCase{"Name", "localhost", {"DNS:localhost"}, X509_V_OK},
+        HostCase{"NameInAnotherCase", "LocalHost", {"DNS:localhost"}, X509_V_OK},
+        HostCase{"Address", "127.0.0.1", {"IP:127.0.0.1"}, X509_V_OK},
+        HostCase{"Wildcard", "kms.ovh.example", {"DNS:*.ovh.example"}, X509_V_OK},
+        HostCase{"OtherName", "localhost", {"DNS:other.example"}, X509_V_ERR_HOSTNAME_MISMATCH},
+        HostCase{"OtherAddress", "127.0.0.1", {"IP:127.0.0.2"}, X509_V_ERR_IP_ADDRESS_MISMATCH},
+        HostCase{
+            "AddressAsDnsName", "127.0.0.1", {"DNS:127.0.0.1"}, X509_V_ERR_IP_ADDRESS_MISMATCH},
+        HostCase{"NameInTheCommonNameOnly", "localhost", {}, X509_V_ERR_HOSTNAME_MISMATCH},
+        HostCase{"AddressInTheCommonNameOnly", "127.0.0.1", {}, X509_V_ERR_IP_ADDRESS_MISMATCH},
+        HostCase{"NameAsAddressEntry", "localhost", {"IP:127.0.0.1"}, X509_V_ERR_HOSTNAME_MISMATCH},
+        HostCase{"PartialWildcard", "localhost", {"DNS:local*"}, X509_V_ERR_HOSTNAME_MISMATCH}),
+    [](const auto& test) { return std::string(test.param.name); });
+
+TEST_P(CopyToHostTest, IsChecked) {
+  ASSERT_THAT(Copy(Files(), GetParam().host), IsOk());
+  test::TlsServerOptions options = Options();
+  options.identity = Issue(
+      "named", {.common_name = GetParam().host, .names = GetParam().names, .for_server = true});
+  test::TlsServer server(options, [](SSL*) {});
+  EXPECT_EQ(Connect(server), GetParam().result);
+  EXPECT_EQ(server.accepted(), GetParam().result == X509_V_OK);
+}
+
+TEST_F(CopyToTest, LeavesNoErrorsInTheQueueOfOpenSsl) {
+  ASSERT_THAT(Copy(Files(), "localhost"), IsOk());
+  EXPECT_EQ(ERR_peek_error(), 0u);
 }
 
 }  // namespace

@@ -1,7 +1,8 @@
 // SPDX-FileCopyrightText: The okms-k8s-encryption-provider authors
 // SPDX-License-Identifier: Apache-2.0
 
-// A TLS server on the loopback interface that serves one connection, for the tests of the dialer.
+// A TLS server on the loopback interface that serves one connection, and what other servers for
+// tests are made of.
 
 #ifndef OKMS_TESTS_UNIT_NET_TLS_SERVER_H_
 #define OKMS_TESTS_UNIT_NET_TLS_SERVER_H_
@@ -10,6 +11,7 @@
 #include <openssl/ssl.h>
 #include <sys/socket.h>
 
+#include <ctime>
 #include <functional>
 #include <string>
 #include <thread>
@@ -54,7 +56,40 @@ struct TlsServerOptions {
   int min_version = TLS1_2_VERSION;
   int max_version = TLS1_3_VERSION;
   std::string cipher_list = {};  // of TLS 1.2; empty: OpenSSL's default
+  time_t verify_at = 0;  // when, for the server, a client's certificate must be valid; 0: now
 };
+
+inline SslCtxPtr NewServerContext(const TlsServerOptions& options) {
+  SslCtxPtr context(SSL_CTX_new(TLS_server_method()));
+  SSL_CTX* raw = context.get();
+  EXPECT_EQ(SSL_CTX_use_certificate_chain_file(raw, options.identity.certificate.c_str()), 1);
+  EXPECT_EQ(SSL_CTX_use_PrivateKey_file(raw, options.identity.key.c_str(), SSL_FILETYPE_PEM), 1);
+  EXPECT_EQ(SSL_CTX_load_verify_file(raw, options.client_ca.c_str()), 1);
+  SSL_CTX_set_verify(raw, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, nullptr);
+  EXPECT_EQ(SSL_CTX_set_min_proto_version(raw, options.min_version), 1);
+  EXPECT_EQ(SSL_CTX_set_max_proto_version(raw, options.max_version), 1);
+  if (!options.cipher_list.empty()) {
+    EXPECT_EQ(SSL_CTX_set_cipher_list(raw, options.cipher_list.c_str()), 1);
+  }
+  // Without one, a server that asks for certificates refuses to resume its sessions.
+  EXPECT_EQ(SSL_CTX_set_session_id_context(raw, reinterpret_cast<const unsigned char*>("test"), 4),
+            1);
+  if (options.verify_at != 0) {
+    X509_VERIFY_PARAM_set_time(SSL_CTX_get0_param(raw), options.verify_at);
+  }
+  return context;
+}
+
+// The common name in the client's certificate.
+inline std::string ClientName(const SSL* ssl) {
+  const X509Ptr certificate(SSL_get1_peer_certificate(ssl));
+  char text[256] = "";
+  if (certificate) {
+    X509_NAME_get_text_by_NID(X509_get_subject_name(certificate.get()), NID_commonName, text,
+                              sizeof text);
+  }
+  return text;
+}
 
 class TlsServer {
  public:
@@ -62,17 +97,7 @@ class TlsServer {
   using Session = std::function<void(SSL*)>;
 
   TlsServer(const TlsServerOptions& options, Session session)
-      : context_(SSL_CTX_new(TLS_server_method())), session_(std::move(session)) {
-    SSL_CTX* raw = context_.get();
-    EXPECT_EQ(SSL_CTX_use_certificate_chain_file(raw, options.identity.certificate.c_str()), 1);
-    EXPECT_EQ(SSL_CTX_use_PrivateKey_file(raw, options.identity.key.c_str(), SSL_FILETYPE_PEM), 1);
-    EXPECT_EQ(SSL_CTX_load_verify_file(raw, options.client_ca.c_str()), 1);
-    SSL_CTX_set_verify(raw, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, nullptr);
-    EXPECT_EQ(SSL_CTX_set_min_proto_version(raw, options.min_version), 1);
-    EXPECT_EQ(SSL_CTX_set_max_proto_version(raw, options.max_version), 1);
-    if (!options.cipher_list.empty()) {
-      EXPECT_EQ(SSL_CTX_set_cipher_list(raw, options.cipher_list.c_str()), 1);
-    }
+      : context_(NewServerContext(options)), session_(std::move(session)) {
     socket_.Listen();
     thread_ = std::thread([this] { Serve(); });
   }
@@ -99,11 +124,7 @@ class TlsServer {
     SSL_set_fd(ssl.get(), connection.get());
     accepted_ = SSL_accept(ssl.get()) == 1;
     if (!accepted_) return;
-    const X509Ptr certificate(SSL_get1_peer_certificate(ssl.get()));
-    char text[256] = "";
-    X509_NAME_get_text_by_NID(X509_get_subject_name(certificate.get()), NID_commonName, text,
-                              sizeof text);
-    client_ = text;
+    client_ = ClientName(ssl.get());
     const char* name = SSL_get_servername(ssl.get(), TLSEXT_NAMETYPE_host_name);
     server_name_ = name == nullptr ? "" : name;
     session_(ssl.get());

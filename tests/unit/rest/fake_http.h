@@ -1,0 +1,76 @@
+// SPDX-FileCopyrightText: The okms-k8s-encryption-provider authors
+// SPDX-License-Identifier: Apache-2.0
+
+// HTTP without a network: the test answers each request by a function.
+
+#ifndef OKMS_TESTS_UNIT_REST_FAKE_HTTP_H_
+#define OKMS_TESTS_UNIT_REST_FAKE_HTTP_H_
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/string_view.h"
+#include "base/secret.h"
+#include "rest/http_client.h"
+
+namespace okms::rest::test {
+
+inline WipedBytes Bytes(absl::string_view text) {
+  const ByteView bytes = AsBytes(text);
+  return {bytes.begin(), bytes.end()};
+}
+
+inline HttpResponse Response(int status, absl::string_view body = "",
+                             std::string type = "application/json") {
+  HttpResponse response;
+  response.status = status;
+  response.content_type = std::move(type);
+  response.body = Bytes(body);
+  return response;
+}
+
+// A request that was sent.
+struct Sent {
+  std::string url;
+  std::optional<std::string> body;
+  Clock::time_point earliest;
+  Deadline deadline;
+  Clock::time_point at;  // when it was handed over
+};
+
+// Outlives its client. Of one thread.
+struct FakeHttp {
+  std::function<absl::StatusOr<HttpResponse>(const Sent&)> handler;
+  std::vector<Sent> sent;
+
+  std::vector<std::string> urls() const {
+    std::vector<std::string> urls;
+    for (const Sent& one : sent) urls.push_back(one.url);
+    return urls;
+  }
+};
+
+// Answers within the call.
+class FakeHttpClient : public HttpClient {
+ public:
+  explicit FakeHttpClient(FakeHttp& http) : http_(http) {}
+
+  void Send(std::shared_ptr<const HttpRequest> request, Clock::time_point earliest,
+            Deadline deadline, Done<HttpResponse> done) override {
+    Sent sent{request->url, std::nullopt, earliest, deadline, Clock::now()};
+    if (request->body) sent.body = std::string(AsText(*request->body));
+    http_.sent.push_back(sent);
+    done(http_.handler(sent));
+  }
+
+ private:
+  FakeHttp& http_;
+};
+
+}  // namespace okms::rest::test
+
+#endif  // OKMS_TESTS_UNIT_REST_FAKE_HTTP_H_
