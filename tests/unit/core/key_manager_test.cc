@@ -576,6 +576,12 @@ TEST_F(RepeatedCheckTest, SameFailureIsLoggedOnceAndRecoveryOnce) {
                          {Severity::kError, "not ready: NOT_FOUND: gone for good"}}));
 }
 
+TEST_F(RepeatedCheckTest, CheckThatTheEndOfThePluginCutsShortIsNotLogged) {
+  keys_->Tick();
+  FakeBackend::Answer<KeyInfo>(backend_->find_key, absl::CancelledError("the plugin is stopping"));
+  EXPECT_EQ(log_, (Lines{}));
+}
+
 TEST_F(RepeatedCheckTest, KeyThatFailedIsProvenAgainBeforeItCountsAsReady) {
   AdoptThenFail();
   NextCheck();
