@@ -60,9 +60,9 @@ TEST(ParseAnswer, OtherTypeIsAnErrorThatNamesIt) {
               StatusIs(Code::kDataLoss,
                        "REST encrypt: the answer is no JSON but of type (none); check that "
                        "--serv-addr is the KMS's REST API"));
-  EXPECT_THAT(Parse(Response(200, "{}", "te\nxt/" + std::string(1000, 'x'))),
+  EXPECT_THAT(Parse(Response(200, "{}", "text/\n" + std::string(1000, 'x'))),
               StatusIs(Code::kDataLoss,
-                       AllOf(HasSubstr("of type te?xt/xxx"), HasSubstr("... (1006 bytes)"))));
+                       AllOf(HasSubstr("of type text/?xxx"), HasSubstr("... (1006 bytes)"))));
 }
 
 TEST(ParseAnswer, EmptyBody) {
