@@ -4,6 +4,7 @@
 #include "rest/rest_backend.h"
 
 #include <algorithm>
+#include <chrono>
 #include <optional>
 #include <set>
 #include <variant>
@@ -19,6 +20,8 @@
 namespace okms::rest {
 namespace {
 
+// kube-apiserver asks a healthy plugin for its Status once a minute, and the Go plugin then lists.
+constexpr std::chrono::seconds kListLasts{60};
 constexpr std::size_t kMaxPages = 1000;  // of 100 keys each
 
 absl::Status CheckKind(const ServiceKey& key) {
@@ -76,12 +79,38 @@ void RestBackend::FindKey(Deadline deadline, Done<KeyInfo> done) {
   if (const auto* id = std::get_if<KeyId>(&key_)) {
     const std::optional<std::string> uuid = ParseUuid(id->value);
     if (uuid) {
-      CheckKey(*uuid, id->value, deadline, std::move(done));
+      CheckKey(*uuid, id->value, {}, deadline, std::move(done));
     } else {
       done(absl::FailedPreconditionError("the key id is no UUID"));
     }
     return;
   }
+  FindByLabel(deadline, std::move(done));
+}
+
+void RestBackend::FindByLabel(Deadline deadline, Done<KeyInfo> done) {
+  const std::string known = found_.With(
+      [](const Found& found) { return Clock::now() < found.until ? found.uuid : std::string(); });
+  if (known.empty()) {
+    StartSearch(deadline, std::move(done));
+    return;
+  }
+  CheckKey(known, known, std::get<KeyLabel>(key_).value, deadline,
+           [this, deadline, done = std::move(done)](absl::StatusOr<KeyInfo> info) mutable {
+             // Another key may have the label by now.
+             const bool unsure = info.ok() ? !info->attributes_verified
+                                           : absl::IsNotFound(info.status()) ||
+                                                 absl::IsFailedPrecondition(info.status());
+             if (unsure) {
+               StartSearch(deadline, std::move(done));
+             } else {
+               done(std::move(info));
+             }
+           });
+}
+
+void RestBackend::StartSearch(Deadline deadline, Done<KeyInfo> done) {
+  found_.With([](Found& found) { found = {}; });
   auto search = std::make_unique<Search>();
   search->deadline = deadline;
   search->done = std::move(done);
@@ -133,15 +162,17 @@ void RestBackend::Continue(std::unique_ptr<Search> search) {
               "); rename all but one, or name the key by its id")));
         } else {
           std::string id = std::move(search->found.front());
-          CheckKey(id, id, search->deadline, std::move(search->done));
+          found_.With([&](Found& found) { found = {id, Clock::now() + kListLasts}; });
+          CheckKey(id, id, std::move(search->label), search->deadline, std::move(search->done));
         }
       });
 }
 
-void RestBackend::CheckKey(const std::string& uuid, std::string shown_id, Deadline deadline,
+void RestBackend::CheckKey(const std::string& uuid, std::string shown_id,
+                           std::optional<std::string> label, Deadline deadline,
                            Done<KeyInfo> done) {
   http_->Send(std::make_shared<const HttpRequest>(api_.Get(uuid)), {}, deadline,
-              [uuid, shown_id = std::move(shown_id),
+              [uuid, shown_id = std::move(shown_id), label = std::move(label),
                done = std::move(done)](absl::StatusOr<HttpResponse> response) mutable {
                 absl::StatusOr<ServiceKey> key =
                     response.ok() ? ServiceKeyApi::ParseGet(*response) : response.status();
@@ -154,6 +185,11 @@ void RestBackend::CheckKey(const std::string& uuid, std::string shown_id, Deadli
                 if (status.ok() && key->id != uuid) {
                   status = absl::DataLossError(absl::StrCat(
                       "REST get key: the answer is about key ", key->id, ", not ", uuid));
+                }
+                if (status.ok() && label && key->name != *label) {
+                  status = absl::FailedPreconditionError(
+                      absl::StrCat("key ", key->id, " has the label \"", Printable(key->name),
+                                   "\" now, not \"", Printable(*label), "\""));
                 }
                 if (status.ok()) status = CheckKind(*key);
                 if (!status.ok()) {

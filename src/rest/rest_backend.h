@@ -11,9 +11,12 @@
 #define OKMS_REST_REST_BACKEND_H_
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 
+#include "base/deadline.h"
+#include "base/guarded.h"
 #include "core/backend.h"
 #include "core/key_name.h"
 #include "rest/http_client.h"
@@ -35,15 +38,25 @@ class RestBackend : public Backend {
 
  private:
   struct Search;
+  // The key that a label led to. The list of all keys may be long: it is walked once a minute, and
+  // meanwhile the key itself tells whether it still has the label.
+  struct Found {
+    std::string uuid;
+    Clock::time_point until;
+  };
 
+  void FindByLabel(Deadline deadline, Done<KeyInfo> done);
+  void StartSearch(Deadline deadline, Done<KeyInfo> done);
   // The next page, and so on until the last one.
   void Continue(std::unique_ptr<Search> search);
-  // Checks the key of that UUID; the answer names it `shown_id`.
-  void CheckKey(const std::string& uuid, std::string shown_id, Deadline deadline,
-                Done<KeyInfo> done);
+  // Checks the key of that UUID, and its label if there must be one; the answer names it
+  // `shown_id`.
+  void CheckKey(const std::string& uuid, std::string shown_id, std::optional<std::string> label,
+                Deadline deadline, Done<KeyInfo> done);
 
   const KeyName key_;
   const ServiceKeyApi api_;
+  Guarded<Found> found_;
   const std::unique_ptr<HttpClient> http_;  // last: its thread uses all above
 };
 

@@ -92,6 +92,8 @@ class RestBackendTest : public ::testing::Test {
     }
     return *backend_;
   }
+  // One that knows nothing of what was found before.
+  void NewBackend() { backend_.reset(); }
   absl::StatusOr<KeyInfo> FindKey() {
     return Await<KeyInfo>([&](auto done) { backend().FindKey(deadline_, std::move(done)); });
   }
@@ -287,14 +289,59 @@ TEST_F(LabelTest, EveryPageIsRead) {
   EXPECT_THAT(http_.urls(), ElementsAre(kFirstPage, NextPage("a+b"), NextPage("c"), kKeyUrl));
 }
 
-TEST_F(LabelTest, EveryCallReadsTheListAgain) {
+// The list is not walked at every call: the key itself tells whether it still has the label.
+TEST_F(LabelTest, KeyThatWasFoundIsAskedFirst) {
+  answers_ = {{kFirstPage, Ok(Page({Key(kUpperKey)}))}, {kKeyUrl, Ok(Key())}};
+  ASSERT_THAT(FindKey(), IsOk());
+  answers_.erase(kFirstPage);
+  http_.sent.clear();
+  for (int i = 0; i < 2; ++i) {
+    const auto key = FindKey();
+    ASSERT_THAT(key, IsOk());
+    EXPECT_EQ(key->id, kKey);
+    EXPECT_TRUE(key->attributes_verified);
+  }
+  EXPECT_THAT(http_.urls(), ElementsAre(kKeyUrl, kKeyUrl));
+}
+
+TEST_F(LabelTest, ListIsReadAgainWhenThatKeyMayNotBeTheOneAnyMore) {
+  const std::string other_url = absl::StrCat(kKeysUrl, "/", kOtherKey);
+  for (const auto& [name, answer] : std::map<std::string, HttpResponse>{
+           {"renamed", Ok(Key(kKey, "old"))},
+           {"gone", Response(404)},
+           {"deactivated", Ok(With(Key(), "attributes", {{"state", "deactivated"}}))},
+           {"hidden", Response(403)},
+           {"without a state", Ok(Without(Key(), "attributes"))}}) {
+    NewBackend();
+    answers_ = {{kFirstPage, Ok(Page({Key()}))}, {kKeyUrl, Ok(Key())}};
+    ASSERT_THAT(FindKey(), IsOk());
+    answers_ = {{kKeyUrl, answer},
+                {kFirstPage, Ok(Page({Key(kOtherKey)}))},
+                {other_url, Ok(Key(kOtherKey))}};
+    http_.sent.clear();
+    const auto key = FindKey();
+    ASSERT_THAT(key, IsOk()) << name;
+    EXPECT_EQ(key->id, kOtherKey) << name;
+    EXPECT_THAT(http_.urls(), ElementsAre(kKeyUrl, kFirstPage, other_url)) << name;
+    // From now on it is the other one.
+    http_.sent.clear();
+    ASSERT_THAT(FindKey(), IsOk()) << name;
+    EXPECT_THAT(http_.urls(), ElementsAre(other_url)) << name;
+  }
+}
+
+TEST_F(LabelTest, OtherErrorsOfThatKeyArePassedOn) {
   answers_ = {{kFirstPage, Ok(Page({Key()}))}, {kKeyUrl, Ok(Key())}};
   ASSERT_THAT(FindKey(), IsOk());
-  answers_.insert_or_assign(kFirstPage, Ok(Page({Key(kOtherKey)})));
-  answers_.insert_or_assign(absl::StrCat(kKeysUrl, "/", kOtherKey), Ok(Key(kOtherKey)));
-  const auto key = FindKey();
-  ASSERT_THAT(key, IsOk());
-  EXPECT_EQ(key->id, kOtherKey);
+  answers_ = {{kKeyUrl, absl::UnavailableError("reset")}};
+  EXPECT_THAT(FindKey(), StatusIs(Code::kUnavailable, "reset"));
+}
+
+TEST_F(LabelTest, KeyIsRenamedBetweenTheListAndItsCheck) {
+  answers_ = {{kFirstPage, Ok(Page({Key()}))}, {kKeyUrl, Ok(Key(kKey, "o\nld"))}};
+  EXPECT_THAT(FindKey(),
+              StatusIs(Code::kFailedPrecondition,
+                       absl::StrCat("key ", kKey, " has the label \"o?ld\" now, not \"etcd\"")));
 }
 
 TEST_F(LabelTest, FitsExactly) {
@@ -350,6 +397,7 @@ TEST_F(LabelTest, KeysThatAreNotActiveDoNotCount) {
   const auto key = FindKey();
   ASSERT_THAT(key, IsOk());
   EXPECT_EQ(key->id, kKey);
+  NewBackend();
   answers_.insert_or_assign(kFirstPage, Ok(Page({deactivated})));
   EXPECT_THAT(FindKey(), StatusIs(Code::kNotFound, ::testing::_));
 }
@@ -357,6 +405,7 @@ TEST_F(LabelTest, KeysThatAreNotActiveDoNotCount) {
 TEST_F(LabelTest, KeysWithoutAStateCount) {
   answers_ = {{kFirstPage, Ok(Page({Without(Key(), "attributes")}))}, {kKeyUrl, Ok(Key())}};
   ASSERT_THAT(FindKey(), IsOk());
+  NewBackend();
   answers_.insert_or_assign(kFirstPage, Ok(Page({Without(Key(), "attributes"), Key(kOtherKey)})));
   EXPECT_THAT(FindKey(), StatusIs(Code::kFailedPrecondition, HasSubstr("fits 2 active keys")));
 }
