@@ -33,7 +33,10 @@ namespace {
 // No pool: a client may hold as many connections as it likes, and each has a thread at once.
 class ThreadPerConnection final : public httplib::TaskQueue {
  public:
-  void enqueue(std::function<void()> serve) override {
+  // void in older releases of cpp-httplib, whether it was taken (bool) in newer ones.
+  using Taken = decltype(std::declval<httplib::TaskQueue&>().enqueue({}));
+
+  Taken enqueue(std::function<void()> serve) override {
     std::erase_if(connections_, [](Connection& connection) {
       if (!connection.done) return false;
       connection.thread.join();
@@ -44,6 +47,7 @@ class ThreadPerConnection final : public httplib::TaskQueue {
       serve();
       connection.done = true;
     });
+    return Taken(true);
   }
   void shutdown() override {
     for (Connection& connection : connections_) connection.thread.join();
