@@ -48,7 +48,7 @@ struct Printout {
 
 // Parses the command line, argv[0] included, and the OKMS_* variables of the environment. Users and
 // groups are looked up by name. Errors: kInvalidArgument, one line that names the flag and the
-// remedy.
+// remedy; kFailedPrecondition when REST is asked for and libcurl is not there.
 absl::StatusOr<std::variant<Config, Printout>> ParseConfig(const std::vector<std::string>& argv);
 
 }  // namespace okms

@@ -16,6 +16,8 @@
 namespace okms {
 namespace {
 
+constexpr absl::string_view kScheme = "https://";
+
 struct UrlDeleter {
   void operator()(CURLU* url) const { Curl().url_cleanup(url); }
 };
@@ -40,15 +42,17 @@ absl::StatusOr<HttpsUrl> ParseHttpsUrl(absl::string_view text) {
         absl::StrCat(has_user ? "(with a user)" : Printable(text), ": ", why,
                      "; give for example https://eu-west-rbx.okms.ovh.net"));
   };
-  if (!absl::StartsWithIgnoreCase(text, "https://")) {
-    return bad("no https URL");
-  }
+  if (!absl::StartsWithIgnoreCase(text, kScheme)) return bad("no https URL");
   OKMS_RETURN_IF_ERROR(LoadLibCurl());
   const UrlPtr url(Curl().url());
   if (!url) return absl::InternalError("out of memory");
   const CURLUcode parsed = Curl().url_set(url.get(), CURLUPART_URL, std::string(text).c_str(), 0);
   if (parsed != CURLUE_OK) return bad(Curl().url_strerror(parsed));
-  if (!Part(url.get(), CURLUPART_USER).empty() || !Part(url.get(), CURLUPART_PASSWORD).empty()) {
+  // libcurl is more lenient: it looks for the host behind more slashes, and drops an empty user.
+  const absl::string_view rest = text.substr(kScheme.size());
+  const absl::string_view authority = rest.substr(0, rest.find('/'));
+  if (authority.empty()) return bad("the host is missing");
+  if (absl::StrContains(authority, '@')) {
     return bad("a user has no place in it: the client certificate authenticates");
   }
   if (absl::StrContains(text, '?') || absl::StrContains(text, '#')) {

@@ -98,7 +98,8 @@ absl::StatusOr<ServiceKeyPage> ServiceKeyApi::ParseList(const HttpResponse& resp
   OKMS_ASSIGN_OR_RETURN(Json answer, ParseAnswer(kCall, response, ""));
   ServiceKeyPage page;
   const auto objects = answer.find("objects_list");
-  if (objects == answer.end() || !objects->is_array()) {
+  // null: as Go's JSON has an empty list.
+  if (objects == answer.end() || !(objects->is_array() || objects->is_null())) {
     return NoSense(kCall, "\"objects_list\" is no list");
   }
   for (Json& object : *objects) {

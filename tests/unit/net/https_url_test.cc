@@ -103,9 +103,9 @@ TEST(ParseHttpsUrl, RefusesWhatItCannotMean) {
 // Where libcurl says why, in words that differ between its versions.
 TEST(ParseHttpsUrl, RefusesWhatIsNoUrl) {
   for (const std::string given :
-       {"https://", "https:///", "https://kms:65536", "https://kms:99999999999", "https://kms:-1",
-        "https://kms:+443", "https://kms:https", "https://2001:db8::1", "https://[::1",
-        "https://[kms]", "https://k ms", "https://kms/a b", "https://kms\\a"}) {
+       {"https://", "https:///", "https:///kms", "https://kms:65536", "https://kms:99999999999",
+        "https://kms:-1", "https://kms:+443", "https://kms:https", "https://2001:db8::1",
+        "https://[::1", "https://[kms]", "https://k ms", "https://kms/a b", "https://kms\\a"}) {
     EXPECT_THAT(ParseHttpsUrl(given),
                 StatusIs(absl::StatusCode::kInvalidArgument,
                          AllOf(StartsWith(absl::StrCat(given, ": ")), EndsWith(kExample))))
@@ -131,8 +131,9 @@ TEST(ParseHttpsUrl, LongTextIsCutInTheMessage) {
 }
 
 TEST(ParseHttpsUrl, RefusesAUser) {
-  for (const char* given : {"https://user:secret@kms", "https://user@kms", "https://:secret@kms",
-                            "https://user:secret@kms:8443/a", "https://user:secret@kms?x"}) {
+  for (const char* given :
+       {"https://user:secret@kms", "https://user@kms", "https://:secret@kms", "https://@kms",
+        "https://user:secret@kms:8443/a", "https://user:secret@kms?x"}) {
     EXPECT_THAT(ParseHttpsUrl(given),
                 StatusIs(absl::StatusCode::kInvalidArgument,
                          absl::StrCat("(with a user): a user has no place in it: the client "

@@ -495,7 +495,7 @@ TEST_F(CurlClientTest, SilentServerEndsWithTheDeadline) {
     EXPECT_GE(Clock::now(), deadline - 10ms);  // libcurl counts in milliseconds
   }
   // Nobody waits on a connection that fell silent.
-  server.AwaitEnds(2);
+  server.AwaitEnds(server.connections());
 }
 
 TEST_F(CurlClientTest, ServerThatStopsInAnAnswerEndsWithTheDeadline) {

@@ -243,8 +243,8 @@ TEST(ParseList, LastPageHasNoNextWhateverItsTokenSays) {
 }
 
 TEST(ParseList, EmptyPage) {
-  const auto page = ParseKeys(
-      {{"objects_list", Json::array()}, {"continuation_token", ""}, {"is_truncated", false}});
+  const auto page =
+      ParseKeys({{"objects_list", nullptr}, {"continuation_token", ""}, {"is_truncated", false}});
   ASSERT_THAT(page, IsOk());
   EXPECT_THAT(page->keys, IsEmpty());
   EXPECT_EQ(page->next, "");
