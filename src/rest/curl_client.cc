@@ -21,13 +21,13 @@
 #include <vector>
 
 #include "absl/status/status.h"
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "base/guarded.h"
 #include "base/status.h"
 #include "net/libcurl.h"
 #include "net/tcp.h"
+#include "rest/curl_error.h"
 #include "version.h"
 
 namespace okms::rest {
@@ -96,17 +96,6 @@ void Cork(curl_socket_t fd, bool on) {
   ::setsockopt(fd, IPPROTO_TCP, TCP_CORK, &value, sizeof value);
 }
 
-// Whether this is the KMS's alert that it does not take our certificate. OpenSSL's words differ
-// between versions of TLS and of OpenSSL ("tlsv13 alert certificate required", "tlsv1 alert unknown
-// ca"); libcurl does not hand on the number.
-bool RefusesOurCertificate(absl::string_view error) {
-  const std::size_t alert = error.find(" alert ");
-  if (alert == absl::string_view::npos) return false;
-  const absl::string_view what = error.substr(alert);
-  return absl::StrContains(what, "certificate") || absl::StrContains(what, "unknown ca") ||
-         absl::StrContains(what, "access denied");
-}
-
 }  // namespace
 
 class CurlClient::Loop {
@@ -137,7 +126,6 @@ class CurlClient::Loop {
   void StartTransfer(Job job);
   void FinishTransfers();
   absl::Status Outcome(Transfer& transfer, CURLcode code);
-  absl::Status Failure(const Transfer& transfer, CURLcode code) const;
   void CloseIfSilent(const Transfer& transfer);
   void Answer(Job& job, absl::StatusOr<HttpResponse> result);
 
@@ -368,7 +356,11 @@ void CurlClient::Loop::FinishTransfers() {
 absl::Status CurlClient::Loop::Outcome(Transfer& transfer, CURLcode code) {
   CURL* easy = transfer.easy.get();
   if (code == CURLE_OPERATION_TIMEDOUT) CloseIfSilent(transfer);
-  if (code != CURLE_OK) return Failure(transfer, code);
+  if (transfer.too_large) {
+    return absl::DataLossError(
+        absl::StrCat(peer_, ": an answer of more than ", kMaxAnswer, " bytes"));
+  }
+  if (code != CURLE_OK) return TransferError(easy, code, transfer.error.data(), server_);
 
   curl_socket_t socket = CURL_SOCKET_BAD;
   Curl().easy_getinfo(easy, CURLINFO_ACTIVESOCKET, &socket);
@@ -395,51 +387,6 @@ absl::Status CurlClient::Loop::Outcome(Transfer& transfer, CURLcode code) {
   Curl().easy_getinfo(easy, CURLINFO_RETRY_AFTER, &retry_after);
   if (retry_after > 0) response.retry_after = std::chrono::seconds(retry_after);
   return absl::OkStatus();
-}
-
-absl::Status CurlClient::Loop::Failure(const Transfer& transfer, CURLcode code) const {
-  const absl::string_view error(transfer.error.data());
-  const std::string shown = Printable(error.empty() ? Curl().easy_strerror(code) : error);
-  switch (code) {
-    case CURLE_OPERATION_TIMEDOUT:
-      return absl::DeadlineExceededError(absl::StrCat(peer_, ": no answer in time"));
-    case CURLE_WRITE_ERROR:
-      if (!transfer.too_large) break;
-      return absl::DataLossError(
-          absl::StrCat(peer_, ": an answer of more than ", kMaxAnswer, " bytes"));
-    case CURLE_COULDNT_RESOLVE_HOST:
-      return absl::UnavailableError(absl::StrCat("cannot resolve ", server_.host));
-    case CURLE_COULDNT_RESOLVE_PROXY:
-      return absl::UnavailableError("cannot resolve the proxy's name; check HTTPS_PROXY");
-    case CURLE_COULDNT_CONNECT: {
-      long error_number = 0;
-      Curl().easy_getinfo(transfer.easy.get(), CURLINFO_OS_ERRNO, &error_number);
-      if (error_number == 0) break;
-      const absl::Status status =
-          ErrnoStatus(absl::StatusCode::kUnavailable, absl::StrCat(peer_, ": connect"),
-                      static_cast<int>(error_number));
-      // A proxy's address, then.
-      return absl::StrContains(error, server_.host) ? status : WithDetail(status, shown);
-    }
-    case CURLE_PEER_FAILED_VERIFICATION:
-      // libcurl takes an alert that our certificate has expired for this, and then says no more.
-      if (error == "SSL certificate verification failed") {
-        return absl::UnauthenticatedError(absl::StrCat(
-            peer_, ": the KMS refuses our certificate (expired); check --client-cert"));
-      }
-      return absl::UnauthenticatedError(absl::StrCat(
-          peer_, ": the KMS's certificate is refused: ", shown, "; check --ca and --serv-addr"));
-    case CURLE_SSL_CERTPROBLEM:
-      return absl::FailedPreconditionError(absl::StrCat(peer_, ": TLS cannot be set up: ", shown));
-    default: break;
-  }
-  if (RefusesOurCertificate(error)) {
-    return absl::UnauthenticatedError(absl::StrCat(peer_, ": the KMS refuses our certificate (",
-                                                   shown, "); check --client-cert"));
-  }
-  // libcurl's text has numbers of milliseconds and streams in it.
-  return WithDetail(absl::UnavailableError(absl::StrCat(peer_, ": ", Curl().easy_strerror(code))),
-                    shown);
 }
 
 // A connection of HTTP/2 outlives a call that got no answer, and would swallow the next ones too.

@@ -1,0 +1,70 @@
+// SPDX-FileCopyrightText: The okms-k8s-encryption-provider authors
+// SPDX-License-Identifier: Apache-2.0
+
+#include "rest/curl_error.h"
+
+#include <string>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "base/status.h"
+
+namespace okms::rest {
+namespace {
+
+// Whether this is the KMS's alert that it does not take our certificate. OpenSSL's words differ
+// between versions of TLS and of OpenSSL ("tlsv13 alert certificate required", "tlsv1 alert unknown
+// ca"); libcurl does not hand on the number.
+bool RefusesOurCertificate(absl::string_view error) {
+  const std::size_t alert = error.find(" alert ");
+  if (alert == absl::string_view::npos) return false;
+  const absl::string_view what = error.substr(alert);
+  return absl::StrContains(what, "certificate") || absl::StrContains(what, "unknown ca") ||
+         absl::StrContains(what, "access denied");
+}
+
+}  // namespace
+
+absl::Status TransferError(CURL* easy, CURLcode code, absl::string_view error,
+                           const HostPort& server) {
+  const std::string peer = server.ToString();
+  const std::string shown = Printable(error.empty() ? Curl().easy_strerror(code) : error);
+  switch (code) {
+    case CURLE_OPERATION_TIMEDOUT:
+      return absl::DeadlineExceededError(absl::StrCat(peer, ": no answer in time"));
+    case CURLE_COULDNT_RESOLVE_HOST:
+      return absl::UnavailableError(absl::StrCat("cannot resolve ", server.host));
+    case CURLE_COULDNT_RESOLVE_PROXY:
+      return absl::UnavailableError("cannot resolve the proxy's name; check HTTPS_PROXY");
+    case CURLE_COULDNT_CONNECT: {
+      long error_number = 0;
+      Curl().easy_getinfo(easy, CURLINFO_OS_ERRNO, &error_number);
+      if (error_number == 0) break;
+      const absl::Status status =
+          ErrnoStatus(absl::StatusCode::kUnavailable, absl::StrCat(peer, ": connect"),
+                      static_cast<int>(error_number));
+      // A proxy's address, then.
+      return absl::StrContains(error, server.host) ? status : WithDetail(status, shown);
+    }
+    case CURLE_PEER_FAILED_VERIFICATION:
+      // libcurl takes an alert that our certificate has expired for this, and then says no more.
+      if (error == "SSL certificate verification failed") {
+        return absl::UnauthenticatedError(
+            absl::StrCat(peer, ": the KMS refuses our certificate (expired); check --client-cert"));
+      }
+      return absl::UnauthenticatedError(absl::StrCat(
+          peer, ": the KMS's certificate is refused: ", shown, "; check --ca and --serv-addr"));
+    case CURLE_SSL_CERTPROBLEM:
+      return absl::FailedPreconditionError(absl::StrCat(peer, ": TLS cannot be set up: ", shown));
+    default: break;
+  }
+  if (RefusesOurCertificate(error)) {
+    return absl::UnauthenticatedError(
+        absl::StrCat(peer, ": the KMS refuses our certificate (", shown, "); check --client-cert"));
+  }
+  // libcurl's text has numbers of milliseconds and streams in it.
+  return WithDetail(absl::UnavailableError(absl::StrCat(peer, ": ", Curl().easy_strerror(code))),
+                    shown);
+}
+
+}  // namespace okms::rest
