@@ -19,6 +19,7 @@ USES = {
     "rest": {"base", "net", "core"},
     "service": {"base", "net", "core"},
     "control": {"base"},
+    "sandbox": {"base"},
     "config": {"base", "net"},
 }
 GENERATED = {"version.h"}  # of the top folder
@@ -37,6 +38,8 @@ RESTRICTED = [
     ("curl/", {"net/libcurl.h"}),
     ("nlohmann/", {"rest"}),
     ("CLI/", {"config/config.cc"}),
+    ("seccomp.h", {"sandbox/seccomp.cc"}),
+    ("cap-ng.h", {"sandbox/privileges.cc"}),
     ("systemd/sd-event.h", {"control"}),
     ("systemd/sd-daemon.h", {"control", "service/listen_socket.cc"}),
     ("systemd/", set()),
@@ -94,6 +97,8 @@ def self_test():
         ("core/limits.cc", "#include <nlohmann/json.hpp>"),
         ("vault/client.cc", '#include "base/log.h"'),
         ("core/limits.cc", "#include <systemd/sd-daemon.h>"),
+        ("sandbox/landlock.cc", "#include <seccomp.h>"),
+        ("sandbox/landlock.cc", '#include "net/resolver.h"'),
     ]
     right = [
         ("core/key_manager.cc", '#include "core/limits.h"'),
