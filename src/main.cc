@@ -21,6 +21,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "base/log.h"
 #include "base/status.h"
 #include "config/config.h"
@@ -33,6 +34,8 @@
 #include "rest/rest_backend.h"
 #include "rest/retrying_client.h"
 #include "rest/service_key.h"
+#include "sandbox/privileges.h"
+#include "sandbox/process.h"
 #include "service/kms_server.h"
 #include "service/listen_socket.h"
 #include "service/listener.h"
@@ -74,16 +77,29 @@ void NotifyState(const KeyManager& keys, std::string& last) {
   last = std::move(state);
 }
 
+// Gives up all that the running plugin does not need, but for the system calls, which follow when
+// all threads are there. Returns what there is of it, in words.
+absl::StatusOr<std::string> Confine(const Config& config) {
+  sandbox::RaiseMemoryLimit();
+  OKMS_RETURN_IF_ERROR(sandbox::DropPrivileges(config.user));
+#ifdef OKMS_SANITIZED  // the sanitizers' own threads, files and tracing have no place in a sandbox
+  return "NO SANDBOX, but sanitizers: this build is for tests only";
+#endif
+  OKMS_ASSIGN_OR_RETURN(const std::vector<std::string> let_go, sandbox::LockDown());
+  return absl::StrJoin(let_go, "; ");
+}
+
 absl::Status Run(const Config& config, const Logger& log) {
   OKMS_RETURN_IF_ERROR(BlockSignals());
   OKMS_ASSIGN_OR_RETURN(std::unique_ptr<TlsContext> tls, TlsContext::Create(config.tls));
   for (const std::string& warning : tls->warnings()) log.Warning(warning);
+  if (config.check_only) return sandbox::CheckUser(config.user);
   OKMS_ASSIGN_OR_RETURN(const ListenSocket socket, OpenSocket(config));
   OKMS_ASSIGN_OR_RETURN(const std::unique_ptr<EventLoop> loop, EventLoop::Create());
 
+  OKMS_ASSIGN_OR_RETURN(const std::string confinement, Confine(config));
   OKMS_ASSIGN_OR_RETURN(std::unique_ptr<Backend> backend, MakeBackend(config, std::move(tls)));
   KeyManager keys(std::move(backend), log, config.timeout);
-  keys.Tick();  // the first check runs while gRPC starts
   OKMS_ASSIGN_OR_RETURN(const std::unique_ptr<KmsServer> server,
                         KmsServer::Start(keys, log, config.timeout));
 
@@ -109,9 +125,10 @@ absl::Status Run(const Config& config, const Logger& log) {
     return next;
   }));
 
-  log.Info(absl::StrCat(
-      "version ", kVersion, " serves ", socket.name(), ", KMS at ",
-      config.protocol == Protocol::kKmip ? config.server.ToString() : config.rest_url));
+  log.Info(
+      absl::StrCat("version ", kVersion, " serves ", socket.name(), ", KMS at ",
+                   config.protocol == Protocol::kKmip ? config.server.ToString() : config.rest_url,
+                   "; ", confinement));
   NotifyManager("READY=1");
   absl::Status status = loop->Run();
   NotifyManager("STOPPING=1");

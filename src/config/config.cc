@@ -9,6 +9,7 @@
 
 #include <grp.h>
 #include <pwd.h>
+#include <unistd.h>
 
 #include <cstdlib>
 #include <utility>
@@ -20,6 +21,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "absl/strings/string_view.h"
+#include "absl/strings/strip.h"
 #include "absl/time/time.h"
 #include "base/status.h"
 #include "base/uuid.h"
@@ -49,6 +51,8 @@ struct RawFlags {
   std::string socket_group;
   std::vector<std::string> allowed_uids;
   std::vector<std::string> allowed_gids;
+  std::string user;
+  bool check_config = false;
   bool debug = false;
   bool version = false;
 };
@@ -56,6 +60,20 @@ struct RawFlags {
 CLI::Option* Add(CLI::App& app, const char* name, std::string& value, const char* variable,
                  const char* text) {
   return app.add_option(name, value, text)->envname(variable)->take_last();
+}
+
+// As Add, for a file that systemd may pass (LoadCredential=NAME:..., with the flag's name). Such a
+// one comes after the flag, but before the variable: a unit takes an environment file as it is.
+CLI::Option* AddFile(CLI::App& app, const char* flag, std::string& value, const char* variable,
+                     const char* text) {
+  const char* const directory = std::getenv("CREDENTIALS_DIRECTORY");
+  const std::string credential =
+      absl::StrCat(directory != nullptr ? directory : "", "/", absl::StripPrefix(flag, "--"));
+  if (directory == nullptr || ::access(credential.c_str(), F_OK) != 0) {
+    return Add(app, flag, value, variable, text);
+  }
+  value = credential;
+  return Add(app, flag, value, "", text);
 }
 
 void Declare(CLI::App& app, RawFlags& raw) {
@@ -82,13 +100,14 @@ void Declare(CLI::App& app, RawFlags& raw) {
       "Label of the key (KMIP Name, name of the service key); it must fit exactly one active key")
       ->group("Key");
 
-  Add(app, "--client-cert", raw.client_cert, "OKMS_CLIENT_CERT",
-      "PEM file of the client certificate (required)")
+  AddFile(app, "--client-cert", raw.client_cert, "OKMS_CLIENT_CERT",
+          "PEM file of the client certificate (required)")
       ->group("TLS");
-  Add(app, "--client-key", raw.client_key, "OKMS_CLIENT_KEY",
-      "PEM file of the client certificate's key (required)")
+  AddFile(app, "--client-key", raw.client_key, "OKMS_CLIENT_KEY",
+          "PEM file of the client certificate's key (required)")
       ->group("TLS");
-  Add(app, "--ca", raw.ca, "OKMS_CA_CERT",
+  AddFile(
+      app, "--ca", raw.ca, "OKMS_CA_CERT",
       "PEM file of the CA that signed the KMS's certificate; kmip then trusts only it, rest the "
       "system's roots as well. Default: the system's roots")
       ->group("TLS");
@@ -114,6 +133,11 @@ void Declare(CLI::App& app, RawFlags& raw) {
       ->delimiter(',')
       ->group("Socket");
 
+  Add(app, "--user", raw.user, "OKMS_USER",
+      "Whom to become when root started it: a name, or NUMBER:NUMBER. Default: okms-kms")
+      ->group("Process");
+  app.add_flag("--check-config", raw.check_config,
+               "Say what is wrong with flags, variables and files, and exit: 0 when all is well");
   app.add_flag("--debug", raw.debug, "Log the course of events in detail (never their contents)")
       ->envname("OKMS_DEBUG");
   app.add_flag("--version", raw.version, "Print the version and exit");
@@ -269,6 +293,8 @@ absl::StatusOr<Config> Validate(const RawFlags& raw) {
                 .client_key = {"--client-key", raw.client_key},
                 .ca = {"--ca", raw.ca},
                 .only_ca = config.protocol == Protocol::kKmip || raw.ca_only};
+  config.user = raw.user;
+  config.check_only = raw.check_config;
   config.debug = raw.debug;
   return config;
 }

@@ -38,6 +38,8 @@ struct Config {
   std::string key_id;
   std::string key_label;
   TlsFiles tls;
+  std::string user;         // whom to become, if root; empty: the usual one
+  bool check_only = false;  // say what is wrong, and do nothing else
   bool debug = false;
 };
 

@@ -60,6 +60,24 @@ absl::StatusOr<Account> Find(const std::string& user) {
              Printable(user), "), or name another");
 }
 
+// Whom the process is to be: nobody else when it is not root.
+absl::StatusOr<Account> Wanted(const std::string& user) {
+  if (::geteuid() == 0) {
+    OKMS_ASSIGN_OR_RETURN(const Account account, Find(user.empty() ? kDefaultUser : user));
+    if (account.uid != 0 && account.gid != 0) return account;
+    return Bad("--user ", Printable(user), ": is root; name an unprivileged user");
+  }
+  if (!user.empty()) {
+    OKMS_ASSIGN_OR_RETURN(const Account account, Find(user));
+    if (account.uid != ::geteuid()) {
+      return Bad("--user ", Printable(user),
+                 ": only root can become another user, and this is user ", ::geteuid(),
+                 kStartAsUser);
+    }
+  }
+  return Account{::geteuid(), ::getegid()};
+}
+
 absl::Status Become(const Account& account) {
   if (::setgroups(0, nullptr) != 0) return Failed("setgroups");
   if (::setresgid(account.gid, account.gid, account.gid) != 0) return Failed("setresgid");
@@ -100,23 +118,11 @@ absl::Status ClearCapabilities(bool bounding_set_too) {
 
 }  // namespace
 
+absl::Status CheckUser(const std::string& user) { return Wanted(user).status(); }
+
 absl::Status DropPrivileges(const std::string& user) {
-  if (::geteuid() != 0) {
-    if (!user.empty()) {
-      OKMS_ASSIGN_OR_RETURN(const Account wanted, Find(user));
-      if (wanted.uid != ::geteuid()) {
-        return Bad("--user ", Printable(user),
-                   ": only root can become another user, and this is user ", ::geteuid(),
-                   kStartAsUser);
-      }
-    }
-    return ClearCapabilities(/*bounding_set_too=*/false);
-  }
-  const std::string name = user.empty() ? kDefaultUser : user;
-  OKMS_ASSIGN_OR_RETURN(const Account account, Find(name));
-  if (account.uid == 0 || account.gid == 0) {
-    return Bad("--user ", Printable(name), ": is root; name an unprivileged user");
-  }
+  OKMS_ASSIGN_OR_RETURN(const Account account, Wanted(user));
+  if (::geteuid() != 0) return ClearCapabilities(/*bounding_set_too=*/false);
   // No program that is run later can make root's number mean root's rights again.
   if (capng_lock() != 0) {
     return Bad("cannot lock the capabilities: CAP_SETPCAP is missing", kStartAsUser);

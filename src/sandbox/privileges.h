@@ -24,6 +24,9 @@ inline constexpr char kDefaultUser[] = "okms-kms";
 // read has been read. Errors: kFailedPrecondition, one line that names --user and the remedy.
 absl::Status DropPrivileges(const std::string& user);
 
+// Whether DropPrivileges could become `user`, as far as that can be told without doing it.
+absl::Status CheckUser(const std::string& user);
+
 }  // namespace okms::sandbox
 
 #endif  // OKMS_SANDBOX_PRIVILEGES_H_

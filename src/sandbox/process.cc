@@ -77,12 +77,12 @@ absl::StatusOr<std::vector<std::string>> LockDown() {
   OKMS_RETURN_IF_ERROR(SetToZero(RLIMIT_CORE, "no core dump"));
   if (LogIsFile()) {
     // Nothing else can be written: no file is open, and none can be opened for writing.
-    let_go.emplace_back("file size is not limited, since the log goes to a file");
+    let_go.emplace_back("file size not limited, since the log is a file");
   } else {
     OKMS_RETURN_IF_ERROR(SetToZero(RLIMIT_FSIZE, "no growing file"));
   }
   if (const std::string why = LockMemory(); !why.empty()) {
-    let_go.push_back(absl::StrCat("memory is not locked, and may reach swap: ", why));
+    let_go.push_back(absl::StrCat("memory not locked: ", why));
   }
   return let_go;
 }

@@ -18,7 +18,7 @@ void RaiseMemoryLimit();
 
 // No new privileges by execve(2); no tracing by other processes of the same user, and no core dump;
 // no file may grow; memory stays out of swap where the limit of locked memory (RLIMIT_MEMLOCK) is
-// "unlimited". Returns what could not be had and why, one line each: only locked memory, and the
+// "unlimited". Returns what could not be had and why, a few words each: only locked memory, and the
 // limit of file size when the log itself is a file, are let go.
 //
 // "No new privileges" belongs to a thread: call it before there are others, after DropPrivileges.

@@ -35,6 +35,7 @@ namespace {
 
 constexpr int kFirstPassed = 3;
 constexpr int kCannotExec = 127;
+constexpr char kPluginUser[] = "OKMS_USER=47000:47000";
 constexpr char kListenPid[] = "LISTEN_PID=";
 
 absl::Status Failed(absl::string_view what) {
@@ -78,6 +79,8 @@ absl::StatusOr<Pipe> NewPipe() {
 absl::StatusOr<std::unique_ptr<ChildProcess>> ChildProcess::Start(const ChildOptions& options) {
   std::vector<std::string> argv = options.argv;
   std::vector<std::string> environment = options.environment;
+  // As root the plugin becomes another user: one that is nobody else's here.
+  if (::geteuid() == 0 && !options.uid) environment.insert(environment.begin(), kPluginUser);
   if (options.listen_fd >= 0) {
     environment.push_back("LISTEN_FDS=1");
     environment.push_back(absl::StrCat("LISTEN_FDNAMES=", options.listen_name));

@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <array>
@@ -22,7 +23,11 @@ using testing::StartsWith;
 
 class NotifyTest : public PluginTest {
  protected:
-  NotifyTest() : manager_(Must(BindUnix(dir_ / "notify", SOCK_DGRAM))) {}
+  // The plugin's user must get to the manager's socket.
+  NotifyTest() : manager_(Must(BindUnix(dir_ / "notify", SOCK_DGRAM))) {
+    Must(::chmod(dir_.path().c_str(), 0711) == 0 && ::chmod((dir_ / "notify").c_str(), 0777) == 0,
+         "chmod");
+  }
 
   void StartNotifying() {
     ChildOptions options;

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <fstream>
 #include <functional>
 #include <memory>
 #include <string>
@@ -16,6 +17,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "support/status_is.h"
+#include "support/temp_dir.h"
 #include "unit/environment.h"
 #include "version.h"
 
@@ -32,9 +34,10 @@ using ::testing::IsEmpty;
 using Arguments = std::vector<std::string>;
 
 constexpr const char* kVariables[] = {
-    "OKMS_PROTOCOL",   "OKMS_SERV_ADDR",  "OKMS_TIMEOUT",   "OKMS_ID",        "OKMS_KEY_ID",
-    "OKMS_KEY_LABEL",  "OKMS_CA_CERT",    "OKMS_SOCK",      "OKMS_DEBUG",     "OKMS_CLIENT_CERT",
-    "OKMS_CLIENT_KEY", "OKMS_SOCK_GROUP", "OKMS_ALLOW_UID", "OKMS_ALLOW_GID", "OKMS_CA_ONLY"};
+    "OKMS_PROTOCOL",  "OKMS_SERV_ADDR",   "OKMS_TIMEOUT",    "OKMS_ID",
+    "OKMS_KEY_ID",    "OKMS_KEY_LABEL",   "OKMS_CA_CERT",    "OKMS_SOCK",
+    "OKMS_DEBUG",     "OKMS_CLIENT_CERT", "OKMS_CLIENT_KEY", "OKMS_SOCK_GROUP",
+    "OKMS_ALLOW_UID", "OKMS_ALLOW_GID",   "OKMS_CA_ONLY",    "OKMS_USER"};
 
 constexpr char kOkmsId[] = "0123abcd-4567-89ef-0123-456789abcdef";
 constexpr char kKeyId[] = "11111111-2222-3333-4444-555555555555";
@@ -44,6 +47,7 @@ class ConfigTest : public ::testing::Test {
  protected:
   ConfigTest() {
     for (const char* name : kVariables) Set(name, std::nullopt);
+    Set("CREDENTIALS_DIRECTORY", std::nullopt);
   }
   ~ConfigTest() override {
     while (!variables_.empty()) variables_.pop_back();  // the last one set is put back first
@@ -167,6 +171,14 @@ std::vector<OptionCase> Options() {
        "one:1",
        "two:2",
        [](const Config& c) { return c.server.ToString(); },
+       {},
+       {}},
+      {"User",
+       {"--user"},
+       "OKMS_USER",
+       "okms-kms",
+       "123:456",
+       [](const Config& c) { return c.user; },
        {},
        {}},
       {"Timeout",
@@ -800,6 +812,35 @@ TEST_F(ConfigTest, MistakeInAVariableIsNamedToo) {
   EXPECT_THAT(Parse(Minimal()),
               StatusIs(absl::StatusCode::kInvalidArgument,
                        "--timeout 10: no duration; give for example 10s or 1m30s"));
+}
+
+TEST_F(ConfigTest, CredentialsOfSystemdComeAfterFlagsAndBeforeVariables) {
+  const test::TempDir credentials;
+  for (const char* name : {"client-cert", "client-key"}) std::ofstream(credentials / name) << "x";
+  Set("CREDENTIALS_DIRECTORY", credentials.path());
+  Set("OKMS_CLIENT_CERT", "/of/the/go/plugin.pem");
+  Set("OKMS_CLIENT_KEY", "/of/the/go/plugin.key");
+  Set("OKMS_CA_CERT", "/of/the/go/ca.pem");
+  const auto config = Parse({"--protocol=kmip", "--serv-addr=kms:5696", "--encryption-key-id=key-1",
+                             "--client-key=/of/the/flag.key"});
+  ASSERT_THAT(config, IsOk());
+  EXPECT_EQ(config->tls.client_cert.path, credentials / "client-cert");
+  EXPECT_EQ(config->tls.client_key.path, "/of/the/flag.key");
+  EXPECT_EQ(config->tls.ca.path, "/of/the/go/ca.pem");  // there is no credential of that name
+}
+
+TEST_F(ConfigTest, CredentialsAreNotRequired) {
+  Set("CREDENTIALS_DIRECTORY", "/nonexistent");
+  Set("OKMS_CLIENT_CERT", "/c.pem");
+  const auto config = Parse({"--protocol=kmip", "--serv-addr=kms:5696", "--encryption-key-id=key-1",
+                             "--client-key=/c.key"});
+  ASSERT_THAT(config, IsOk());
+  EXPECT_EQ(config->tls.client_cert.path, "/c.pem");
+}
+
+TEST_F(ConfigTest, CheckConfigIsAFlagOnly) {
+  EXPECT_FALSE(Parse(Minimal())->check_only);
+  EXPECT_TRUE(Parse(Minimal({"--check-config"}))->check_only);
 }
 
 class HelpTest : public ConfigTest, public ::testing::WithParamInterface<const char*> {};
