@@ -26,6 +26,7 @@ find_package(PkgConfig REQUIRED)
 pkg_check_modules(SYSTEMD REQUIRED IMPORTED_TARGET libsystemd)
 pkg_check_modules(SECCOMP REQUIRED IMPORTED_TARGET libseccomp>=2.5)
 pkg_check_modules(CAP_NG REQUIRED IMPORTED_TARGET libcap-ng>=0.8)
+pkg_check_modules(CARES REQUIRED IMPORTED_TARGET libcares)
 
 # gRPC, Abseil and protobuf from their archives where the distribution has them: some sixty shared
 # libraries fewer to load, a quarter less memory and a faster start. The price: a fix in one of them

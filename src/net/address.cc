@@ -1,0 +1,67 @@
+// SPDX-FileCopyrightText: The okms-k8s-encryption-provider authors
+// SPDX-License-Identifier: Apache-2.0
+
+#include "net/address.h"
+
+#include <arpa/inet.h>
+#include <net/if.h>
+#include <netinet/in.h>
+
+#include <cstring>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+
+namespace okms {
+namespace {
+
+template <typename T>
+Address Store(const T& specific) {
+  static_assert(sizeof specific <= sizeof(sockaddr_storage));
+  Address address;
+  std::memcpy(&address.storage, &specific, sizeof specific);
+  address.size = sizeof specific;
+  return address;
+}
+
+}  // namespace
+
+std::string Address::ToString() const {
+  char text[INET6_ADDRSTRLEN] = "?";
+  if (storage.ss_family == AF_INET) {
+    sockaddr_in in{};
+    std::memcpy(&in, &storage, sizeof in);
+    ::inet_ntop(AF_INET, &in.sin_addr, text, sizeof text);
+  } else if (storage.ss_family == AF_INET6) {
+    sockaddr_in6 in6{};
+    std::memcpy(&in6, &storage, sizeof in6);
+    ::inet_ntop(AF_INET6, &in6.sin6_addr, text, sizeof text);
+    if (in6.sin6_scope_id != 0) return absl::StrCat(text, "%", in6.sin6_scope_id);
+  }
+  return text;
+}
+
+std::optional<Address> ParseAddress(const HostPort& target) {
+  sockaddr_in in{};
+  in.sin_family = AF_INET;
+  in.sin_port = htons(target.port);
+  if (::inet_aton(target.host.c_str(), &in.sin_addr) == 1) return Store(in);
+
+  sockaddr_in6 in6{};
+  in6.sin6_family = AF_INET6;
+  in6.sin6_port = htons(target.port);
+  const std::size_t percent = target.host.find('%');
+  if (::inet_pton(AF_INET6, target.host.substr(0, percent).c_str(), &in6.sin6_addr) != 1) {
+    return std::nullopt;
+  }
+  if (percent != std::string::npos) {
+    const std::string zone = target.host.substr(percent + 1);
+    if (!absl::SimpleAtoi(zone, &in6.sin6_scope_id)) {
+      in6.sin6_scope_id = ::if_nametoindex(zone.c_str());
+    }
+    if (in6.sin6_scope_id == 0) return std::nullopt;
+  }
+  return Store(in6);
+}
+
+}  // namespace okms
