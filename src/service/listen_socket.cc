@@ -143,31 +143,18 @@ absl::StatusOr<ListenSocket> ListenSocket::Bind(const SocketAddress& address,
                        bind_error);
   }
   ListenSocket socket(std::move(fd), address.ToString());
-  if (!address.path.empty()) {
-    struct stat info {};
-    if (::lstat(address.path.c_str(), &info) == 0) {
-      socket.own_path_ = address.path;
-      socket.device_ = info.st_dev;
-      socket.inode_ = info.st_ino;
-    }
-    if (group && ::lchown(address.path.c_str(), static_cast<uid_t>(-1), *group) != 0) {
-      return ErrnoStatus(absl::StatusCode::kFailedPrecondition,
-                         absl::StrCat("--sock-group ", *group), errno);
-    }
+  if (!address.path.empty() && group &&
+      ::lchown(address.path.c_str(), static_cast<uid_t>(-1), *group) != 0) {
+    const int error = errno;
+    ::unlink(address.path.c_str());  // not yet listened on: nobody's loss
+    return ErrnoStatus(absl::StatusCode::kFailedPrecondition, absl::StrCat("--sock-group ", *group),
+                       error);
   }
   if (::listen(socket.fd(), SOMAXCONN) != 0) {
     return ErrnoStatus(absl::StatusCode::kFailedPrecondition, absl::StrCat(context, ": listen"),
                        errno);
   }
   return socket;
-}
-
-ListenSocket::~ListenSocket() {
-  struct stat info {};
-  if (fd_ && !own_path_.empty() && ::lstat(own_path_.c_str(), &info) == 0 &&
-      info.st_dev == device_ && info.st_ino == inode_) {
-    ::unlink(own_path_.c_str());
-  }
 }
 
 }  // namespace okms

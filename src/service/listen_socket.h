@@ -18,8 +18,8 @@
 
 namespace okms {
 
-// A listening socket. One that was bound here to a path is removed from the file system when it
-// goes, if it is still the one that we made.
+// A listening socket. The file of one that was bound here stays when the socket goes: the process
+// has by then given up the right to remove files. The next Bind replaces it.
 class ListenSocket {
  public:
   // The socket named "kms" that systemd passed (sd_listen_fds(3)); nullopt when it passed none at
@@ -34,7 +34,7 @@ class ListenSocket {
 
   ListenSocket(ListenSocket&&) noexcept = default;
   ListenSocket& operator=(ListenSocket&&) = delete;
-  ~ListenSocket();
+  ~ListenSocket() = default;
 
   int fd() const { return fd_.get(); }
   const std::string& name() const { return name_; }
@@ -44,9 +44,6 @@ class ListenSocket {
 
   UniqueFd fd_;
   std::string name_;
-  std::string own_path_;  // to be removed
-  dev_t device_ = 0;
-  ino_t inode_ = 0;
 };
 
 }  // namespace okms

@@ -289,8 +289,6 @@ TEST_F(FaultsTest, AHungCallDoesNotHoldUpTheEnd) {
   EXPECT_EQ(plugin().Wait(seconds(10)), 0);
   ASSERT_EQ(outcome.wait_for(kPatience), std::future_status::ready);
   EXPECT_FALSE(outcome.get().ok());
-  struct stat info {};
-  EXPECT_NE(::stat(socket().c_str(), &info), 0);
   ClearFault();
   StartReady();  // it must be possible
 }

@@ -192,39 +192,26 @@ TEST_F(BindTest, LongestPathThatFits) {
   path += std::string(107 - path.size(), 's');
   const auto address = ParseSocketAddress(path);
   ASSERT_THAT(address, IsOk());
-  {
-    const auto socket = ListenSocket::Bind(*address, {});
-    ASSERT_THAT(socket, IsOk());
-    EXPECT_EQ(ConnectError(*address), 0);
-  }
-  EXPECT_FALSE(Look(path).has_value());
+  const auto socket = ListenSocket::Bind(*address, {});
+  ASSERT_THAT(socket, IsOk());
+  EXPECT_EQ(ConnectError(*address), 0);
 }
 
-TEST_F(BindTest, RemovesItsFileWhenItGoes) {
+TEST_F(BindTest, FileStaysWhenTheSocketGoesAndIsReplacedByTheNext) {
   { ASSERT_THAT(Bind(), IsOk()); }
-  EXPECT_FALSE(Look(address_.path).has_value());
+  ASSERT_TRUE(Look(address_.path).has_value());
+  EXPECT_EQ(ConnectError(address_), ECONNREFUSED);
+  const auto socket = Bind();
+  ASSERT_THAT(socket, IsOk());
+  EXPECT_EQ(ConnectError(address_), 0);
 }
 
-TEST_F(BindTest, MovedSocketKeepsItsFile) {
+TEST_F(BindTest, MovedSocketGoesOnListening) {
   auto socket = Bind();
   ASSERT_THAT(socket, IsOk());
-  {
-    std::optional<ListenSocket> owner(*std::move(socket));
-    socket = absl::UnknownError("moved from");
-    EXPECT_EQ(ConnectError(address_), 0);
-  }
-  EXPECT_FALSE(Look(address_.path).has_value());
-}
-
-TEST_F(BindTest, LeavesAFileThatIsNoLongerItsOwn) {
-  {
-    const auto socket = Bind();
-    ASSERT_THAT(socket, IsOk());
-    // Kept under another name, so that its inode number cannot be given out again.
-    ASSERT_EQ(::rename(address_.path.c_str(), (directory_ / "old").c_str()), 0);
-    std::ofstream(address_.path) << "another's";
-  }
-  EXPECT_TRUE(Look(address_.path).has_value());
+  const ListenSocket owner = *std::move(socket);
+  socket = absl::UnknownError("moved from");
+  EXPECT_EQ(ConnectError(address_), 0);
 }
 
 TEST_F(BindTest, AbstractName) {
