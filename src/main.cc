@@ -21,21 +21,23 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "base/log.h"
 #include "base/status.h"
 #include "config/config.h"
 #include "control/event_loop.h"
 #include "core/key_manager.h"
 #include "kmip/kmip_backend.h"
+#include "net/address.h"
+#include "net/lookup.h"
 #include "net/tls_context.h"
 #include "net/tls_dialer.h"
 #include "rest/curl_client.h"
 #include "rest/rest_backend.h"
 #include "rest/retrying_client.h"
 #include "rest/service_key.h"
+#include "sandbox/confine.h"
+#include "sandbox/landlock.h"
 #include "sandbox/privileges.h"
-#include "sandbox/process.h"
 #include "service/kms_server.h"
 #include "service/listen_socket.h"
 #include "service/listener.h"
@@ -67,6 +69,20 @@ absl::StatusOr<std::unique_ptr<Backend>> MakeBackend(const Config& config,
       rest::ServiceKeyApi(config.rest_url, config.okms_id), std::move(key));
 }
 
+// What the running plugin must still be able to reach.
+sandbox::Reach ReachOf(const Config& config) {
+  constexpr uint16_t kDnsPort = 53;  // for answers that do not fit a datagram
+  sandbox::Reach reach;
+  reach.tcp_ports = {config.server.port};
+  if (!ParseAddress(config.server)) {
+    for (const ResolverFile& file : ResolverFiles()) reach.files.emplace_back(file.path);
+    reach.tcp_ports.push_back(kDnsPort);
+  }
+  const char* const manager = std::getenv("NOTIFY_SOCKET");
+  reach.abstract_sockets = manager != nullptr && manager[0] == '@';
+  return reach;
+}
+
 // The state for `systemctl status`, when it has changed.
 void NotifyState(const KeyManager& keys, std::string& last) {
   const absl::StatusOr<std::string> key = keys.Current();
@@ -77,18 +93,6 @@ void NotifyState(const KeyManager& keys, std::string& last) {
   last = std::move(state);
 }
 
-// Gives up all that the running plugin does not need, but for the system calls, which follow when
-// all threads are there. Returns what there is of it, in words.
-absl::StatusOr<std::string> Confine(const Config& config) {
-  sandbox::RaiseMemoryLimit();
-  OKMS_RETURN_IF_ERROR(sandbox::DropPrivileges(config.user));
-#ifdef OKMS_SANITIZED  // the sanitizers' own threads, files and tracing have no place in a sandbox
-  return "NO SANDBOX, but sanitizers: this build is for tests only";
-#endif
-  OKMS_ASSIGN_OR_RETURN(const std::vector<std::string> let_go, sandbox::LockDown());
-  return absl::StrJoin(let_go, "; ");
-}
-
 absl::Status Run(const Config& config, const Logger& log) {
   OKMS_RETURN_IF_ERROR(BlockSignals());
   OKMS_ASSIGN_OR_RETURN(std::unique_ptr<TlsContext> tls, TlsContext::Create(config.tls));
@@ -97,7 +101,8 @@ absl::Status Run(const Config& config, const Logger& log) {
   OKMS_ASSIGN_OR_RETURN(const ListenSocket socket, OpenSocket(config));
   OKMS_ASSIGN_OR_RETURN(const std::unique_ptr<EventLoop> loop, EventLoop::Create());
 
-  OKMS_ASSIGN_OR_RETURN(const std::string confinement, Confine(config));
+  OKMS_ASSIGN_OR_RETURN(const sandbox::Confinement confinement,
+                        sandbox::Confine(config.user, ReachOf(config)));
   OKMS_ASSIGN_OR_RETURN(std::unique_ptr<Backend> backend, MakeBackend(config, std::move(tls)));
   KeyManager keys(std::move(backend), log, config.timeout);
   OKMS_ASSIGN_OR_RETURN(const std::unique_ptr<KmsServer> server,
@@ -125,10 +130,12 @@ absl::Status Run(const Config& config, const Logger& log) {
     return next;
   }));
 
+  // Not a byte from outside has been read yet.
+  OKMS_RETURN_IF_ERROR(sandbox::FilterSystemCalls());
   log.Info(
       absl::StrCat("version ", kVersion, " serves ", socket.name(), ", KMS at ",
                    config.protocol == Protocol::kKmip ? config.server.ToString() : config.rest_url,
-                   "; ", confinement));
+                   "; ", confinement.all));
   NotifyManager("READY=1");
   absl::Status status = loop->Run();
   NotifyManager("STOPPING=1");

@@ -158,7 +158,7 @@ absl::StatusOr<int> RestrictReach(const Reach& reach) {
 }
 
 std::string DescribeLandlock(int abi) {
-  if (abi == 0) return "no Landlock in this kernel";
+  if (abi == 0) return "no Landlock in this kernel: it restricts neither files nor ports";
   return absl::StrCat("Landlock ABI ", abi);
 }
 

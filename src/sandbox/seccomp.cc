@@ -81,7 +81,7 @@ absl::StatusOr<FilterPtr> MakeFilter() {
 
 }  // namespace
 
-absl::Status FilterSystemCalls() {
+absl::Status LoadFilter() {
   OKMS_ASSIGN_OR_RETURN(const FilterPtr filter, MakeFilter());
   return Check(::seccomp_load(filter.get()), "load");
 }

@@ -14,9 +14,9 @@ namespace okms::sandbox {
 // and any call by another architecture's table (i386, x32), ends the process with SIGSYS. Cannot be
 // undone. "No new privileges" must be set. Call it when all libraries are loaded and have started
 // their threads. Errors: kFailedPrecondition, one line.
-absl::Status FilterSystemCalls();
+absl::Status LoadFilter();
 
-// Writes the filter that FilterSystemCalls would set to `fd`, as an array of sock_filter: for tests
+// Writes the filter that LoadFilter would set to `fd`, as an array of sock_filter: for tests
 // that read it as the kernel does. Errors: kFailedPrecondition.
 absl::Status ExportFilter(int fd);
 
