@@ -25,6 +25,7 @@
 #include "base/status.h"
 #include "config/config.h"
 #include "control/event_loop.h"
+#include "control/service_manager.h"
 #include "core/key_manager.h"
 #include "kmip/kmip_backend.h"
 #include "net/address.h"
@@ -78,18 +79,23 @@ sandbox::Reach ReachOf(const Config& config) {
     for (const ResolverFile& file : ResolverFiles()) reach.files.emplace_back(file.path);
     reach.tcp_ports.push_back(kDnsPort);
   }
-  const char* const manager = std::getenv("NOTIFY_SOCKET");
-  reach.abstract_sockets = manager != nullptr && manager[0] == '@';
   return reach;
 }
 
+// Without it the service works just as well; systemd will say that it waits for READY=1.
+ServiceManager ConnectManager(const Logger& log) {
+  absl::StatusOr<ServiceManager> manager = ServiceManager::Connect();
+  if (!manager.ok()) log.Warning(manager.status().message());
+  return manager.ok() ? *std::move(manager) : ServiceManager();
+}
+
 // The state for `systemctl status`, when it has changed.
-void NotifyState(const KeyManager& keys, std::string& last) {
+void NotifyState(const ServiceManager& manager, const KeyManager& keys, std::string& last) {
   const absl::StatusOr<std::string> key = keys.Current();
   std::string state = key.ok() ? absl::StrCat("STATUS=ready: key ", Printable(*key))
                                : absl::StrCat("STATUS=not ready: ", key.status().message());
   if (state == last) return;
-  NotifyManager(state);
+  manager.Notify(state);
   last = std::move(state);
 }
 
@@ -99,6 +105,7 @@ absl::Status Run(const Config& config, const Logger& log) {
   for (const std::string& warning : tls->warnings()) log.Warning(warning);
   if (config.check_only) return sandbox::CheckUser(config.user);
   OKMS_ASSIGN_OR_RETURN(const ListenSocket socket, OpenSocket(config));
+  const ServiceManager manager = ConnectManager(log);
   OKMS_ASSIGN_OR_RETURN(const std::unique_ptr<EventLoop> loop, EventLoop::Create());
 
   OKMS_ASSIGN_OR_RETURN(const sandbox::Confinement confinement,
@@ -126,7 +133,7 @@ absl::Status Run(const Config& config, const Logger& log) {
   std::string state;
   OKMS_RETURN_IF_ERROR(loop->Repeat([&] {
     const Deadline next = keys.Tick();
-    NotifyState(keys, state);
+    NotifyState(manager, keys, state);
     return next;
   }));
 
@@ -136,9 +143,9 @@ absl::Status Run(const Config& config, const Logger& log) {
       absl::StrCat("version ", kVersion, " serves ", socket.name(), ", KMS at ",
                    config.protocol == Protocol::kKmip ? config.server.ToString() : config.rest_url,
                    "; ", confinement.all));
-  NotifyManager("READY=1");
+  manager.Notify("READY=1");
   absl::Status status = loop->Run();
-  NotifyManager("STOPPING=1");
+  manager.Notify("STOPPING=1");
   // Calls under way are bounded by their own deadlines, which --timeout bounds.
   server->Shutdown(Clock::now() + config.timeout);
   return status;

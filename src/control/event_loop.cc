@@ -5,7 +5,6 @@
 
 #include <signal.h>
 #include <sys/epoll.h>
-#include <systemd/sd-daemon.h>
 #include <systemd/sd-event.h>
 #include <time.h>
 
@@ -136,7 +135,5 @@ absl::Status BlockSignals() {
   }
   return absl::OkStatus();
 }
-
-void NotifyManager(const std::string& state) { sd_notify(/*unset_environment=*/0, state.c_str()); }
 
 }  // namespace okms

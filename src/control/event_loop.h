@@ -8,7 +8,6 @@
 
 #include <functional>
 #include <memory>
-#include <string>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -53,10 +52,6 @@ class EventLoop {
 // ignores SIGPIPE, which a write to a closed connection would raise. Call it before any thread is
 // started.
 absl::Status BlockSignals();
-
-// Tells the service manager (sd_notify(3)), if there is one. A failure is of no consequence to the
-// service itself.
-void NotifyManager(const std::string& state);
 
 }  // namespace okms
 

@@ -74,13 +74,13 @@ absl::StatusOr<int> KernelAbi() {
   return Failed("version");
 }
 
-RulesetAttr Handled(int abi, bool abstract_sockets) {
+RulesetAttr Handled(int abi) {
   RulesetAttr attr{kFilesAbi1, 0, 0};
   if (abi >= 2) attr.handled_access_fs |= kRefer;
   if (abi >= 3) attr.handled_access_fs |= kTruncate;
   if (abi >= 4) attr.handled_access_net = kBindTcp | kConnectTcp;
   if (abi >= 5) attr.handled_access_fs |= kIoctlDev;
-  if (abi >= 6) attr.scoped = kSignals | (abstract_sockets ? 0 : kAbstractSockets);
+  if (abi >= 6) attr.scoped = kSignals | kAbstractSockets;
   return attr;
 }
 
@@ -138,7 +138,7 @@ absl::Status AllowPort(int ruleset, uint16_t port) {
 absl::StatusOr<int> RestrictReach(const Reach& reach) {
   OKMS_ASSIGN_OR_RETURN(const int abi, KernelAbi());
   if (abi == 0) return 0;
-  const RulesetAttr attr = Handled(abi, reach.abstract_sockets);
+  const RulesetAttr attr = Handled(abi);
   const UniqueFd ruleset(
       static_cast<int>(::syscall(SYS_landlock_create_ruleset, &attr, sizeof attr, 0)));
   if (!ruleset) return Failed("rule set");

@@ -22,8 +22,6 @@ struct Reach {
   // listing them is not. A device is granted itself.
   std::vector<std::string> files;
   std::vector<uint16_t> tcp_ports;  // to connect to; none can be bound
-  // The service manager listens on an abstract socket, so those stay within reach.
-  bool abstract_sockets = false;
 };
 
 // Restricts the thread, and those that it starts later, for ever: call it before there are others.

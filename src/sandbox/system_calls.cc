@@ -81,8 +81,7 @@ std::span<const AllowedCall> AllowedCalls() {
       {"fcntl", "libcurl, c-ares: not blocking", {{1, kInt, F_SETFL}}},
       {"fcntl", "c-ares: close on exec", {{1, kInt, F_SETFD}}},
 
-      // Sockets. Streams of AF_UNIX are only taken in, never made: no way to another daemon's
-      // socket.
+      // Sockets. Those of AF_UNIX are only taken in, never made: no way to another daemon's.
       {"accept4", "kube-apiserver connects"},
       {"socket", "to the KMS", {{0, kInt, AF_INET}, {1, kSocketType, SOCK_STREAM}, {2, kInt, 0}}},
       {"socket", "to the KMS", {{0, kInt, AF_INET6}, {1, kSocketType, SOCK_STREAM}, {2, kInt, 0}}},
@@ -104,9 +103,6 @@ std::span<const AllowedCall> AllowedCalls() {
       {"socket",
        "the order of addresses",
        {{0, kInt, AF_INET6}, {1, kSocketType, SOCK_DGRAM}, {2, kInt, IPPROTO_UDP}}},
-      {"socket",
-       "to the service manager (sd_notify)",
-       {{0, kInt, AF_UNIX}, {1, kSocketType, SOCK_DGRAM}, {2, kInt, 0}}},
       {"connect", "to the KMS and name servers"},
       {"getsockname", "gRPC, libcurl, the order of addresses"},
       {"getpeername", "gRPC, libcurl"},
@@ -115,8 +111,8 @@ std::span<const AllowedCall> AllowedCalls() {
       {"setsockopt", "TCP_NODELAY and the like"},
       {"recvmsg", "gRPC"},
       {"recvfrom", "libcurl, name servers"},
-      {"sendmsg", "gRPC, sd_notify"},
-      {"sendto", "libcurl, name servers"},
+      {"sendmsg", "gRPC"},
+      {"sendto", "libcurl, name servers, the service manager"},
       {"writev", "name servers over TCP"},
       {"shutdown", "the end of a connection"},
 
