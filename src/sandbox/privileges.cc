@@ -101,19 +101,25 @@ absl::Status CheckAccount(const Account& account) {
   return absl::OkStatus();
 }
 
+// The bounding set is no right by itself, and only root may change it.
+absl::StatusOr<bool> HasCapabilities(bool bounding_set_too) {
+  if (capng_get_caps_process() != 0) return Bad("cannot read the capabilities");
+  return capng_have_capabilities(CAPNG_SELECT_CAPS) != CAPNG_NONE ||
+         capng_have_capabilities(CAPNG_SELECT_AMBIENT) != CAPNG_NONE ||
+         (bounding_set_too && capng_have_capabilities(CAPNG_SELECT_BOUNDS) != CAPNG_NONE);
+}
+
 absl::Status ClearCapabilities(bool bounding_set_too) {
+  // With none, as a unit starts it, there is nothing to ask of the kernel.
+  OKMS_ASSIGN_OR_RETURN(const bool any, HasCapabilities(bounding_set_too));
+  if (!any) return absl::OkStatus();
   capng_clear(CAPNG_SELECT_ALL);
-  // The bounding set is no right by itself, and only root may change it.
-  const capng_select_t which = bounding_set_too ? CAPNG_SELECT_ALL : CAPNG_SELECT_CAPS;
-  if (capng_apply(which) != 0 || capng_apply(CAPNG_SELECT_AMBIENT) != 0) {
+  if (capng_apply(bounding_set_too ? CAPNG_SELECT_ALL : CAPNG_SELECT_CAPS) != 0 ||
+      capng_apply(CAPNG_SELECT_AMBIENT) != 0) {
     return Bad("cannot give up capabilities");
   }
-  if (capng_get_caps_process() != 0) return Bad("cannot read the capabilities that are left");
-  const bool none =
-      capng_have_capabilities(CAPNG_SELECT_CAPS) == CAPNG_NONE &&
-      capng_have_capabilities(CAPNG_SELECT_AMBIENT) == CAPNG_NONE &&
-      (!bounding_set_too || capng_have_capabilities(CAPNG_SELECT_BOUNDS) == CAPNG_NONE);
-  return none ? absl::OkStatus() : Bad("capabilities are left");
+  OKMS_ASSIGN_OR_RETURN(const bool left, HasCapabilities(bounding_set_too));
+  return left ? Bad("capabilities are left") : absl::OkStatus();
 }
 
 }  // namespace
