@@ -3,34 +3,18 @@
 
 #include "net/https_url.h"
 
-#include <memory>
-
 #include "absl/status/status.h"
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/strip.h"
 #include "base/status.h"
+#include "net/curl_url.h"
 #include "net/libcurl.h"
 
 namespace okms {
 namespace {
 
 constexpr absl::string_view kScheme = "https://";
-
-struct UrlDeleter {
-  void operator()(CURLU* url) const { Curl().url_cleanup(url); }
-};
-using UrlPtr = std::unique_ptr<CURLU, UrlDeleter>;
-
-// One part of the URL; empty when it has none.
-std::string Part(CURLU* url, CURLUPart part, unsigned flags = 0) {
-  char* text = nullptr;
-  if (Curl().url_get(url, part, &text, flags) != CURLUE_OK) return "";
-  std::string copy(text);
-  Curl().free(text);
-  return copy;
-}
 
 }  // namespace
 
@@ -44,7 +28,7 @@ absl::StatusOr<HttpsUrl> ParseHttpsUrl(absl::string_view text) {
   };
   if (!absl::StartsWithIgnoreCase(text, kScheme)) return bad("no https URL");
   OKMS_RETURN_IF_ERROR(LoadLibCurl());
-  const UrlPtr url(Curl().url());
+  const CurlUrlPtr url(Curl().url());
   if (!url) return absl::InternalError("out of memory");
   const CURLUcode parsed = Curl().url_set(url.get(), CURLUPART_URL, std::string(text).c_str(), 0);
   if (parsed != CURLUE_OK) return bad(Curl().url_strerror(parsed));
@@ -59,15 +43,12 @@ absl::StatusOr<HttpsUrl> ParseHttpsUrl(absl::string_view text) {
     return bad("a query or fragment has no place in it");
   }
   HttpsUrl result;
-  result.text = Part(url.get(), CURLUPART_URL);
+  result.text = UrlPart(url.get(), CURLUPART_URL);
   while (absl::EndsWith(result.text, "/")) result.text.pop_back();
-  absl::string_view host = result.server.host = Part(url.get(), CURLUPART_HOST);
-  if (absl::ConsumePrefix(&host, "[") && absl::ConsumeSuffix(&host, "]")) {
-    result.server.host = std::string(host);
-  }
+  result.server.host = UrlHost(url.get());
   int port = 0;
-  if (!absl::SimpleAtoi(Part(url.get(), CURLUPART_PORT, CURLU_DEFAULT_PORT), &port) || port < 1 ||
-      port > UINT16_MAX) {
+  if (!absl::SimpleAtoi(UrlPart(url.get(), CURLUPART_PORT, CURLU_DEFAULT_PORT), &port) ||
+      port < 1 || port > UINT16_MAX) {
     return bad("the port must be between 1 and 65535");
   }
   result.server.port = static_cast<uint16_t>(port);

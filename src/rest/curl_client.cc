@@ -1,20 +1,19 @@
 // SPDX-FileCopyrightText: The okms-k8s-encryption-provider authors
 // SPDX-License-Identifier: Apache-2.0
 
-// libcurl's multi interface on one thread. TLS is set up by TlsContext, as for KMIP: libcurl reads
-// no file and trusts nobody by itself.
+// libcurl's multi interface on one thread. TLS is set up by TlsContext, as for KMIP, and names are
+// resolved by CurlNames: libcurl reads no file, trusts nobody and asks no name server by itself.
 
 #include "rest/curl_client.h"
 
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <sys/socket.h>
-#include <unistd.h>
+#include <poll.h>
+#include <sys/eventfd.h>
 
 #include <algorithm>
 #include <array>
-#include <list>
+#include <cerrno>
 #include <map>
+#include <optional>
 #include <string>
 #include <thread>
 #include <utility>
@@ -25,9 +24,13 @@
 #include "absl/strings/string_view.h"
 #include "base/guarded.h"
 #include "base/status.h"
+#include "base/unique_fd.h"
 #include "net/libcurl.h"
-#include "net/tcp.h"
+#include "net/proxy.h"
+#include "rest/curl_connections.h"
 #include "rest/curl_error.h"
+#include "rest/curl_handles.h"
+#include "rest/curl_names.h"
 #include "version.h"
 
 namespace okms::rest {
@@ -38,32 +41,21 @@ constexpr std::size_t kMaxAnswer =
 constexpr std::size_t kMaxUnderWay = 1024;
 constexpr long kMaxConnections = 32;  // of HTTP/1.1, where each carries one call at a time
 constexpr long kBufferSize = 16'384;
-constexpr std::chrono::milliseconds kRest{500};  // after the last call, until handles are freed
+constexpr std::chrono::milliseconds kRest{500};  // after the last call, until buffers are freed
 constexpr std::chrono::milliseconds kNothingToDo{60'000};
-
-struct EasyDeleter {
-  void operator()(CURL* easy) const { Curl().easy_cleanup(easy); }
-};
-using EasyPtr = std::unique_ptr<CURL, EasyDeleter>;
-struct MultiDeleter {
-  void operator()(CURLM* multi) const { Curl().multi_cleanup(multi); }
-};
-using MultiPtr = std::unique_ptr<CURLM, MultiDeleter>;
-struct ListDeleter {
-  void operator()(curl_slist* list) const { Curl().slist_free_all(list); }
-};
-using ListPtr = std::unique_ptr<curl_slist, ListDeleter>;
 
 struct Job {
   std::shared_ptr<const HttpRequest> request;
   Clock::time_point earliest;
   Deadline deadline;
   Done<HttpResponse> done;
+  Clock::time_point due = {};  // when it could have started, but for the names
 };
 
 struct Transfer {
   Job job;
   Clock::time_point started;
+  ListPtr addresses;  // before the handle, which uses it
   EasyPtr easy;
   HttpResponse response;
   bool too_large = false;
@@ -78,6 +70,27 @@ ListPtr Headers(std::initializer_list<const char*> lines) {
   return ListPtr(list);
 }
 
+// All of the answer but its body.
+void ReadHead(CURL* easy, HttpResponse& response) {
+  long status = 0;
+  Curl().easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
+  response.status = static_cast<int>(status);
+  const auto text = [&](CURLINFO info) {
+    const char* value = nullptr;
+    Curl().easy_getinfo(easy, info, &value);
+    return std::string(value != nullptr ? value : "");
+  };
+  response.content_type = text(CURLINFO_CONTENT_TYPE);
+  response.location = text(CURLINFO_REDIRECT_URL);
+  curl_header* encoding = nullptr;
+  if (Curl().easy_header(easy, "Content-Encoding", 0, CURLH_HEADER, -1, &encoding) == CURLHE_OK) {
+    response.content_encoding = encoding->value;
+  }
+  curl_off_t retry_after = 0;
+  Curl().easy_getinfo(easy, CURLINFO_RETRY_AFTER, &retry_after);
+  if (retry_after > 0) response.retry_after = std::chrono::seconds(retry_after);
+}
+
 std::size_t TakeBody(char* data, std::size_t, std::size_t size, void* user) {
   auto* transfer = static_cast<Transfer*>(user);
   WipedBytes& body = transfer->response.body;
@@ -90,18 +103,16 @@ std::size_t TakeBody(char* data, std::size_t, std::size_t size, void* user) {
   return size;
 }
 
-void Cork(curl_socket_t fd, bool on) {
-  if (fd == CURL_SOCKET_BAD) return;
-  const int value = on ? 1 : 0;
-  ::setsockopt(fd, IPPROTO_TCP, TCP_CORK, &value, sizeof value);
-}
-
 }  // namespace
 
 class CurlClient::Loop {
  public:
-  Loop(std::unique_ptr<TlsContext> tls, HostPort server)
-      : tls_(std::move(tls)), server_(std::move(server)), peer_(server_.ToString()) {}
+  Loop(std::unique_ptr<TlsContext> tls, HostPort server, const std::string& name_servers)
+      : tls_(std::move(tls)),
+        server_(std::move(server)),
+        peer_(server_.ToString()),
+        proxy_(ProxyFromEnvironment()),
+        names_(server_, proxy_, name_servers) {}
   ~Loop();
 
   absl::Status Start();
@@ -116,48 +127,67 @@ class CurlClient::Loop {
   };
 
   absl::Status MakeTemplate();
-  static int SocketOpened(void* self, curl_socket_t fd, curlsocktype);
-  static int CloseSocket(void* self, curl_socket_t fd);
+  static MultiPtr NewMulti();
   static CURLcode ConfigureTls(CURL*, void* context, void* self);
+  static int RefuseToResolve(void*, void*, void*) { return 1; }
 
   void Run();
   // False when it is time to stop.
   bool TakeJobs();
+  // Those that the names let begin.
+  void StartDue();
   void StartTransfer(Job job);
   void FinishTransfers();
+  // Waits for the next thing to do.
+  void Sleep();
+  // Frees what the calls left behind, some time after the last one.
+  void CleanUp();
+  void Wake() const { ::eventfd_write(wake_.get(), 1); }
   absl::Status Outcome(Transfer& transfer, CURLcode code);
-  void CloseIfSilent(const Transfer& transfer);
   void Answer(Job& job, absl::StatusOr<HttpResponse> result);
 
   const std::unique_ptr<TlsContext> tls_;
   const HostPort server_;
   const std::string peer_;
+  const std::optional<Proxy> proxy_;
   const ListPtr get_headers_ = Headers({"Accept:"});
   const ListPtr post_headers_ = Headers({"Accept:", "Expect:", "Content-Type: application/json"});
-  // The open connections, and when an answer last came on each. Of the thread only, and then of
-  // multi_'s end.
-  std::map<curl_socket_t, Clock::time_point> connections_;
+  CurlConnections connections_;  // of the thread only, and then of multi_'s end
   MultiPtr multi_;
   EasyPtr template_;
   Guarded<Inbox> inbox_;
+  UniqueFd wake_;  // readable when the inbox has something new for the thread asleep
 
   // Of the thread only.
+  CurlNames names_;
   std::multimap<Clock::time_point, Job> delayed_;
+  std::vector<Job> due_;
   std::map<CURL*, std::unique_ptr<Transfer>> transfers_;
   Clock::time_point last_finish_;
+  bool carried_secrets_ = false;  // some connection did, which may still be open
+  Clock::time_point last_secret_;
   // Handles to use again; gone soon after the last call, with what their buffers hold.
   std::vector<EasyPtr> idle_;
   std::thread thread_;
 };
 
 absl::Status CurlClient::Loop::Start() {
-  multi_.reset(Curl().multi_init());
+  wake_.reset(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  if (!wake_) return ErrnoStatus(absl::StatusCode::kFailedPrecondition, "eventfd", errno);
+  multi_ = NewMulti();
   if (!multi_) return absl::FailedPreconditionError("libcurl: no multi handle");
-  Curl().multi_setopt(multi_.get(), CURLMOPT_MAX_HOST_CONNECTIONS, kMaxConnections);
-  Curl().multi_setopt(multi_.get(), CURLMOPT_MAXCONNECTS, kMaxConnections);
   OKMS_RETURN_IF_ERROR(MakeTemplate());
   thread_ = std::thread([this] { Run(); });
   return absl::OkStatus();
+}
+
+MultiPtr CurlClient::Loop::NewMulti() {
+  MultiPtr multi(Curl().multi_init());
+  if (multi) {
+    Curl().multi_setopt(multi.get(), CURLMOPT_MAX_HOST_CONNECTIONS, kMaxConnections);
+    Curl().multi_setopt(multi.get(), CURLMOPT_MAXCONNECTS, kMaxConnections);
+  }
+  return multi;
 }
 
 absl::Status CurlClient::Loop::MakeTemplate() {
@@ -170,6 +200,9 @@ absl::Status CurlClient::Loop::MakeTemplate() {
   set(CURLOPT_PROTOCOLS_STR, "https");
   set(CURLOPT_FOLLOWLOCATION, 0L);
   set(CURLOPT_NOSIGNAL, 1L);
+  set(CURLOPT_PROXY, proxy_ ? proxy_->url.c_str() : "");
+  // It is given all addresses (CurlNames); whatever it would still have to look up is refused.
+  set(CURLOPT_RESOLVER_START_FUNCTION, RefuseToResolve);
   // The certificate, whom to trust, and whose name to expect come from ConfigureTls.
   set(CURLOPT_CAINFO, nullptr);
   set(CURLOPT_CAPATH, nullptr);
@@ -181,10 +214,10 @@ absl::Status CurlClient::Loop::MakeTemplate() {
   set(CURLOPT_SSL_SESSIONID_CACHE, 0L);
   // A call waits for the first connection's handshake, to share it if it is HTTP/2.
   set(CURLOPT_PIPEWAIT, 1L);
-  set(CURLOPT_SOCKOPTFUNCTION, SocketOpened);
-  set(CURLOPT_SOCKOPTDATA, this);
-  set(CURLOPT_CLOSESOCKETFUNCTION, CloseSocket);
-  set(CURLOPT_CLOSESOCKETDATA, this);
+  set(CURLOPT_SOCKOPTFUNCTION, CurlConnections::Opened);
+  set(CURLOPT_SOCKOPTDATA, &connections_);
+  set(CURLOPT_CLOSESOCKETFUNCTION, CurlConnections::Close);
+  set(CURLOPT_CLOSESOCKETDATA, &connections_);
   set(CURLOPT_BUFFERSIZE, kBufferSize);
   set(CURLOPT_UPLOAD_BUFFERSIZE, kBufferSize);
   set(CURLOPT_WRITEFUNCTION, TakeBody);
@@ -194,17 +227,6 @@ absl::Status CurlClient::Loop::MakeTemplate() {
         "this libcurl (", Curl().version(), ") cannot be used: ", Curl().easy_strerror(failed)));
   }
   return absl::OkStatus();
-}
-
-int CurlClient::Loop::SocketOpened(void* self, curl_socket_t fd, curlsocktype) {
-  TuneConnection(fd);
-  static_cast<Loop*>(self)->connections_[fd] = {};
-  return CURL_SOCKOPT_OK;
-}
-
-int CurlClient::Loop::CloseSocket(void* self, curl_socket_t fd) {
-  static_cast<Loop*>(self)->connections_.erase(fd);
-  return ::close(fd);
 }
 
 CURLcode CurlClient::Loop::ConfigureTls(CURL*, void* context, void* self) {
@@ -217,7 +239,7 @@ CURLcode CurlClient::Loop::ConfigureTls(CURL*, void* context, void* self) {
 CurlClient::Loop::~Loop() {
   if (!thread_.joinable()) return;
   inbox_.With([](Inbox& inbox) { inbox.stopping = true; });
-  Curl().multi_wakeup(multi_.get());
+  Wake();
   thread_.join();
 }
 
@@ -237,29 +259,24 @@ void CurlClient::Loop::Add(Job job) {
   if (!status.ok()) {
     job.done(status);
   } else if (wake) {
-    Curl().multi_wakeup(multi_.get());
+    Wake();
   }
 }
 
 void CurlClient::Loop::Run() {
   while (TakeJobs()) {
-    // On a connection that all calls share (HTTP/2), libcurl writes each request's head and body by
-    // a call of its own, and each would be a packet: what one round writes leaves together.
-    const curl_socket_t shared =
-        connections_.size() == 1 ? connections_.begin()->first : CURL_SOCKET_BAD;
+    names_.Process();
+    StartDue();
     int running = 0;
-    Cork(shared, true);
+    connections_.Cork();
     Curl().multi_perform(multi_.get(), &running);
-    if (connections_.contains(shared)) Cork(shared, false);
+    connections_.Uncork();
     FinishTransfers();
     // What was added meanwhile must not wait.
     const bool sleep = inbox_.With(
         [](Inbox& inbox) { return inbox.asleep = inbox.jobs.empty() && !inbox.stopping; });
-    if (!sleep) continue;
-    auto wake = Clock::now() + (idle_.empty() ? kNothingToDo : kRest);
-    if (!delayed_.empty()) wake = std::min(wake, delayed_.begin()->first);
-    Curl().multi_poll(multi_.get(), nullptr, 0, PollTimeout(wake), nullptr);
-    if (transfers_.empty() && Clock::now() >= last_finish_ + kRest) idle_.clear();
+    if (sleep) Sleep();
+    CleanUp();
   }
   const absl::Status stopping = absl::CancelledError("the plugin is stopping");
   for (auto& [easy, transfer] : transfers_) {
@@ -267,7 +284,41 @@ void CurlClient::Loop::Run() {
     Answer(transfer->job, stopping);
   }
   transfers_.clear();
+  for (Job& job : due_) Answer(job, stopping);
   for (auto& [time, job] : delayed_) Answer(job, stopping);
+}
+
+void CurlClient::Loop::Sleep() {
+  auto wake = std::min(Clock::now() + kNothingToDo, names_.NextTime());
+  if (!delayed_.empty()) wake = std::min(wake, delayed_.begin()->first);
+  for (const Job& job : due_) wake = std::min(wake, names_.WaitUntil(job.due, job.deadline));
+  if (transfers_.empty()) {
+    if (!idle_.empty()) wake = std::min(wake, last_finish_ + kRest);
+    if (carried_secrets_) wake = std::min(wake, last_secret_ + kRest);
+  }
+  std::vector<curl_waitfd> others{{wake_.get(), CURL_WAIT_POLLIN, 0}};
+  // CURL_WAIT_POLLIN and its kin have the values of POLLIN and its kin.
+  for (const pollfd& entry : names_.Descriptors()) others.push_back({entry.fd, entry.events, 0});
+  Curl().multi_poll(multi_.get(), others.data(), static_cast<unsigned>(others.size()),
+                    PollTimeout(wake), nullptr);
+  eventfd_t ignored = 0;
+  if (others.front().revents != 0) ::eventfd_read(wake_.get(), &ignored);
+}
+
+void CurlClient::Loop::CleanUp() {
+  if (!transfers_.empty()) return;
+  const auto now = Clock::now();
+  if (now >= last_finish_ + kRest) idle_.clear();
+  if (!carried_secrets_ || now < last_secret_ + kRest) return;
+  // The buffers of an open connection keep what came last. libcurl has no call to close idle ones,
+  // but they go with their multi handle.
+  idle_.clear();
+  if (MultiPtr fresh = NewMulti()) {
+    multi_ = std::move(fresh);
+    carried_secrets_ = false;
+  } else {
+    last_secret_ = now;  // to try again
+  }
 }
 
 bool CurlClient::Loop::TakeJobs() {
@@ -286,9 +337,26 @@ bool CurlClient::Loop::TakeJobs() {
   while (!delayed_.empty() && delayed_.begin()->first <= now) {
     Job job = std::move(delayed_.begin()->second);
     delayed_.erase(delayed_.begin());
-    StartTransfer(std::move(job));
+    job.due = now;
+    due_.push_back(std::move(job));
+    names_.Refresh();
   }
   return true;
+}
+
+void CurlClient::Loop::StartDue() {
+  std::vector<Job> waiting;
+  for (Job& job : std::exchange(due_, {})) {
+    const absl::StatusOr<bool> ready = names_.Ready(job.due, job.deadline);
+    if (!ready.ok()) {
+      Answer(job, ready.status());
+    } else if (*ready) {
+      StartTransfer(std::move(job));
+    } else {
+      waiting.push_back(std::move(job));
+    }
+  }
+  due_ = std::move(waiting);
 }
 
 void CurlClient::Loop::StartTransfer(Job job) {
@@ -304,6 +372,7 @@ void CurlClient::Loop::StartTransfer(Job job) {
     transfer->easy = std::move(idle_.back());
     idle_.pop_back();
   }
+  transfer->addresses = names_.Entries();
   CURL* easy = transfer->easy.get();
   const HttpRequest& request = *job.request;
   bool ok = easy != nullptr;
@@ -311,6 +380,7 @@ void CurlClient::Loop::StartTransfer(Job job) {
     ok = ok && Curl().easy_setopt(easy, option, value) == CURLE_OK;
   };
   set(CURLOPT_URL, request.url.c_str());
+  set(CURLOPT_RESOLVE, transfer->addresses.get());
   set(CURLOPT_HTTPHEADER, request.body ? post_headers_.get() : get_headers_.get());
   if (!request.body) {
     set(CURLOPT_HTTPGET, 1L);
@@ -328,6 +398,7 @@ void CurlClient::Loop::StartTransfer(Job job) {
     Answer(job, absl::InternalError("libcurl does not take the request"));
     return;
   }
+  carried_secrets_ = carried_secrets_ || request.secret;
   transfer->job = std::move(job);
   transfers_.emplace(easy, std::move(transfer));
 }
@@ -342,9 +413,12 @@ void CurlClient::Loop::FinishTransfers() {
     transfers_.erase(found);
     const absl::Status status = Outcome(*transfer, code);
     Curl().multi_remove_handle(multi_.get(), transfer->easy.get());
-    Curl().easy_setopt(transfer->easy.get(), CURLOPT_ERRORBUFFER, nullptr);  // it is the transfer's
+    // These are the transfer's.
+    Curl().easy_setopt(transfer->easy.get(), CURLOPT_ERRORBUFFER, nullptr);
+    Curl().easy_setopt(transfer->easy.get(), CURLOPT_RESOLVE, nullptr);
     idle_.push_back(std::move(transfer->easy));
     last_finish_ = Clock::now();
+    if (transfer->job.request->secret) last_secret_ = last_finish_;
     if (status.ok()) {
       Answer(transfer->job, std::move(transfer->response));
     } else {
@@ -355,50 +429,21 @@ void CurlClient::Loop::FinishTransfers() {
 
 absl::Status CurlClient::Loop::Outcome(Transfer& transfer, CURLcode code) {
   CURL* easy = transfer.easy.get();
-  if (code == CURLE_OPERATION_TIMEDOUT) CloseIfSilent(transfer);
+  if (code == CURLE_OPERATION_TIMEDOUT) connections_.CloseIfSilent(easy, transfer.started);
   if (transfer.too_large) {
     return absl::DataLossError(
         absl::StrCat(peer_, ": an answer of more than ", kMaxAnswer, " bytes"));
   }
+  if (code != CURLE_OK) names_.Suspect();
+  if (code == CURLE_COULDNT_RESOLVE_HOST || code == CURLE_COULDNT_RESOLVE_PROXY ||
+      code == CURLE_ABORTED_BY_CALLBACK) {
+    return names_.Failure(code, transfer.error.data());
+  }
   if (code != CURLE_OK) return TransferError(easy, code, transfer.error.data(), server_);
 
-  curl_socket_t socket = CURL_SOCKET_BAD;
-  Curl().easy_getinfo(easy, CURLINFO_ACTIVESOCKET, &socket);
-  if (const auto found = connections_.find(socket); found != connections_.end()) {
-    found->second = Clock::now();
-  }
-
-  HttpResponse& response = transfer.response;
-  long status = 0;
-  Curl().easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
-  response.status = static_cast<int>(status);
-  const auto text = [&](CURLINFO info) {
-    const char* value = nullptr;
-    Curl().easy_getinfo(easy, info, &value);
-    return std::string(value != nullptr ? value : "");
-  };
-  response.content_type = text(CURLINFO_CONTENT_TYPE);
-  response.location = text(CURLINFO_REDIRECT_URL);
-  curl_header* encoding = nullptr;
-  if (Curl().easy_header(easy, "Content-Encoding", 0, CURLH_HEADER, -1, &encoding) == CURLHE_OK) {
-    response.content_encoding = encoding->value;
-  }
-  curl_off_t retry_after = 0;
-  Curl().easy_getinfo(easy, CURLINFO_RETRY_AFTER, &retry_after);
-  if (retry_after > 0) response.retry_after = std::chrono::seconds(retry_after);
+  connections_.Heard(easy);
+  ReadHead(easy, transfer.response);
   return absl::OkStatus();
-}
-
-// A connection of HTTP/2 outlives a call that got no answer, and would swallow the next ones too.
-// When nothing at all came on it since that call began, it counts as dead; other calls that wait on
-// it go on by another one.
-void CurlClient::Loop::CloseIfSilent(const Transfer& transfer) {
-  curl_socket_t socket = CURL_SOCKET_BAD;
-  Curl().easy_getinfo(transfer.easy.get(), CURLINFO_ACTIVESOCKET, &socket);
-  const auto found = connections_.find(socket);
-  if (found != connections_.end() && found->second < transfer.started) {
-    ::shutdown(socket, SHUT_RDWR);
-  }
 }
 
 void CurlClient::Loop::Answer(Job& job, absl::StatusOr<HttpResponse> result) {
@@ -407,9 +452,10 @@ void CurlClient::Loop::Answer(Job& job, absl::StatusOr<HttpResponse> result) {
 }
 
 absl::StatusOr<std::unique_ptr<CurlClient>> CurlClient::Create(std::unique_ptr<TlsContext> tls,
-                                                               HostPort server) {
+                                                               HostPort server,
+                                                               const std::string& name_servers) {
   OKMS_RETURN_IF_ERROR(LoadLibCurl());
-  auto loop = std::make_unique<Loop>(std::move(tls), std::move(server));
+  auto loop = std::make_unique<Loop>(std::move(tls), std::move(server), name_servers);
   OKMS_RETURN_IF_ERROR(loop->Start());
   return std::unique_ptr<CurlClient>(new CurlClient(std::move(loop)));
 }
@@ -419,7 +465,7 @@ CurlClient::~CurlClient() = default;
 
 void CurlClient::Send(std::shared_ptr<const HttpRequest> request, Clock::time_point earliest,
                       Deadline deadline, Done<HttpResponse> done) {
-  loop_->Add({std::move(request), earliest, deadline, std::move(done)});
+  loop_->Add({std::move(request), earliest, deadline, std::move(done), {}});
 }
 
 }  // namespace okms::rest

@@ -7,6 +7,7 @@
 #define OKMS_REST_CURL_CLIENT_H_
 
 #include <memory>
+#include <string>
 
 #include "absl/status/statusor.h"
 #include "net/host_port.h"
@@ -17,15 +18,18 @@ namespace okms::rest {
 
 // One thread drives all transfers to one server: many streams of one HTTP/2 connection, or, with a
 // server of HTTP/1.1 only, up to 32 connections. Connections are kept for reuse; one that is found
-// dead costs no error, and one whose server fell silent is not used again. HTTPS_PROXY and NO_PROXY
-// count, as everywhere. `done` is called on that thread, or, with kResourceExhausted, on the
-// caller's.
+// dead costs no error, and one whose server fell silent is not used again. Those that carried a
+// secret are closed half a second after the last one: libcurl's buffers for HTTP/2 keep what came.
+// Names are looked up on that thread, beside the transfers; while the name server is away, the last
+// good answer serves. HTTPS_PROXY and NO_PROXY count, as everywhere. `done` is called on that
+// thread, or, with kResourceExhausted, on the caller's.
 class CurlClient : public HttpClient {
  public:
-  // `server` is who all requests go to. Must be called before there are other threads. Errors:
-  // kFailedPrecondition (this libcurl cannot be used).
+  // `server` is who all requests go to. Must be called before there are other threads. For tests:
+  // `name_servers` as Lookup takes them. Errors: kFailedPrecondition (this libcurl cannot be used).
   static absl::StatusOr<std::unique_ptr<CurlClient>> Create(std::unique_ptr<TlsContext> tls,
-                                                            HostPort server);
+                                                            HostPort server,
+                                                            const std::string& name_servers = "");
   // What is under way ends with kCancelled.
   ~CurlClient() override;
 

@@ -32,10 +32,6 @@ absl::Status TransferError(CURL* easy, CURLcode code, absl::string_view error,
   switch (code) {
     case CURLE_OPERATION_TIMEDOUT:
       return absl::DeadlineExceededError(absl::StrCat(peer, ": no answer in time"));
-    case CURLE_COULDNT_RESOLVE_HOST:
-      return absl::UnavailableError(absl::StrCat("cannot resolve ", server.host));
-    case CURLE_COULDNT_RESOLVE_PROXY:
-      return absl::UnavailableError("cannot resolve the proxy's name; check HTTPS_PROXY");
     case CURLE_COULDNT_CONNECT: {
       long error_number = 0;
       Curl().easy_getinfo(easy, CURLINFO_OS_ERRNO, &error_number);

@@ -21,6 +21,8 @@ namespace okms::rest {
 struct HttpRequest {
   std::string url;
   std::optional<WipedBytes> body;
+  // Whether it, or its answer, carries a secret: then nothing of it may stay with the connection.
+  bool secret = false;
 };
 
 struct HttpResponse {

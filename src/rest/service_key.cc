@@ -142,7 +142,7 @@ HttpRequest ServiceKeyApi::Encrypt(const std::string& key_id, const Secret& plai
   append(encoded);  // nothing in it needs an escape
   append(R"("})");
   Wipe(encoded);
-  return {absl::StrCat(keys_url_, "/", key_id, "/encrypt"), std::move(body)};
+  return {absl::StrCat(keys_url_, "/", key_id, "/encrypt"), std::move(body), true};
 }
 
 absl::StatusOr<std::string> ServiceKeyApi::ParseEncrypt(const HttpResponse& response,
@@ -160,7 +160,8 @@ absl::StatusOr<std::string> ServiceKeyApi::ParseEncrypt(const HttpResponse& resp
 HttpRequest ServiceKeyApi::Decrypt(const std::string& key_id, const std::string& ciphertext) const {
   const std::string text = Json{{"ciphertext", ciphertext}}.dump();
   const ByteView bytes = AsBytes(text);
-  return {absl::StrCat(keys_url_, "/", key_id, "/decrypt"), WipedBytes(bytes.begin(), bytes.end())};
+  return {absl::StrCat(keys_url_, "/", key_id, "/decrypt"), WipedBytes(bytes.begin(), bytes.end()),
+          true};
 }
 
 absl::StatusOr<Secret> ServiceKeyApi::ParseDecrypt(const HttpResponse& response,

@@ -28,6 +28,7 @@
 #include "base/status.h"
 #include "net/libcurl.h"
 #include "rest/retrying_client.h"
+#include "support/dns_server.h"
 #include "support/status_is.h"
 #include "support/temp_dir.h"
 #include "support/test_pki.h"
@@ -42,6 +43,7 @@ namespace {
 
 using namespace std::chrono_literals;
 using okms::test::Answer;
+using okms::test::DnsServer;
 using okms::test::IsOk;
 using okms::test::LoopbackSocket;
 using okms::test::ScopedVariable;
@@ -97,13 +99,14 @@ class CurlClientTest : public ::testing::Test {
     return {.identity = server_, .client_ca = pki_.ca()};
   }
   std::unique_ptr<CurlClient> NewClient(const std::string& host, uint16_t port,
-                                        const std::string& ca = {}) const {
+                                        const std::string& ca = {},
+                                        const std::string& name_servers = {}) const {
     auto tls = TlsContext::Create({{"--client-cert", client_.certificate},
                                    {"--client-key", client_.key},
                                    {"--ca", ca.empty() ? pki_.ca() : ca}});
     EXPECT_THAT(tls, IsOk());
     EXPECT_THAT(LoadLibCurl(), IsOk());  // as the configuration does, to read the URL
-    auto client = CurlClient::Create(*std::move(tls), HostPort{host, port});
+    auto client = CurlClient::Create(*std::move(tls), HostPort{host, port}, name_servers);
     EXPECT_THAT(client, IsOk());
     return *std::move(client);
   }
@@ -115,6 +118,17 @@ class CurlClientTest : public ::testing::Test {
                                                     const std::string& host = "127.0.0.1") {
     return std::make_shared<const HttpRequest>(
         HttpRequest{absl::StrCat("https://", host, ":", port, path), {}});
+  }
+  // One that asks `names` only.
+  std::unique_ptr<CurlClient> NewClient(const std::string& host, uint16_t port,
+                                        const DnsServer& names) const {
+    return NewClient(host, port, {}, names.HostPort());
+  }
+
+  static std::shared_ptr<const HttpRequest> SecretPost(uint16_t port) {
+    HttpRequest request = *Post(port, "{}");
+    request.secret = true;
+    return std::make_shared<const HttpRequest>(std::move(request));
   }
   static std::shared_ptr<const HttpRequest> Post(uint16_t port, absl::string_view body) {
     return std::make_shared<const HttpRequest>(
@@ -698,7 +712,7 @@ TEST_F(CurlClientTest, RefusedConnectionHasTheSameMessageEachTime) {
 TEST_F(CurlClientTest, NameThatDoesNotResolve) {
   const auto client = NewClient("does-not-exist.invalid", 443);
   EXPECT_THAT(Send(*client, Request(443, "/x", "does-not-exist.invalid")),
-              StatusIs(Code::kUnavailable, "cannot resolve does-not-exist.invalid"));
+              StatusIs(Code::kUnavailable, StartsWith("cannot resolve does-not-exist.invalid: ")));
 }
 
 TEST_F(CurlClientTest, ServerWithoutTlsHasTheSameMessageEachTime) {
@@ -744,6 +758,190 @@ TEST_F(CurlClientTest, OnlyHttps) {
         << url;
   }
   EXPECT_EQ(server.connections(), 0);
+}
+
+// ---- Names
+
+TEST_F(CurlClientTest, NameIsResolved) {
+  DnsServer names;
+  names.Set("kms.test", {"127.0.0.1"});
+  HttpsServer server(Options(), Always(JsonText("{}")));
+  const auto client = NewClient("kms.test", server.port(), names);
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ(Body(Send(*client, Request(server.port(), "/x", "kms.test"))), "{}");
+  }
+  EXPECT_EQ(names.questions(), 2);  // once for each family
+}
+
+TEST_F(CurlClientTest, DotAtTheEndOfTheName) {
+  DnsServer names;
+  names.Set("kms.test", {"127.0.0.1"});
+  HttpsServer server(Options(), Always(JsonText("{}")));
+  const auto client = NewClient("kms.test.", server.port(), names);
+  // The name is found; whether the certificate is for it is another matter.
+  const auto result = Send(*client, Request(server.port(), "/x", "kms.test."));
+  EXPECT_THAT(result.status().ToString(), Not(HasSubstr("cannot resolve")));
+  EXPECT_EQ(server.connections(), 1);
+}
+
+TEST_F(CurlClientTest, AllAddressesAreTried) {
+  DnsServer names;
+  names.Set("kms.test", {"127.0.0.9", "::1", "127.0.0.1"});
+  HttpsServer server(Options(), Always(JsonText("{}")));
+  const auto client = NewClient("kms.test", server.port(), names);
+  EXPECT_EQ(Body(Send(*client, Request(server.port(), "/x", "kms.test"))), "{}");
+}
+
+TEST_F(CurlClientTest, CallsWaitForTheName) {
+  DnsServer silent;
+  silent.SetMode(DnsServer::Mode::kSilent);
+  DnsServer names;
+  names.Set("kms.test", {"127.0.0.1"});
+  HttpsServer server(Options(), Always(JsonText("{}")));
+  const auto client = NewClient("kms.test", server.port(), {},
+                                absl::StrCat(silent.HostPort(), ",", names.HostPort()));
+  std::vector<Answer<HttpResponse>> answers(5);
+  for (auto& answer : answers) {
+    client->Send(Request(server.port(), "/x", "kms.test"), {}, Later(), answer.Callback());
+  }
+  for (auto& answer : answers) EXPECT_EQ(Body(answer.Get()), "{}");
+}
+
+TEST_F(CurlClientTest, SilentNameServerEndsWithTheDeadline) {
+  DnsServer names;
+  names.SetMode(DnsServer::Mode::kSilent);
+  const auto client = NewClient("kms.test", 443, names);
+  const Deadline deadline = Clock::now() + 100ms;
+  EXPECT_THAT(Send(*client, Request(443, "/x", "kms.test"), deadline),
+              StatusIs(Code::kDeadlineExceeded,
+                       "cannot resolve kms.test: the name service did not answer in time"));
+  EXPECT_GE(Clock::now(), deadline);
+  EXPECT_LT(Clock::now(), deadline + 800ms);
+}
+
+TEST_F(CurlClientTest, NameServerThatIsAwayIsAskedAgain) {
+  DnsServer names;
+  names.SetMode(DnsServer::Mode::kFail);
+  names.Set("kms.test", {"127.0.0.1"});
+  HttpsServer server(Options(), Always(JsonText("{}")));
+  const auto client = NewClient("kms.test", server.port(), names);
+  EXPECT_THAT(Send(*client, Request(server.port(), "/x", "kms.test")),
+              StatusIs(Code::kUnavailable, StartsWith("cannot resolve kms.test: ")));
+  names.SetMode(DnsServer::Mode::kAnswer);
+  EXPECT_EQ(Body(Send(*client, Request(server.port(), "/x", "kms.test"))), "{}");
+}
+
+TEST_F(CurlClientTest, CallsUnderWayEndWithTheClientThatWaitsForAName) {
+  DnsServer names;
+  names.SetMode(DnsServer::Mode::kSilent);
+  auto client = NewClient("kms.test", 443, names);
+  Answer<HttpResponse> answer;
+  client->Send(Request(443, "/x", "kms.test"), {}, Later(), answer.Callback());
+  while (names.questions() == 0) std::this_thread::sleep_for(1ms);
+  client.reset();
+  EXPECT_THAT(answer.Get(), StatusIs(Code::kCancelled, "the plugin is stopping"));
+}
+
+TEST_F(CurlClientTest, OtherAddressIsLearntWhenOneLeadsNowhere) {
+  DnsServer names;
+  names.Set("kms.test", {"127.0.0.9"});
+  HttpsServer server(Options(), Always(JsonText("{}")));
+  const auto client = NewClient("kms.test", server.port(), names);
+  EXPECT_THAT(Send(*client, Request(server.port(), "/x", "kms.test")),
+              StatusIs(Code::kUnavailable, HasSubstr("connect: Connection refused")));
+  names.Set("kms.test", {"127.0.0.1"});
+  const Deadline patience = Clock::now() + 20s;  // far less than what an answer counts for
+  while (Body(Send(*client, Request(server.port(), "/x", "kms.test"))) != "{}") {
+    ASSERT_FALSE(Expired(patience));
+    std::this_thread::sleep_for(20ms);
+  }
+}
+
+TEST_F(CurlClientTest, LastGoodAnswerServesWhenTheNameServerIsGone) {
+  auto names = std::make_unique<DnsServer>();
+  names->Set("kms.test", {"127.0.0.1"});
+  HttpsServer server(Options(), [](HttpsConnection& connection) {
+    connection.Read();
+    connection.Write(JsonText("{}"));  // and a new connection each time
+  });
+  const auto client = NewClient("kms.test", server.port(), *names);
+  EXPECT_EQ(Body(Send(*client, Request(server.port(), "/x", "kms.test"))), "{}");
+  names.reset();
+  for (int i = 2; i < 4; ++i) {
+    server.AwaitEnds(i - 1);
+    EXPECT_EQ(Body(Send(*client, Request(server.port(), "/x", "kms.test"))), "{}");
+  }
+  EXPECT_EQ(server.connections(), 3);
+}
+
+// It would be getaddrinfo(3), which a filter of system calls answers with a signal.
+TEST_F(CurlClientTest, LibcurlResolvesNothingByItself) {
+  HttpsServer server(Options(), Always(JsonText("{}")));
+  const auto client = NewClient(server);
+  EXPECT_THAT(Send(*client, Request(server.port(), "/x", "localhost")),
+              StatusIs(Code::kUnavailable, HasSubstr("cannot resolve")));
+  EXPECT_EQ(server.connections(), 0);
+}
+
+TEST_F(CurlClientTest, Ipv6AddressNeedsNoResolving) {
+  const auto client = NewClient("::1", 1);
+  EXPECT_THAT(Send(*client, Request(1, "/x", "[::1]")),
+              StatusIs(Code::kUnavailable, HasSubstr("[::1]:1: ")));
+}
+
+// ---- Secrets
+
+TEST_F(CurlClientTest, ConnectionThatCarriedASecretIsClosed) {
+  HttpsServer server(Options(), Always(JsonText("{}")));
+  const auto client = NewClient(server);
+  for (int i = 1; i <= 3; ++i) {
+    ASSERT_EQ(Body(Send(*client, SecretPost(server.port()))), "{}");
+    const auto end = Clock::now();
+    server.AwaitEnds(i);
+    EXPECT_LT(Clock::now() - end, 1s);
+    EXPECT_EQ(server.connections(), i);
+  }
+}
+
+TEST_F(CurlClientTest, ConnectionIsKeptBetweenTheCallsOfABurst) {
+  HttpsServer server(Options(), Always(JsonText("{}")));
+  const auto client = NewClient(server);
+  for (const Deadline end = Clock::now() + 1s; !Expired(end);) {
+    ASSERT_EQ(Body(Send(*client, SecretPost(server.port()))), "{}");
+    std::this_thread::sleep_for(50ms);
+  }
+  EXPECT_EQ(server.connections(), 1);
+}
+
+TEST_F(CurlClientTest, ConnectionIsNotClosedUnderACall) {
+  std::promise<void> go;
+  HttpsServer server(Options(), [&](HttpsConnection& connection) {
+    connection.Read();
+    connection.Write(JsonText("{}"));
+    connection.Read();
+    go.get_future().wait();
+    connection.Write(JsonText("{}"));
+    connection.AwaitClose();
+  });
+  const auto client = NewClient(server);
+  ASSERT_EQ(Body(Send(*client, SecretPost(server.port()))), "{}");
+  Answer<HttpResponse> slow;
+  client->Send(Request(server.port()), {}, Later(), slow.Callback());
+  std::this_thread::sleep_for(800ms);
+  go.set_value();
+  EXPECT_EQ(Body(slow.Get()), "{}");
+  EXPECT_EQ(server.connections(), 1);
+  server.AwaitEnds(1);
+}
+
+TEST_F(CurlClientTest, ConnectionWithoutSecretsIsKept) {
+  HttpsServer server(Options(), Always(JsonText("{}")));
+  const auto client = NewClient(server);
+  for (int i = 0; i < 2; ++i) {
+    ASSERT_EQ(Body(Send(*client, Post(server.port(), "{}"))), "{}");
+    std::this_thread::sleep_for(800ms);
+  }
+  EXPECT_EQ(server.connections(), 1);
 }
 
 // ---- Limits and the end
@@ -878,6 +1076,79 @@ TEST_F(CurlClientTest, ProxyThatDoesNotResolve) {
   const ScopedVariable variable("HTTPS_PROXY", "http://does-not-exist.invalid:3128");
   EXPECT_THAT(Send(*NewClient("kms.test", 443), Request(443, "/x", "kms.test")),
               StatusIs(Code::kUnavailable, "cannot resolve the proxy's name; check HTTPS_PROXY"));
+}
+
+TEST_F(CurlClientTest, ReasonWhyTheProxyDoesNotResolve) {
+  const DnsServer names;
+  const ScopedVariable variable("HTTPS_PROXY", "http://user:secret@proxy.test:3128");
+  const auto result = Send(*NewClient("kms.test", 443, names), Request(443, "/x", "kms.test"));
+  EXPECT_EQ(Message(result.status()),
+            "cannot resolve the proxy's name; check HTTPS_PROXY (cannot resolve proxy.test: Domain "
+            "name not found)");
+}
+
+TEST_F(CurlClientTest, OnlyTheProxysNameIsResolved) {
+  DnsServer names;
+  names.Set("proxy.test", {"127.0.0.1"});
+  HttpsServer server(Options(), Always(JsonText("{}")));
+  const ConnectProxy proxy(server.port());
+  const ScopedVariable variable("HTTPS_PROXY", absl::StrCat("http://proxy.test:", proxy.port()));
+  EXPECT_EQ(Body(Send(*NewClient("kms.test", 443, names), Request(443, "/x", "kms.test"))), "{}");
+  EXPECT_EQ(names.questions(), 2);
+}
+
+TEST_F(CurlClientTest, NameThatOnlyTheProxyKnowsIsNoErrorBesideNoProxy) {
+  DnsServer names;
+  names.Set("proxy.test", {"127.0.0.1"});
+  HttpsServer server(Options(), Always(JsonText("{}")));
+  const ConnectProxy proxy(server.port());
+  const ScopedVariable no_proxy("NO_PROXY", "example.org");
+  for (const char* host : {"proxy.test", "127.0.0.1"}) {
+    const ScopedVariable variable("HTTPS_PROXY", absl::StrCat("http://", host, ":", proxy.port()));
+    EXPECT_EQ(Body(Send(*NewClient("kms.test", 443, names), Request(443, "/x", "kms.test"))), "{}");
+  }
+}
+
+TEST_F(CurlClientTest, SilenceAboutTheKmsLeavesTimeToUseTheProxy) {
+  DnsServer names;
+  names.SetMode(DnsServer::Mode::kSilent);
+  HttpsServer server(Options(), Always(JsonText("{}")));
+  const ConnectProxy proxy(server.port());
+  const ScopedVariable no_proxy("NO_PROXY", "example.org");
+  const ScopedVariable variable("HTTPS_PROXY", absl::StrCat("http://127.0.0.1:", proxy.port()));
+  EXPECT_EQ(Body(Send(*NewClient("kms.test", 443, names), Request(443, "/x", "kms.test"),
+                      Clock::now() + 2s)),
+            "{}");
+}
+
+TEST_F(CurlClientTest, ProxyThatDoesNotResolveIsNoErrorForWhoIsExcepted) {
+  DnsServer names;
+  names.Set("kms.test", {"127.0.0.1"});
+  HttpsServer server(Options(), Always(JsonText("{}")));
+  const ScopedVariable variable("HTTPS_PROXY", "http://proxy.test:3128");
+  const ScopedVariable no_proxy("NO_PROXY", ".test");
+  EXPECT_EQ(Body(Send(*NewClient("kms.test", server.port(), names),
+                      Request(server.port(), "/x", "kms.test"))),
+            "{}");
+}
+
+TEST_F(CurlClientTest, NeitherNameResolves) {
+  const DnsServer names;
+  const ScopedVariable variable("HTTPS_PROXY", "http://proxy.test:3128");
+  {
+    const ScopedVariable no_proxy("NO_PROXY", ".test");
+    EXPECT_THAT(Send(*NewClient("kms.test", 443, names), Request(443, "/x", "kms.test")),
+                StatusIs(Code::kUnavailable, "cannot resolve kms.test: Domain name not found"));
+  }
+  const ScopedVariable no_proxy("NO_PROXY", "example.org");
+  EXPECT_THAT(Send(*NewClient("kms.test", 443, names), Request(443, "/x", "kms.test")),
+              StatusIs(Code::kUnavailable, "cannot resolve the proxy's name; check HTTPS_PROXY"));
+}
+
+TEST_F(CurlClientTest, ProxyByIpv6Address) {
+  const ScopedVariable variable("HTTPS_PROXY", "http://[::1]:1");
+  EXPECT_THAT(Send(*NewClient("kms.test", 443), Request(443, "/x", "kms.test")),
+              StatusIs(Code::kUnavailable, StartsWith("kms.test:443: ")));
 }
 
 TEST_F(CurlClientTest, PasswordOfTheProxyStaysOutOfMessages) {

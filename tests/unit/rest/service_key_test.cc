@@ -96,6 +96,14 @@ TEST_F(RequestTest, Decrypt) {
   EXPECT_EQ(Text(request.body), absl::StrCat(R"({"ciphertext":")", kJwe, R"("})"));
 }
 
+TEST_F(RequestTest, OnlyEncryptAndDecryptCarrySecrets) {
+  EXPECT_FALSE(api_.List("").secret);
+  EXPECT_FALSE(api_.List("token").secret);
+  EXPECT_FALSE(api_.Get(kKey).secret);
+  EXPECT_TRUE(api_.Encrypt(kKey, Secret(AsBytes("abc"))).secret);
+  EXPECT_TRUE(api_.Decrypt(kKey, kJwe).secret);
+}
+
 TEST_F(RequestTest, DecryptEscapesWhatJsonWants) {
   EXPECT_EQ(Text(api_.Decrypt(kKey, "a\"b\\c/d").body), R"({"ciphertext":"a\"b\\c/d"})");
 }

@@ -1,0 +1,127 @@
+// SPDX-FileCopyrightText: The okms-k8s-encryption-provider authors
+// SPDX-License-Identifier: Apache-2.0
+
+#include "rest/curl_names.h"
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/strip.h"
+#include "base/status.h"
+
+namespace okms::rest {
+namespace {
+
+// "host:port:address,address"; with several hosts, an entry for each.
+void AddEntries(const CachedName& name, ListPtr& list) {
+  const std::string addresses =
+      absl::StrJoin(name.addresses(), ",", [](std::string* out, const Address& address) {
+        const bool ipv6 = address.storage.ss_family == AF_INET6;
+        absl::StrAppend(out, ipv6 ? "[" : "", address.ToString(), ipv6 ? "]" : "");
+      });
+  absl::string_view host = name.target().host;
+  // Older releases take no IPv6 address here. Any host of that port, then; which is no
+  // danger, for the certificate must be the KMS's in any case.
+  if (name.is_address() && absl::StrContains(host, ':')) host = "*";
+  const auto add = [&](absl::string_view alias) {
+    const std::string entry = absl::StrCat(alias, ":", name.target().port, ":", addresses);
+    list.reset(Curl().slist_append(list.release(), entry.c_str()));
+  };
+  add(host);
+  // Some releases ask without the dot at the end of a name.
+  if (absl::ConsumeSuffix(&host, ".")) add(host);
+}
+
+}  // namespace
+
+CurlNames::CurlNames(const HostPort& server, std::optional<Proxy> proxy,
+                     const std::string& name_servers)
+    : proxy_(std::move(proxy)), server_(server, name_servers) {
+  if (proxy_ && proxy_->server) {
+    proxy_name_.emplace(*proxy_->server, name_servers);
+    needed_.push_back(&*proxy_name_);
+  }
+  if (NeedsServer()) needed_.push_back(&server_);
+}
+
+void CurlNames::Refresh() {
+  for (CachedName* name : needed_) name->Refresh();
+}
+
+void CurlNames::Suspect() {
+  for (CachedName* name : needed_) name->Suspect();
+}
+
+absl::StatusOr<bool> CurlNames::Ready(Clock::time_point asked, Deadline deadline) const {
+  const bool waits = Clock::now() < WaitUntil(asked, deadline);
+  for (const CachedName* name : needed_) {
+    if (name->known()) continue;
+    if (name->lookup() == nullptr || (Unsure() && name->tried())) {
+      if (Unsure()) continue;  // perhaps it is not needed
+      return name == &server_ ? name->error() : ProxyError();
+    }
+    if (waits) return false;
+    if (Unsure()) continue;
+    return absl::DeadlineExceededError(absl::StrCat("cannot resolve ", name->target().host,
+                                                    ": the name service did not answer in time"));
+  }
+  return true;
+}
+
+Clock::time_point CurlNames::WaitUntil(Clock::time_point asked, Deadline deadline) const {
+  // Half of the time is left to get along without a name that may not be needed.
+  return Unsure() ? asked + (deadline - asked) / 2 : deadline;
+}
+
+ListPtr CurlNames::Entries() const {
+  ListPtr list;
+  for (const CachedName* name : needed_) {
+    if (name->known()) AddEntries(*name, list);
+  }
+  return list;
+}
+
+absl::Status CurlNames::Failure(CURLcode code, absl::string_view error) const {
+  // Newer releases only say that they were not let do it.
+  const bool of_proxy =
+      code == CURLE_COULDNT_RESOLVE_PROXY || (code == CURLE_ABORTED_BY_CALLBACK && proxy_name_ &&
+                                              !absl::StrContains(error, server_.target().host));
+  if (of_proxy) return ProxyError();
+  if (!server_.error().ok()) return server_.error();
+  return absl::UnavailableError(absl::StrCat("cannot resolve ", server_.target().host));
+}
+
+absl::Status CurlNames::ProxyError() const {
+  absl::Status status =
+      absl::UnavailableError("cannot resolve the proxy's name; check HTTPS_PROXY");
+  if (!proxy_name_ || proxy_name_->error().ok()) return status;
+  return WithDetail(std::move(status), proxy_name_->error().message());
+}
+
+std::vector<pollfd> CurlNames::Descriptors() const {
+  std::vector<pollfd> all;
+  for (const CachedName* name : needed_) {
+    if (name->lookup() == nullptr) continue;
+    const std::vector<pollfd> some = name->lookup()->Descriptors();
+    all.insert(all.end(), some.begin(), some.end());
+  }
+  return all;
+}
+
+Clock::time_point CurlNames::NextTime() const {
+  auto next = Clock::time_point::max();
+  for (const CachedName* name : needed_) {
+    if (name->lookup() != nullptr) next = std::min(next, name->lookup()->NextTime());
+  }
+  return next;
+}
+
+void CurlNames::Process() {
+  for (CachedName* name : needed_) name->Process();
+}
+
+}  // namespace okms::rest

@@ -1,0 +1,74 @@
+// SPDX-FileCopyrightText: The okms-k8s-encryption-provider authors
+// SPDX-License-Identifier: Apache-2.0
+
+// Name resolution for libcurl, which must not do it by itself: it would call getaddrinfo(3), which
+// blocks and loads plugins, on a thread of its own.
+
+#ifndef OKMS_REST_CURL_NAMES_H_
+#define OKMS_REST_CURL_NAMES_H_
+
+#include <poll.h>
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "base/deadline.h"
+#include "net/host_port.h"
+#include "net/libcurl.h"
+#include "net/proxy.h"
+#include "rest/cached_name.h"
+#include "rest/curl_handles.h"
+
+namespace okms::rest {
+
+// The KMS's addresses and those of the proxy, each as far as it may be connected to. Of the thread
+// that drives libcurl; no call blocks.
+class CurlNames {
+ public:
+  // For tests: `name_servers` as Lookup takes them.
+  CurlNames(const HostPort& server, std::optional<Proxy> proxy, const std::string& name_servers);
+  CurlNames(const CurlNames&) = delete;
+  CurlNames& operator=(const CurlNames&) = delete;
+
+  // A transfer is about to begin: sees to it that what is missing or old is looked up.
+  void Refresh();
+  // A transfer failed: perhaps they have other addresses by now.
+  void Suspect();
+
+  // Whether a transfer that was asked for at `asked` may begin; false: not yet, and at WaitUntil at
+  // the latest it is time to ask again. Errors: kUnavailable, kDeadlineExceeded, "cannot resolve
+  // ...".
+  absl::StatusOr<bool> Ready(Clock::time_point asked, Deadline deadline) const;
+  Clock::time_point WaitUntil(Clock::time_point asked, Deadline deadline) const;
+
+  // What is known, for CURLOPT_RESOLVE. It covers IP addresses too, so that whatever libcurl would
+  // resolve by itself can be refused.
+  ListPtr Entries() const;
+  // Why libcurl found no address of the KMS or (CURLE_COULDNT_RESOLVE_PROXY) of the proxy; `error`
+  // is what it wrote to the error buffer.
+  absl::Status Failure(CURLcode code, absl::string_view error) const;
+
+  // The look-ups under way: what to poll, when Process is due in any case, and what then happens.
+  std::vector<pollfd> Descriptors() const;
+  Clock::time_point NextTime() const;
+  void Process();
+
+ private:
+  bool NeedsServer() const { return !proxy_ || proxy_->target_is_resolved; }
+  // Whether libcurl alone knows who will be connected to.
+  bool Unsure() const { return proxy_ && proxy_->target_is_resolved; }
+  absl::Status ProxyError() const;
+
+  const std::optional<Proxy> proxy_;
+  CachedName server_;
+  std::optional<CachedName> proxy_name_;
+  std::vector<CachedName*> needed_;  // of the two
+};
+
+}  // namespace okms::rest
+
+#endif  // OKMS_REST_CURL_NAMES_H_
