@@ -82,6 +82,7 @@ void PluginTest::StartKms(HandlerOptions handler) {
 }
 
 void PluginTest::StartKms(MockKmsOptions options) {
+  options.address = kms_address_;
   if (options.port == 0) options.port = port();
   if (options.certificate.empty()) options.certificate = server_pair_.certificate;
   if (options.key.empty()) options.key = server_pair_.key;

@@ -111,6 +111,7 @@ class PluginTest : public testing::Test {
   KeyPairFiles client_pair_;
   MockKey key_;  // id key-1, name kek
   std::map<std::string, std::string> flags_;
+  std::string kms_address_ = "127.0.0.1";  // where it listens from its next start on
 
  private:
   void CheckLog();

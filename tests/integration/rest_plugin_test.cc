@@ -16,7 +16,8 @@ RestPluginTest::RestPluginTest() {
 RestPluginTest::~RestPluginTest() = default;
 
 void RestPluginTest::StartOkms(std::size_t page_size) {
-  okms_ = Must(MockOkms::Start({.port = port(),
+  okms_ = Must(MockOkms::Start({.address = kms_address_,
+                                .port = port(),
                                 .certificate = server_pair_.certificate,
                                 .key = server_pair_.key,
                                 .client_ca = pki_.ca(),

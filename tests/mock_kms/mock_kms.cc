@@ -3,6 +3,7 @@
 
 #include "mock_kms/mock_kms.h"
 
+#include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <openssl/err.h>
@@ -66,7 +67,7 @@ absl::StatusOr<std::unique_ptr<MockKms>> MockKms::Start(MockKmsOptions options) 
   sockaddr_in address{};
   address.sin_family = AF_INET;
   address.sin_port = htons(options.port);
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  ::inet_pton(AF_INET, options.address.c_str(), &address.sin_addr);
   socklen_t size = sizeof address;
   auto* generic = reinterpret_cast<sockaddr*>(&address);
   if (::bind(listener.get(), generic, size) != 0 || ::listen(listener.get(), SOMAXCONN) != 0 ||

@@ -28,6 +28,7 @@
 namespace okms::test {
 
 struct MockKmsOptions {
+  std::string address = "127.0.0.1";
   uint16_t port = 0;  // 0: any free one
   std::string certificate;
   std::string key;
@@ -38,7 +39,7 @@ struct MockKmsOptions {
   HandlerOptions handler;
 };
 
-// Listens on 127.0.0.1, one thread a connection. Thread-safe.
+// Listens on one IPv4 address, one thread a connection. Thread-safe.
 class MockKms {
  public:
   // Errors: kFailedPrecondition.

@@ -17,7 +17,8 @@ constexpr std::size_t kMaxRequests = 10'000;
 }  // namespace
 
 MockOkms::MockOkms(const MockOkmsOptions& options, KeyStore& keys)
-    : okms_id_(options.okms_id),
+    : address_(options.address),
+      okms_id_(options.okms_id),
       keys_(keys),
       api_(options.okms_id, options.page_size, keys),
       delay_(options.delay) {}
@@ -28,7 +29,7 @@ absl::StatusOr<std::unique_ptr<MockOkms>> MockOkms::Start(const MockOkmsOptions&
   OKMS_ASSIGN_OR_RETURN(
       okms->server_,
       RestServer::Start(
-          options.port, {options.certificate, options.key, options.client_ca},
+          options.address, options.port, {options.certificate, options.key, options.client_ca},
           [self = okms.get()](RestRequest request) { return self->Serve(std::move(request)); }));
   return okms;
 }
@@ -42,7 +43,7 @@ MockOkms::~MockOkms() {
   server_.reset();
 }
 
-std::string MockOkms::url() const { return absl::StrCat("https://127.0.0.1:", port()); }
+std::string MockOkms::url() const { return absl::StrCat("https://", address_, ":", port()); }
 
 void MockOkms::SetFault(std::optional<RestFault> fault) {
   const std::lock_guard lock(mutex_);

@@ -30,6 +30,7 @@ namespace okms::test {
 inline constexpr char kDefaultOkmsId[] = "3f0c7a52-9d1e-4b68-8c35-e2a4617bd90f";
 
 struct MockOkmsOptions {
+  std::string address = "127.0.0.1";
   uint16_t port = 0;  // 0: any free one
   std::string certificate;
   std::string key;
@@ -39,7 +40,7 @@ struct MockOkmsOptions {
   std::size_t page_size = 100;
 };
 
-// Listens on 127.0.0.1. Thread-safe.
+// Listens on one IPv4 address. Thread-safe.
 class MockOkms {
  public:
   // `keys` must outlive it. Errors: kFailedPrecondition.
@@ -49,7 +50,7 @@ class MockOkms {
   ~MockOkms();
 
   uint16_t port() const { return server_->port(); }
-  std::string url() const;  // "https://127.0.0.1:PORT"
+  std::string url() const;  // "https://ADDRESS:PORT"
   const std::string& okms_id() const { return okms_id_; }
   KeyStore& keys() { return keys_; }
 
@@ -74,6 +75,7 @@ class MockOkms {
   // The fault that applies to this request, counted.
   std::optional<RestFault> TakeFault(std::optional<RestCall> call);
 
+  const std::string address_;
   const std::string okms_id_;
   KeyStore& keys_;
   const OkmsApi api_;

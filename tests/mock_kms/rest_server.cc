@@ -136,7 +136,8 @@ void Answer(const RestServer::Handler& handler, const httplib::Request& request,
 
 RestServer::RestServer(Handler handler) : handler_(std::move(handler)) {}
 
-absl::StatusOr<std::unique_ptr<RestServer>> RestServer::Start(uint16_t port, ServerTlsFiles files,
+absl::StatusOr<std::unique_ptr<RestServer>> RestServer::Start(const std::string& address,
+                                                              uint16_t port, ServerTlsFiles files,
                                                               Handler handler) {
   std::unique_ptr<RestServer> server(new RestServer(std::move(handler)));
   server->http_ = std::make_unique<httplib::SSLServer>([&](SSL_CTX& tls) {
@@ -175,8 +176,8 @@ absl::StatusOr<std::unique_ptr<RestServer>> RestServer::Start(uint16_t port, Ser
     }
   };
   http.set_error_handler(on_error);
-  const int bound = port == 0 ? http.bind_to_any_port("127.0.0.1")
-                              : (http.bind_to_port("127.0.0.1", port) ? port : -1);
+  const int bound =
+      port == 0 ? http.bind_to_any_port(address) : (http.bind_to_port(address, port) ? port : -1);
   // Again, with a longer queue: cpp-httplib's holds five, the sixth client would try for a second.
   if (bound < 0 || ::listen(listener, SOMAXCONN) != 0) {
     return absl::FailedPreconditionError(absl::StrCat("OKMS mock: cannot listen on port ", port));

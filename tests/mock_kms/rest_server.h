@@ -36,14 +36,15 @@ struct RestReply {
   Delivery delivery = Delivery::kWhole;
 };
 
-// Listens on 127.0.0.1, one thread a connection.
+// Listens on one IPv4 address, one thread a connection.
 class RestServer {
  public:
   // Called by many threads at once.
   using Handler = std::function<RestReply(RestRequest)>;
 
   // Port 0: any free one. Errors: kFailedPrecondition.
-  static absl::StatusOr<std::unique_ptr<RestServer>> Start(uint16_t port, ServerTlsFiles files,
+  static absl::StatusOr<std::unique_ptr<RestServer>> Start(const std::string& address,
+                                                           uint16_t port, ServerTlsFiles files,
                                                            Handler handler);
   // Ends all connections and waits for their threads, whatever these wait for; but not for one that
   // is in the handler.
