@@ -3,12 +3,20 @@
 
 // REST over HTTP/2 through nginx, and over connections that fall silent.
 
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
 #include <atomic>
+#include <fstream>
 #include <set>
+#include <sstream>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "absl/strings/escaping.h"
+#include "absl/strings/match.h"
 #include "integration/http_front.h"
 #include "integration/relay.h"
 #include "integration/rest_plugin_test.h"
@@ -88,6 +96,52 @@ TEST_P(RestHttp2Test, ServerThatStopsAndGoesOn) {
 
 INSTANTIATE_TEST_SUITE_P(Versions, RestHttp2Test, testing::Bool(),
                          [](const auto& version) { return version.param ? "Http2" : "Http1"; });
+
+// How often a text stands in the memory that a process may write to; -1 when we may not look.
+int CountInMemory(pid_t pid, const std::string& text) {
+  std::ifstream maps(absl::StrCat("/proc/", pid, "/maps"));
+  const UniqueFd memory(::open(absl::StrCat("/proc/", pid, "/mem").c_str(), O_RDONLY | O_CLOEXEC));
+  if (!maps || !memory) return -1;
+  int count = 0;
+  for (std::string line; std::getline(maps, line);) {
+    uint64_t begin = 0;
+    uint64_t end = 0;
+    std::istringstream fields(line);
+    std::string mode;
+    char dash = 0;
+    fields >> std::hex >> begin >> dash >> end >> mode;
+    if (!absl::StartsWith(mode, "rw")) continue;
+    std::string bytes(end - begin, '\0');
+    const ssize_t read =
+        ::pread(memory.get(), bytes.data(), bytes.size(), static_cast<off_t>(begin));
+    bytes.resize(static_cast<std::size_t>(std::max<ssize_t>(0, read)));
+    for (auto at = bytes.find(text); at != std::string::npos; at = bytes.find(text, at + 1)) {
+      ++count;
+    }
+  }
+  return count;
+}
+
+// libcurl's buffers for HTTP/2 live as long as their connection, and keep what came.
+class RestBuffersTest : public RestHttp2Test {};
+
+TEST_P(RestBuffersTest, NoPlaintextStaysInThem) {
+  StartReady();
+  const std::string plaintext = NewPlaintext(48);  // as many as make base64 without padding
+  const std::string encoded = absl::Base64Escape(plaintext);
+  const auto record = client().Encrypt(plaintext);
+  ASSERT_THAT(record, IsOk());
+  ASSERT_THAT(client().Decrypt(*record), IsOk());
+  const auto answered = Clock::now();
+  if (CountInMemory(plugin().pid(), encoded) < 0) GTEST_SKIP() << "no look into the plugin";
+  EXPECT_TRUE(WaitUntil([&] { return CountInMemory(plugin().pid(), encoded) == 0; }));
+  // Long before the plugin's own checks use the connection again.
+  EXPECT_LT(Clock::now() - answered, std::chrono::seconds(3));
+  ExpectRoundTrip();
+}
+
+INSTANTIATE_TEST_SUITE_P(, RestBuffersTest, testing::Values(true),
+                         [](const auto&) { return std::string("Http2"); });
 
 // A connection that still acknowledges but passes nothing on, as some firewalls leave behind. With
 // HTTP/2 the next call would go by the same connection.
