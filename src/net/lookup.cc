@@ -70,7 +70,6 @@ Lookup::Lookup(const HostPort& target, const std::string& name_servers) : host_(
   hints.ai_flags = ARES_AI_NUMERICSERV;
   ::ares_getaddrinfo(channel, host_.c_str(), absl::StrCat(target.port).c_str(), &hints, Finish,
                      this);
-  if (done()) channel_.reset();
 }
 
 Lookup::~Lookup() = default;
@@ -90,6 +89,7 @@ Clock::time_point Lookup::NextTime() const {
 }
 
 void Lookup::Process() {
+  if (done()) return;
   // Asked anew, whatever the caller saw: libcurl for one tells of no errors, and a name server that
   // is not there is one.
   std::vector<pollfd> ready = Descriptors();
@@ -104,7 +104,6 @@ void Lookup::Process() {
                       write ? entry.fd : ARES_SOCKET_BAD);
   }
   ::ares_process_fd(channel_.get(), ARES_SOCKET_BAD, ARES_SOCKET_BAD);  // whose time is over
-  if (done()) channel_.reset();
 }
 
 void Lookup::Watch(void* self, int fd, int readable, int writable) {

@@ -80,6 +80,14 @@ TEST_F(ResolverTest, LastGoodAnswerServesWhenTheLookupFails) {
   EXPECT_THAT(Texts(resolver_.Resolve(Later())), ElementsAre("127.0.0.1"));
 }
 
+TEST_F(ResolverTest, LastGoodAnswerIsTheLatest) {
+  ASSERT_THAT(resolver_.Resolve(Later()), IsOk());
+  server_->Set("kms.example", {"127.0.0.9"});
+  ASSERT_THAT(resolver_.Resolve(Later()), IsOk());
+  server_->SetMode(Mode::kFail);
+  EXPECT_THAT(Texts(resolver_.Resolve(Later())), ElementsAre("127.0.0.9"));
+}
+
 TEST_F(ResolverTest, LastGoodAnswerServesWhenTheNameServerIsGone) {
   ASSERT_THAT(resolver_.Resolve(Later()), IsOk());
   server_.reset();

@@ -886,7 +886,14 @@ TEST_F(CurlClientTest, LibcurlResolvesNothingByItself) {
 TEST_F(CurlClientTest, Ipv6AddressNeedsNoResolving) {
   const auto client = NewClient("::1", 1);
   EXPECT_THAT(Send(*client, Request(1, "/x", "[::1]")),
-              StatusIs(Code::kUnavailable, HasSubstr("[::1]:1: ")));
+              StatusIs(Code::kUnavailable, StartsWith("[::1]:1: connect: ")));
+}
+
+TEST_F(CurlClientTest, NameOfAnIpv6AddressOnly) {
+  DnsServer names;
+  names.Set("kms.test", {"::1"});
+  EXPECT_THAT(Send(*NewClient("kms.test", 1, names), Request(1, "/x", "kms.test")),
+              StatusIs(Code::kUnavailable, StartsWith("kms.test:1: connect: ")));
 }
 
 // ---- Secrets
@@ -1148,7 +1155,7 @@ TEST_F(CurlClientTest, NeitherNameResolves) {
 TEST_F(CurlClientTest, ProxyByIpv6Address) {
   const ScopedVariable variable("HTTPS_PROXY", "http://[::1]:1");
   EXPECT_THAT(Send(*NewClient("kms.test", 443), Request(443, "/x", "kms.test")),
-              StatusIs(Code::kUnavailable, StartsWith("kms.test:443: ")));
+              StatusIs(Code::kUnavailable, StartsWith("kms.test:443: connect: ")));
 }
 
 TEST_F(CurlClientTest, PasswordOfTheProxyStaysOutOfMessages) {
