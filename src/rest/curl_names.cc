@@ -10,14 +10,13 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "absl/strings/strip.h"
 #include "base/status.h"
 
 namespace okms::rest {
 namespace {
 
-// "host:port:address,address"; with several hosts, an entry for each.
-void AddEntries(const CachedName& name, ListPtr& list) {
+// "host:port:address,address".
+void AddEntry(const CachedName& name, ListPtr& list) {
   const std::string addresses =
       absl::StrJoin(name.addresses(), ",", [](std::string* out, const Address& address) {
         const bool ipv6 = address.storage.ss_family == AF_INET6;
@@ -27,13 +26,8 @@ void AddEntries(const CachedName& name, ListPtr& list) {
   // Older releases take no IPv6 address here. Any host of that port, then; which is no
   // danger, for the certificate must be the KMS's in any case.
   if (name.is_address() && absl::StrContains(host, ':')) host = "*";
-  const auto add = [&](absl::string_view alias) {
-    const std::string entry = absl::StrCat(alias, ":", name.target().port, ":", addresses);
-    list.reset(Curl().slist_append(list.release(), entry.c_str()));
-  };
-  add(host);
-  // Some releases ask without the dot at the end of a name.
-  if (absl::ConsumeSuffix(&host, ".")) add(host);
+  const std::string entry = absl::StrCat(host, ":", name.target().port, ":", addresses);
+  list.reset(Curl().slist_append(list.release(), entry.c_str()));
 }
 
 }  // namespace
@@ -80,7 +74,7 @@ Clock::time_point CurlNames::WaitUntil(Clock::time_point asked, Deadline deadlin
 ListPtr CurlNames::Entries() const {
   ListPtr list;
   for (const CachedName* name : needed_) {
-    if (name->known()) AddEntries(*name, list);
+    if (name->known()) AddEntry(*name, list);
   }
   return list;
 }

@@ -896,6 +896,20 @@ TEST_F(CurlClientTest, NameOfAnIpv6AddressOnly) {
               StatusIs(Code::kUnavailable, StartsWith("kms.test:1: connect: ")));
 }
 
+TEST_F(CurlClientTest, WaitingCostsNothing) {
+  DnsServer names;
+  names.SetMode(DnsServer::Mode::kSilent);
+  HttpsServer server(Options(), Always(JsonText("{}")));
+  const auto idle = NewClient(server);
+  ASSERT_EQ(Body(Send(*idle, SecretPost(server.port()))), "{}");
+  const auto asking = NewClient("kms.test", 443, names);
+  Answer<HttpResponse> answer;
+  asking->Send(Request(443, "/x", "kms.test"), {}, Clock::now() + 1s, answer.Callback());
+  const std::clock_t before = std::clock();
+  EXPECT_THAT(answer.Get(), StatusIs(Code::kDeadlineExceeded, ::testing::_));
+  EXPECT_LT(std::clock() - before, CLOCKS_PER_SEC / 2);  // of both threads, in one second
+}
+
 // ---- Secrets
 
 TEST_F(CurlClientTest, ConnectionThatCarriedASecretIsClosed) {
