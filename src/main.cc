@@ -30,6 +30,7 @@
 #include "kmip/kmip_backend.h"
 #include "net/address.h"
 #include "net/lookup.h"
+#include "net/proxy.h"
 #include "net/tls_context.h"
 #include "net/tls_dialer.h"
 #include "rest/curl_client.h"
@@ -73,9 +74,18 @@ absl::StatusOr<std::unique_ptr<Backend>> MakeBackend(const Config& config,
 // What the running plugin must still be able to reach.
 sandbox::Reach ReachOf(const Config& config) {
   constexpr uint16_t kDnsPort = 53;  // for answers that do not fit a datagram
+  std::vector<HostPort> hosts = {config.server};
+  if (config.protocol == Protocol::kRest) {
+    const std::optional<Proxy> proxy = ProxyFromEnvironment();
+    if (proxy && proxy->server) hosts.push_back(*proxy->server);
+  }
   sandbox::Reach reach;
-  reach.tcp_ports = {config.server.port};
-  if (!ParseAddress(config.server)) {
+  bool names = false;
+  for (const HostPort& host : hosts) {
+    reach.tcp_ports.push_back(host.port);
+    names = names || !ParseAddress(host);
+  }
+  if (names) {
     for (const ResolverFile& file : ResolverFiles()) reach.files.emplace_back(file.path);
     reach.tcp_ports.push_back(kDnsPort);
   }

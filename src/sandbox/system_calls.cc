@@ -41,13 +41,11 @@ std::span<const AllowedCall> AllowedCalls() {
       {"brk", "malloc"},
       {"mmap", "malloc, stacks of threads", {{2, PROT_EXEC, 0}}},
       {"mprotect", "malloc's arenas, guard pages of stacks", {{2, PROT_EXEC, 0}}},
-      {"mremap", "realloc of large blocks"},
       {"munmap", "free, the end of threads"},
       {"madvise", "malloc gives memory back; the stack of a thread that ends"},
 
       // Threads.
       {"clone", "pthread_create", {{0, kInt, kThread}}},
-      {"set_robust_list", "the start of a thread"},
       {"rseq", "the start of a thread"},
       {"rt_sigprocmask", "the start and end of a thread"},
       {"prctl", "names of gRPC's threads", {{0, kInt, PR_SET_NAME}}},
@@ -77,6 +75,7 @@ std::span<const AllowedCall> AllowedCalls() {
       {"read", "sockets, timers, wake-ups, files of names"},
       {"write", "the log, sockets, wake-ups"},
       {"close", "connections"},
+      {"eventfd2", "newer releases of libcurl, when connections are thrown away"},
       {"fcntl", "libcurl, c-ares: is it blocking?", {{1, kInt, F_GETFL}}},
       {"fcntl", "libcurl, c-ares: not blocking", {{1, kInt, F_SETFL}}},
       {"fcntl", "c-ares: close on exec", {{1, kInt, F_SETFD}}},
@@ -120,10 +119,11 @@ std::span<const AllowedCall> AllowedCalls() {
       {"openat", "to read", {{2, kOpenForMore, O_RDONLY}}},
       {"newfstatat", "the size of a file", {}, "fstat"},
       {"fstat", "the same, newer C libraries"},
+      {"lseek", "the same, c-ares; fclose"},
 
       // The rest.
+      {"uname", "gRPC looks which kernel this is, c-ares for the host's domain"},
       {"getrandom", "OpenSSL"},
-      {"uname", "gRPC"},
   };
   return calls;
 }
@@ -133,11 +133,13 @@ std::span<const RefusedCall> RefusedCalls() {
       // Its flags are in memory, where a filter cannot look: libc goes on with clone.
       {"clone3", ENOSYS, "pthread_create"},
       {"epoll_pwait2", ENOSYS, "the event loop of newer libraries goes on with epoll_wait"},
-
       {"sched_getaffinity", EPERM, "malloc: how many arenas? Two processors are assumed"},
-      {"lseek", ESPIPE, "fclose"},
+      {"mremap", ENOMEM, "realloc of large blocks copies instead"},
+      {"set_robust_list", ENOSYS, "pthread_create; for mutexes shared by processes"},
       {"ioctl", ENOTTY, "stdio asks whether a device is a terminal"},
       {"signalfd4", EPERM, "the event loop, as it ends"},
+      {"socketpair", EPERM, "libcurl, for a wake-up that we do not use"},
+      {"rt_sigaction", EPERM, "libcurl ignores SIGPIPE, as we do all along"},
   };
   return calls;
 }
