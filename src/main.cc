@@ -26,6 +26,7 @@
 #include "config/config.h"
 #include "control/event_loop.h"
 #include "control/service_manager.h"
+#include "core/health.h"
 #include "core/key_manager.h"
 #include "kmip/kmip_backend.h"
 #include "net/address.h"
@@ -99,11 +100,10 @@ ServiceManager ConnectManager(const Logger& log) {
   return manager.ok() ? *std::move(manager) : ServiceManager();
 }
 
-// The state for `systemctl status`, when it has changed.
-void NotifyState(const ServiceManager& manager, const KeyManager& keys, std::string& last) {
-  const absl::StatusOr<std::string> key = keys.Current();
-  std::string state = key.ok() ? absl::StrCat("STATUS=ready: key ", Printable(*key))
-                               : absl::StrCat("STATUS=not ready: ", key.status().message());
+// The state for `systemctl status`, when it has changed: each second while the KMS is away.
+void NotifyState(const ServiceManager& manager, const KeyManager& keys, absl::string_view more,
+                 std::string& last) {
+  std::string state = absl::StrCat("STATUS=", StatusLine(keys.Current(), Clock::now(), more));
   if (state == last) return;
   manager.Notify(state);
   last = std::move(state);
@@ -143,7 +143,7 @@ absl::Status Run(const Config& config, const Logger& log) {
   std::string state;
   OKMS_RETURN_IF_ERROR(loop->Repeat([&] {
     const Deadline next = keys.Tick();
-    NotifyState(manager, keys, state);
+    NotifyState(manager, keys, absl::StrCat("; ", confinement.landlock), state);
     return next;
   }));
 

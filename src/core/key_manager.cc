@@ -45,11 +45,15 @@ milliseconds RetryAfter(int failures) {
 
 }  // namespace
 
-absl::StatusOr<std::string> KeyManager::Current() const {
-  return state_.With([](const State& state) -> absl::StatusOr<std::string> {
-    if (!state.health.ok()) return state.health;
-    return state.key->id;
+Health KeyManager::Current() const {
+  return state_.With([](const State& state) {
+    return Health{state.key == nullptr ? "" : state.key->id, state.health, state.failing_since};
   });
+}
+
+Deadline KeyManager::CheckDeadline() const {
+  return state_.With(
+      [](const State& state) { return state.checking ? state.check_deadline : Deadline::max(); });
 }
 
 void KeyManager::Status(Deadline deadline, Done<std::string> done) {
@@ -247,9 +251,14 @@ void KeyManager::FinishCheck(absl::StatusOr<KeyPtr> result) {
       // What was not proven again is the very object that was there.
       if (state.key != *result) state.proven_until = Clock::now() + kProofLasts;
       state.key = *result;
+      state.failing_since.reset();
       state.failures = 0;
       state.next_check = Clock::now() + kHealthyInterval;
     } else {
+      // Silence and refusal are told apart: each has its own time.
+      if (!state.failing_since || IsSilence(result.status()) != IsSilence(health_before)) {
+        state.failing_since = Clock::now();
+      }
       ++state.failures;
       state.next_check = Clock::now() + RetryAfter(state.failures);
     }

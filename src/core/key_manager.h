@@ -8,6 +8,7 @@
 
 #include <chrono>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -18,6 +19,7 @@
 #include "base/log.h"
 #include "base/secret.h"
 #include "core/backend.h"
+#include "core/health.h"
 
 namespace okms {
 
@@ -58,8 +60,11 @@ class KeyManager {
   // Starts a check if one is due. Returns when to call again.
   Deadline Tick();
 
-  // What Status would answer now, without waiting.
-  absl::StatusOr<std::string> Current() const;
+  // How the key is now, without waiting.
+  Health Current() const;
+
+  // By when the check under way is to end; the end of time when none is.
+  Deadline CheckDeadline() const;
 
  private:
   using KeyPtr = std::shared_ptr<const Key>;  // shared by the requests that began with it
@@ -67,6 +72,7 @@ class KeyManager {
   struct State {
     KeyPtr key;  // the last one adopted
     absl::Status health = absl::UnavailableError("no key has been verified yet");
+    std::optional<Deadline> failing_since;  // see Health
     bool checking = false;
     Deadline check_deadline;            // of the check under way
     Deadline next_check;                // not before this; the epoch at first

@@ -82,6 +82,12 @@ class KeyManagerTest : public ::testing::Test {
   static auto Into(Results<T>& results) {
     return [&results](absl::StatusOr<T> result) { results.push_back(std::move(result)); };
   }
+  // What Status would answer now, without waiting.
+  absl::StatusOr<std::string> Current() const {
+    const Health health = keys_->Current();
+    if (!health.status.ok()) return health.status;
+    return health.key_id;
+  }
   Results<std::string>& Status(Deadline deadline = Later()) {
     statuses_.emplace_back();
     keys_->Status(deadline, Into(statuses_.back()));
@@ -115,8 +121,8 @@ class KeyManagerTest : public ::testing::Test {
     keys_->Tick();
     Found(id);
     RoundTrip(id);
-    ASSERT_THAT(keys_->Current(), IsOk());
-    ASSERT_EQ(*keys_->Current(), id);
+    ASSERT_THAT(Current(), IsOk());
+    ASSERT_EQ(*Current(), id);
     log_.clear();
   }
   // A key that was adopted and whose check failed since.
@@ -124,7 +130,7 @@ class KeyManagerTest : public ::testing::Test {
     Adopt();
     Suspect();
     NotFound(why);
-    ASSERT_THAT(keys_->Current(), StatusIs(absl::StatusCode::kNotFound, why));
+    ASSERT_THAT(Current(), StatusIs(absl::StatusCode::kNotFound, why));
     log_.clear();
   }
   // Has a check started, by a call that fails.
@@ -152,8 +158,7 @@ class KeyManagerTest : public ::testing::Test {
 // ---- From nothing to a key
 
 TEST_F(KeyManagerTest, IsNotReadyAtFirst) {
-  EXPECT_THAT(keys_->Current(),
-              StatusIs(absl::StatusCode::kUnavailable, "no key has been verified yet"));
+  EXPECT_THAT(Current(), StatusIs(absl::StatusCode::kUnavailable, "no key has been verified yet"));
   EXPECT_EQ(backend_->pending(), 0u);
 }
 
@@ -161,12 +166,12 @@ TEST_F(KeyManagerTest, AdoptsAKeyOnlyAfterItsRoundTrip) {
   keys_->Tick();
   ASSERT_THAT(backend_->find_key, SizeIs(1));
   Found("key-1");
-  EXPECT_THAT(keys_->Current(), StatusIs(absl::StatusCode::kUnavailable, ::testing::_));
+  EXPECT_THAT(Current(), StatusIs(absl::StatusCode::kUnavailable, ::testing::_));
   const auto sent = FakeBackend::Answer<Ciphertext>(backend_->encrypt, Record());
-  EXPECT_THAT(keys_->Current(), StatusIs(absl::StatusCode::kUnavailable, ::testing::_));
+  EXPECT_THAT(Current(), StatusIs(absl::StatusCode::kUnavailable, ::testing::_));
   FakeBackend::Answer<Secret>(backend_->decrypt, Plain(sent.input));
-  ASSERT_THAT(keys_->Current(), IsOk());
-  EXPECT_EQ(*keys_->Current(), "key-1");
+  ASSERT_THAT(Current(), IsOk());
+  EXPECT_EQ(*Current(), "key-1");
   EXPECT_THAT(log_, ElementsAre(std::pair(Severity::kNotice,
                                           std::string("ready: key key-1 encrypts and decrypts"))));
 }
@@ -188,7 +193,7 @@ TEST_F(KeyManagerTest, KeyThatDecryptsToSomethingElseIsNotAdopted) {
   Found("key-1");
   FakeBackend::Answer<Ciphertext>(backend_->encrypt, Record());
   FakeBackend::Answer<Secret>(backend_->decrypt, Plain(std::string(32, 'x')));
-  EXPECT_THAT(keys_->Current(),
+  EXPECT_THAT(Current(),
               StatusIs(absl::StatusCode::kDataLoss,
                        "the KMS decrypted its own ciphertext to something else; nothing is "
                        "encrypted with this key"));
@@ -198,7 +203,7 @@ TEST_F(KeyManagerTest, FailedTestEncryptionIsTheReason) {
   keys_->Tick();
   Found("key-1");
   FakeBackend::Answer<Ciphertext>(backend_->encrypt, absl::PermissionDeniedError("not yours"));
-  EXPECT_THAT(keys_->Current(),
+  EXPECT_THAT(Current(),
               StatusIs(absl::StatusCode::kPermissionDenied, "test encryption: not yours"));
   EXPECT_EQ(backend_->pending(), 0u);
 }
@@ -207,10 +212,9 @@ TEST_F(KeyManagerTest, TestEncryptionThatTheApiserverWouldRefuseIsTheReason) {
   keys_->Tick();
   Found("key-1");
   FakeBackend::Answer<Ciphertext>(backend_->encrypt, Ciphertext{std::string(1025, 'c'), {}});
-  EXPECT_THAT(keys_->Current(),
-              StatusIs(absl::StatusCode::kDataLoss,
-                       "test encryption: the KMS returned a ciphertext of 1025 bytes; "
-                       "kube-apiserver takes at most 1024"));
+  EXPECT_THAT(Current(), StatusIs(absl::StatusCode::kDataLoss,
+                                  "test encryption: the KMS returned a ciphertext of 1025 bytes; "
+                                  "kube-apiserver takes at most 1024"));
 }
 
 TEST_F(KeyManagerTest, FailedTestDecryptionIsTheReason) {
@@ -218,16 +222,14 @@ TEST_F(KeyManagerTest, FailedTestDecryptionIsTheReason) {
   Found("key-1");
   FakeBackend::Answer<Ciphertext>(backend_->encrypt, Record());
   FakeBackend::Answer<Secret>(backend_->decrypt, absl::InvalidArgumentError("bad tag"));
-  EXPECT_THAT(keys_->Current(),
-              StatusIs(absl::StatusCode::kInvalidArgument, "test decryption: bad tag"));
+  EXPECT_THAT(Current(), StatusIs(absl::StatusCode::kInvalidArgument, "test decryption: bad tag"));
 }
 
 TEST_F(KeyManagerTest, UnfitKeyIdIsTheReason) {
   keys_->Tick();
   Found(std::string(1025, 'k'));
-  EXPECT_THAT(keys_->Current(),
-              StatusIs(absl::StatusCode::kFailedPrecondition,
-                       "the key id has 1025 bytes; kube-apiserver takes at most 1024"));
+  EXPECT_THAT(Current(), StatusIs(absl::StatusCode::kFailedPrecondition,
+                                  "the key id has 1025 bytes; kube-apiserver takes at most 1024"));
   EXPECT_EQ(backend_->pending(), 0u);
 }
 
@@ -390,7 +392,7 @@ TEST_F(KeyManagerTest, RequestKeepsTheKeyThatItBeganWith) {
   backend_->encrypt.pop_front();
   Found("key-2");
   RoundTrip("key-2");
-  ASSERT_EQ(*keys_->Current(), "key-2");
+  ASSERT_EQ(*Current(), "key-2");
   first.done(Record());
   ASSERT_THAT(result, SizeIs(1));
   ASSERT_THAT(result[0], IsOk());
@@ -461,7 +463,7 @@ TEST_F(DecryptTest, RefusalConcernsTheRecordAlone) {
     EXPECT_EQ(results_.back().status(), status);
   }
   EXPECT_EQ(backend_->pending(), 0u);
-  EXPECT_THAT(keys_->Current(), IsOk());
+  EXPECT_THAT(Current(), IsOk());
 }
 
 // ---- Checks that follow
@@ -499,7 +501,7 @@ TEST_F(KeyManagerTest, SuspectKeyIsProvenAgainWhateverItsAttributesSay) {
   EXPECT_THAT(backend_->encrypt, SizeIs(1));
   RoundTrip("key-1");
   EXPECT_EQ(backend_->pending(), 0u);
-  EXPECT_EQ(*keys_->Current(), "key-1");
+  EXPECT_EQ(*Current(), "key-1");
 }
 
 TEST_F(KeyManagerTest, ProvenKeyWithoutItsAttributesIsProvenAgain) {
@@ -508,16 +510,16 @@ TEST_F(KeyManagerTest, ProvenKeyWithoutItsAttributesIsProvenAgain) {
   Found("key-1", /*verified=*/false);
   EXPECT_THAT(backend_->encrypt, SizeIs(1));
   RoundTrip("key-1");
-  EXPECT_EQ(*keys_->Current(), "key-1");
+  EXPECT_EQ(*Current(), "key-1");
 }
 
 TEST_F(KeyManagerTest, NewIdIsProvenBeforeItReplacesTheOldOne) {
   Adopt("key-1");
   Suspect();
   Found("key-2", /*verified=*/true);
-  EXPECT_EQ(*keys_->Current(), "key-1");
+  EXPECT_EQ(*Current(), "key-1");
   RoundTrip("key-2");
-  EXPECT_EQ(*keys_->Current(), "key-2");
+  EXPECT_EQ(*Current(), "key-2");
   EXPECT_THAT(log_,
               ElementsAre(std::pair(
                   Severity::kNotice,
@@ -529,7 +531,7 @@ TEST_F(KeyManagerTest, NewIdThatDoesNotWorkReplacesNothing) {
   Suspect();
   Found("key-2");
   FakeBackend::Answer<Ciphertext>(backend_->encrypt, absl::PermissionDeniedError("not Active"));
-  EXPECT_THAT(keys_->Current(),
+  EXPECT_THAT(Current(),
               StatusIs(absl::StatusCode::kPermissionDenied, "test encryption: not Active"));
   auto& result = Encrypt();
   EXPECT_EQ(FakeBackend::Answer<Ciphertext>(backend_->encrypt, Record()).key_id, "key-1");
@@ -540,8 +542,43 @@ TEST_F(KeyManagerTest, NewIdThatDoesNotWorkReplacesNothing) {
 TEST_F(KeyManagerTest, HealthIsKeptWhileACheckRuns) {
   Adopt();
   Suspect();
-  EXPECT_EQ(*keys_->Current(), "key-1");
+  EXPECT_EQ(*Current(), "key-1");
   EXPECT_EQ(*Status().at(0), "key-1");
+}
+
+// ---- How long it fails
+
+TEST_F(KeyManagerTest, NothingFailsBeforeTheFirstCheckHasEnded) {
+  EXPECT_FALSE(keys_->Current().failing_since.has_value());
+  keys_->Tick();
+  EXPECT_FALSE(keys_->Current().failing_since.has_value());
+  EXPECT_EQ(keys_->Current().key_id, "");
+}
+
+TEST_F(KeyManagerTest, FailingBeginsWithTheFirstFailureAndEndsWithTheFirstSuccess) {
+  Adopt();
+  EXPECT_FALSE(keys_->Current().failing_since.has_value());
+  Suspect();
+  const auto before = Clock::now();
+  NotFound();
+  const auto after = Clock::now();
+  const Health health = keys_->Current();
+  EXPECT_EQ(health.key_id, "key-1");
+  ASSERT_TRUE(health.failing_since.has_value());
+  EXPECT_GE(*health.failing_since, before);
+  EXPECT_LE(*health.failing_since, after);
+}
+
+// ---- The check under way
+
+TEST_F(KeyManagerTest, CheckDeadlineIsThatOfTheCheckUnderWay) {
+  EXPECT_EQ(keys_->CheckDeadline(), Deadline::max());
+  keys_->Tick();
+  EXPECT_EQ(keys_->CheckDeadline(), backend_->find_key.front().deadline);
+  Found("key-1");
+  EXPECT_EQ(keys_->CheckDeadline(), backend_->encrypt.front().deadline) << "of the whole chain";
+  RoundTrip("key-1");
+  EXPECT_EQ(keys_->CheckDeadline(), Deadline::max());
 }
 
 // ---- The log
@@ -576,6 +613,23 @@ TEST_F(RepeatedCheckTest, SameFailureIsLoggedOnceAndRecoveryOnce) {
                          {Severity::kError, "not ready: NOT_FOUND: gone for good"}}));
 }
 
+TEST_F(RepeatedCheckTest, FailingGoesOnUntilTheReasonIsOfAnotherKind) {
+  keys_->Tick();
+  FakeBackend::Answer<KeyInfo>(backend_->find_key, absl::UnavailableError("refused"));
+  const auto first = keys_->Current().failing_since;
+  ASSERT_TRUE(first.has_value());
+  NextCheck();
+  FakeBackend::Answer<KeyInfo>(backend_->find_key, absl::DeadlineExceededError("late"));
+  EXPECT_EQ(keys_->Current().failing_since, first) << "still no answer";
+  NextCheck();
+  NotFound();
+  EXPECT_GT(keys_->Current().failing_since, first) << "an answer, if a bad one";
+  NextCheck();
+  Found("key-1");
+  RoundTrip("key-1");
+  EXPECT_FALSE(keys_->Current().failing_since.has_value());
+}
+
 TEST_F(RepeatedCheckTest, CheckThatTheEndOfThePluginCutsShortIsNotLogged) {
   keys_->Tick();
   FakeBackend::Answer<KeyInfo>(backend_->find_key, absl::CancelledError("the plugin is stopping"));
@@ -586,9 +640,9 @@ TEST_F(RepeatedCheckTest, KeyThatFailedIsProvenAgainBeforeItCountsAsReady) {
   AdoptThenFail();
   NextCheck();
   Found("key-1", /*verified=*/true);
-  EXPECT_THAT(keys_->Current(), StatusIs(absl::StatusCode::kNotFound, ::testing::_));
+  EXPECT_THAT(Current(), StatusIs(absl::StatusCode::kNotFound, ::testing::_));
   RoundTrip("key-1");
-  EXPECT_EQ(*keys_->Current(), "key-1");
+  EXPECT_EQ(*Current(), "key-1");
   EXPECT_EQ(log_, (Lines{{Severity::kNotice, "ready again: key key-1"}}));
 }
 
