@@ -5,7 +5,6 @@
 // here, with one line; whatever is wrong with the KMS does not: the socket is served at once, and
 // Status tells the reason until it is gone.
 
-#include <malloc.h>
 #include <signal.h>
 #include <string.h>
 #include <unistd.h>
@@ -174,9 +173,6 @@ int Main(const std::vector<std::string>& argv) {
   }
   const Config& config = std::get<Config>(*parsed);
   const Logger log(config.debug);
-  // Freed memory is overwritten: what our own types cannot wipe (gRPC's slices, protobuf's strings,
-  // TLS records) does not stay either.
-  ::mallopt(M_PERTURB, 0x5A);
   if (const absl::Status status = Run(config, log); !status.ok()) {
     log.Error(status.message());
     return kRunTimeError;
