@@ -27,11 +27,19 @@ class KmsServer {
       KeyManager& keys, const Logger& log, std::chrono::milliseconds operation_timeout);
   virtual ~KmsServer() = default;
 
-  // Takes over a connected stream socket. Thread-safe; does not block.
+  // Takes over a connected stream socket. Does not block. Called by one thread, as are those below.
   virtual void Serve(UniqueFd connection) = 0;
 
-  // Lets the calls under way end, until `deadline`; then cancels them. Blocks until all are done,
-  // which their own deadlines bound.
+  // By when the first of the calls without an answer is to have one; the end of time when all have.
+  virtual Deadline CallDeadline() const = 0;
+
+  // Calls the service over a connection of our own, unless such a call is under way; by when it is
+  // to be answered. That it is shows that gRPC still delivers calls and answers.
+  virtual Deadline ProbeDeadline() = 0;
+
+  // Asks the peers to leave, serves their calls until they have left or are idle, and ends. What is
+  // still under way at `deadline` is cancelled. Connections that come meanwhile are nobody's: leave
+  // them in the listening socket.
   virtual void Shutdown(Deadline deadline) = 0;
 };
 

@@ -24,13 +24,16 @@ USES = {
 }
 GENERATED = {"version.h"}  # of the top folder
 
+# The files that see gRPC.
+GRPC = {"service/kms_server.cc", "service/kms_service.cc", "service/kms_service.h"}
+
 # Headers of other projects that only some files may see.
 # Each row: what the header's name begins with, and the files or layers that may include it.
 RESTRICTED = [
-    ("grpcpp/", {"service/kms_server.cc"}),
-    ("grpc/", {"service/kms_server.cc"}),
-    ("google/protobuf/", {"service/kms_server.cc"}),
-    ("kms/v2/", {"service/kms_server.cc"}),
+    ("grpcpp/", GRPC),
+    ("grpc/", GRPC),
+    ("google/protobuf/", GRPC),
+    ("kms/v2/", GRPC),
     ("openssl/crypto.h", {"net", "base/secret.h"}),
     ("openssl/err.h", {"net", "base/status.cc"}),
     ("openssl/rand.h", {"net", "core", "kmip", "rest"}),

@@ -1,0 +1,58 @@
+// SPDX-FileCopyrightText: The okms-k8s-encryption-provider authors
+// SPDX-License-Identifier: Apache-2.0
+
+// The three calls of KMS v2, in gRPC's terms. For KmsServer alone.
+
+#ifndef OKMS_SERVICE_KMS_SERVICE_H_
+#define OKMS_SERVICE_KMS_SERVICE_H_
+
+#include <grpcpp/grpcpp.h>
+
+#include <chrono>
+
+#include "base/deadline.h"
+#include "base/log.h"
+#include "core/key_manager.h"
+#include "kms/v2/api.grpc.pb.h"
+#include "service/open_calls.h"
+
+namespace okms {
+
+// Encrypt and Decrypt take and give bytes rather than messages: what gRPC hands over are the very
+// buffers that it read into, part of which it keeps for as long as the connection lives, and only
+// here can they be wiped.
+using KmsServiceBase = v2::KeyManagementService::WithCallbackMethod_Status<
+    v2::KeyManagementService::WithRawCallbackMethod_Encrypt<
+        v2::KeyManagementService::WithRawCallbackMethod_Decrypt<
+            v2::KeyManagementService::Service>>>;
+
+class KmsService final : public KmsServiceBase {
+ public:
+  KmsService(KeyManager& keys, const Logger& log, std::chrono::milliseconds timeout)
+      : keys_(keys), log_(log), timeout_(timeout) {}
+
+  grpc::ServerUnaryReactor* Status(grpc::CallbackServerContext* context, const v2::StatusRequest*,
+                                   v2::StatusResponse* response) override;
+  grpc::ServerUnaryReactor* Encrypt(grpc::CallbackServerContext* context,
+                                    const grpc::ByteBuffer* request,
+                                    grpc::ByteBuffer* response) override;
+  grpc::ServerUnaryReactor* Decrypt(grpc::CallbackServerContext* context,
+                                    const grpc::ByteBuffer* request,
+                                    grpc::ByteBuffer* response) override;
+
+  const OpenCalls& calls() const { return calls_; }
+
+ private:
+  struct Call;
+
+  Deadline DeadlineOf(const grpc::CallbackServerContext& context) const;
+
+  KeyManager& keys_;
+  const Logger& log_;
+  const std::chrono::milliseconds timeout_;
+  OpenCalls calls_;
+};
+
+}  // namespace okms
+
+#endif  // OKMS_SERVICE_KMS_SERVICE_H_
