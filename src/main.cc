@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
@@ -25,6 +26,7 @@
 #include "config/config.h"
 #include "control/event_loop.h"
 #include "control/service_manager.h"
+#include "control/watchdog.h"
 #include "core/health.h"
 #include "core/key_manager.h"
 #include "kmip/kmip_backend.h"
@@ -50,6 +52,10 @@ namespace {
 
 constexpr int kRunTimeError = 1;
 constexpr int kUsageError = 2;
+
+// How late work may be before the watchdog takes it for stuck, over and above --timeout: behind
+// calls that take all of their time, one with less of it waits for as long as that.
+constexpr std::chrono::seconds kLate{5};
 
 absl::StatusOr<ListenSocket> OpenSocket(const Config& config) {
   OKMS_ASSIGN_OR_RETURN(std::optional<ListenSocket> inherited, ListenSocket::FromSystemd());
@@ -145,6 +151,16 @@ absl::Status Run(const Config& config, const Logger& log) {
     NotifyState(manager, keys, absl::StrCat("; ", confinement.landlock), state);
     return next;
   }));
+  Watchdog watchdog({{"a call", [&] { return server->CallDeadline(); }},
+                     {"a check of the key", [&] { return keys.CheckDeadline(); }},
+                     {"gRPC", [&] { return server->ProbeDeadline(); }}},
+                    config.timeout + kLate, log, [&] { manager.Notify("WATCHDOG=1"); });
+  if (const auto interval = Watchdog::Interval()) {
+    OKMS_RETURN_IF_ERROR(loop->Repeat([&, interval] {
+      watchdog.Tick();
+      return Clock::now() + *interval;
+    }));
+  }
 
   // Not a byte from outside has been read yet.
   OKMS_RETURN_IF_ERROR(sandbox::FilterSystemCalls());

@@ -3,14 +3,19 @@
 
 // What the service manager is told (sd_notify(3)).
 
+#include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/ptrace.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 
 #include <algorithm>
 #include <array>
+#include <filesystem>
 #include <functional>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -24,6 +29,7 @@ namespace {
 using testing::EndsWith;
 using testing::HasSubstr;
 using testing::IsEmpty;
+using testing::Not;
 using testing::StartsWith;
 
 class NotifyTest : public PluginTest {
@@ -37,16 +43,16 @@ class NotifyTest : public PluginTest {
   }
 
   // The next message; empty when none comes.
-  std::string Next() {
+  std::string Next(std::chrono::milliseconds limit = kPatience) {
     pollfd entry{manager_.get(), POLLIN, 0};
-    if (::poll(&entry, 1, PollTimeout(Clock::now() + kPatience)) <= 0) return "";
+    if (::poll(&entry, 1, PollTimeout(Clock::now() + limit)) <= 0) return "";
     std::array<char, 4096> buffer{};
     const ssize_t size = ::recv(manager_.get(), buffer.data(), buffer.size(), 0);
     return {buffer.data(), static_cast<std::size_t>(std::max<ssize_t>(size, 0))};
   }
   // Whether this comes, whatever comes before.
-  bool Await(const std::string& message) {
-    return AwaitOne([&](const std::string& next) { return next == message; });
+  bool Await(const std::string& message, std::chrono::milliseconds limit = kPatience) {
+    return AwaitOne([&](const std::string& next) { return next == message; }, limit);
   }
   bool AwaitStart(const std::string& start) {
     return AwaitOne([&](const std::string& next) { return absl::StartsWith(next, start); });
@@ -56,13 +62,13 @@ class NotifyTest : public PluginTest {
   std::vector<std::string> others_;
 
  private:
-  bool AwaitOne(const std::function<bool(const std::string&)>& wanted) {
-    const Deadline deadline = Clock::now() + kPatience;
+  bool AwaitOne(const std::function<bool(const std::string&)>& wanted,
+                std::chrono::milliseconds limit = kPatience) {
+    const Deadline deadline = Clock::now() + limit;
     while (!Expired(deadline)) {
-      std::string next = Next();
-      last_ = next;
-      if (wanted(next)) return true;
-      others_.push_back(std::move(next));
+      last_ = Next(std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now()));
+      if (wanted(last_)) return true;
+      others_.push_back(last_);
     }
     return false;
   }
@@ -114,6 +120,126 @@ TEST_F(NotifyTest, TheEndIsSaid) {
   EXPECT_TRUE(Await("STOPPING=1"));
   EXPECT_EQ(plugin().Wait(), 0);
   StartPlugin();
+}
+
+// ---- The watchdog: half a second is what systemd would wait for
+
+class WatchdogTest : public NotifyTest {
+ protected:
+  void StartWatched() {
+    ChildOptions options;
+    options.environment = {absl::StrCat("NOTIFY_SOCKET=", dir_ / "notify"), "WATCHDOG_USEC=500000"};
+    LaunchPlugin(std::move(options));
+    ASSERT_TRUE(Await("READY=1"));
+  }
+  // A KMS that takes connections and says nothing.
+  UniqueFd ListenSilently() {
+    UniqueFd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    const int on = 1;
+    ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(port());
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    Must(::bind(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) == 0 &&
+             ::listen(fd.get(), 100) == 0,
+         "cannot listen");
+    return fd;
+  }
+  // Whether systemd hears in time, eight times in a row.
+  bool IsAlive() {
+    Deadline last = Clock::now();
+    for (int i = 0; i < 8; ++i) {
+      if (!Await("WATCHDOG=1")) return false;
+      // Twice what systemd would wait for: this machine may be busier than any that serves.
+      if (Clock::now() - last > std::chrono::seconds(1)) return false;
+      last = Clock::now();
+    }
+    return true;
+  }
+};
+
+TEST_F(WatchdogTest, HearsOfAPluginThatWorks) {
+  StartKms();
+  StartWatched();
+  EXPECT_TRUE(IsAlive());
+  ExpectRoundTrip();
+}
+
+TEST_F(WatchdogTest, HearsOfAPluginWhoseKmsIsAway) {
+  StartWatched();
+  EXPECT_TRUE(IsAlive());
+  EXPECT_THAT(plugin().Err(), Not(HasSubstr("watchdog")));
+}
+
+// A KMS that takes connections and says nothing keeps all workers waiting.
+TEST_F(WatchdogTest, HearsOfAPluginWhoseKmsIsSilent) {
+  flags_["--timeout"] = "1s";
+  const UniqueFd silent = ListenSilently();
+  StartWatched();
+  std::vector<std::thread> callers;
+  for (int i = 0; i < 20; ++i) {
+    callers.emplace_back([this] { (void)NewClient()->Decrypt({"ciphertext", "key-1", {}}); });
+  }
+  EXPECT_TRUE(IsAlive());
+  for (std::thread& caller : callers) caller.join();
+  EXPECT_THAT(plugin().Err(), Not(HasSubstr("watchdog")));
+}
+
+// All threads of a process but its main one, held still.
+class HeldThreads {
+ public:
+  explicit HeldThreads(pid_t pid) {
+    for (const auto& entry :
+         std::filesystem::directory_iterator(absl::StrCat("/proc/", pid, "/task"))) {
+      const pid_t thread = std::stoi(entry.path().filename());
+      if (thread == pid) continue;
+      Must(::ptrace(PTRACE_SEIZE, thread, nullptr, nullptr) == 0 &&
+               ::ptrace(PTRACE_INTERRUPT, thread, nullptr, nullptr) == 0 &&
+               ::waitpid(thread, nullptr, __WALL) == thread,
+           "cannot hold a thread");
+      threads_.push_back(thread);
+    }
+  }
+  ~HeldThreads() {
+    for (const pid_t thread : threads_) ::ptrace(PTRACE_DETACH, thread, nullptr, nullptr);
+  }
+  HeldThreads(const HeldThreads&) = delete;
+  HeldThreads& operator=(const HeldThreads&) = delete;
+
+ private:
+  std::vector<pid_t> threads_;
+};
+
+// The event loop's thread goes on, and could report; but nothing gets done any more.
+TEST_F(WatchdogTest, HearsNothingOfAPluginWhoseThreadsStandStill) {
+  flags_["--timeout"] = "1s";
+  StartKms();
+  StartWatched();
+  ASSERT_TRUE(IsAlive());
+  {
+    const HeldThreads held(plugin().pid());
+    // The call to itself has a second, and another, and five.
+    ASSERT_TRUE(WaitUntil([&] {
+      // What comes is read meanwhile: a full socket would hold up the plugin as well.
+      (void)Await("WATCHDOG=1", std::chrono::milliseconds(100));
+      return plugin().WaitForLine("watchdog: stuck, to be restarted: ",
+                                  std::chrono::milliseconds(1));
+    }));
+    while (Await("WATCHDOG=1", std::chrono::milliseconds(1))) {
+    }
+    EXPECT_FALSE(Await("WATCHDOG=1", std::chrono::seconds(1)));
+    EXPECT_THAT(plugin().Err(), HasSubstr("gRPC ("));
+  }
+  EXPECT_TRUE(IsAlive());
+  EXPECT_THAT(plugin().Err(), HasSubstr("watchdog: all work gets done again"));
+}
+
+TEST_F(NotifyTest, WithoutAWatchdogNothingIsReportedToIt) {
+  StartKms();
+  StartNotifying();
+  ASSERT_TRUE(Await("STATUS=serving; key key-1"));
+  EXPECT_FALSE(Await("WATCHDOG=1", std::chrono::seconds(1)));
 }
 
 TEST_F(NotifyTest, AManagerThatIsGoneIsNoHarm) {
