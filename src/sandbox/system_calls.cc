@@ -79,6 +79,7 @@ std::span<const AllowedCall> AllowedCalls() {
       {"fcntl", "libcurl, c-ares: is it blocking?", {{1, kInt, F_GETFL}}},
       {"fcntl", "libcurl, c-ares: not blocking", {{1, kInt, F_SETFL}}},
       {"fcntl", "c-ares: close on exec", {{1, kInt, F_SETFD}}},
+      {"fcntl", "a second hold on a connection, for its end", {{1, kInt, F_DUPFD_CLOEXEC}}},
 
       // Sockets. Those of AF_UNIX are only taken in, never made: no way to another daemon's.
       {"accept4", "kube-apiserver connects"},
