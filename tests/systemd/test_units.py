@@ -1,0 +1,158 @@
+# SPDX-FileCopyrightText: The okms-k8s-encryption-provider authors
+# SPDX-License-Identifier: Apache-2.0
+"""The units as `cmake --install` puts them, without a running systemd.
+
+install: these files and no others. verify: systemd-analyze finds nothing to say. security: the
+exposure that it computes is at most 1.0.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+NAME = "okms-k8s-encryption-provider"
+SKIPPED = 77  # what CTest is told to count as skipped
+# Exposure, times ten, as --threshold= wants it.
+MOST_EXPOSURE = 10
+# The template pair is looked at as one of its instances too.
+UNITS = [f"{NAME}{instance}.{kind}" for instance in ("", "@", "@one")
+         for kind in ("socket", "service")]
+
+
+class Failure(Exception):
+    pass
+
+
+class Tree:
+    """What an installation puts below a folder of its own."""
+
+    def __init__(self, root: Path, options: argparse.Namespace) -> None:
+        self.root = root
+        self._units = root / Path(options.prefix, options.unit_folder).relative_to("/")
+        subprocess.run([options.cmake, "--install", options.build], check=True,
+                       stdout=subprocess.DEVNULL, env={**os.environ, "DESTDIR": str(root)})
+
+    def files(self) -> set[str]:
+        return {f"/{path.relative_to(self.root)}" for path in self.root.rglob("*")
+                if not path.is_dir()}
+
+    def unit(self, name: str) -> Path:
+        """Of the template, an instance: a file to be read by itself."""
+        template = self._units / re.sub("@[^.]+", "@", name)
+        path = self._units / name
+        if path != template:
+            shutil.copy(template, path)
+        return path
+
+    def add_targets(self) -> None:
+        """Those of systemd's own that the units refer to."""
+        folder = self.root / "etc/systemd/system"
+        folder.mkdir(parents=True)
+        for target in ("basic", "multi-user", "network", "shutdown", "sockets", "sysinit"):
+            (folder / f"{target}.target").write_text(f"[Unit]\nDescription={target}\n")
+
+    def add_drop_in(self, unit: str, example: Path) -> None:
+        folder = self.root / f"etc/systemd/system/{unit}.d"
+        folder.mkdir()
+        shutil.copy(example, folder / example.name)
+
+
+def check_install(tree: Tree, options: argparse.Namespace) -> None:
+    prefix = Path(options.prefix)
+    units = prefix / options.unit_folder
+    documents = prefix / f"share/doc/{NAME}"
+    expected = {str(path) for path in (
+        prefix / "bin" / NAME,
+        prefix / "bin/okms-mock-kms",  # to try it with
+        *(units / f"{NAME}{at}.{kind}" for at in ("", "@") for kind in ("socket", "service")),
+        prefix / options.sysusers_folder / f"{NAME}.conf",
+        *(documents / name for name in ("encrypted-key.conf", "environment", "operations.md")),
+    )}
+    found = tree.files()
+    if found != expected:
+        raise Failure(f"missing: {sorted(expected - found)}; not expected: "
+                      f"{sorted(found - expected)}")
+    for path in found:
+        text = (tree.root / path.lstrip("/")).read_bytes()
+        if path.endswith((".service", ".socket")) and (b"@OKMS" in text or b"${" in text):
+            raise Failure(f"{path}: a placeholder is left")
+
+
+def verify(tree: Tree, units: list[str]) -> str:
+    # An unknown key or system call is only a line on stderr, with status 0.
+    result = subprocess.run(
+        ["systemd-analyze", "verify", "--man=no", f"--root={tree.root}", *units],
+        capture_output=True, text=True, check=False)
+    return result.stderr or (f"status {result.returncode}" if result.returncode else "")
+
+
+def check_verify(tree: Tree, _: argparse.Namespace) -> None:
+    tree.add_targets()
+    units = [str(tree.unit(name)) for name in UNITS if "@." not in name]
+    service = tree.unit(f"{NAME}.service")
+    documents = next(path.parent for path in tree.root.rglob("encrypted-key.conf"))
+    tree.add_drop_in(service.name, documents / "encrypted-key.conf")
+    said = verify(tree, units)
+    if said:
+        raise Failure(said)
+    # The same look at something wrong finds it.
+    good = service.read_text()
+    for wrong in (good.replace("UMask=", "UMusk="),
+                  good.replace("SystemCallFilter=seccomp", "SystemCallFilter=@nothing seccomp"),
+                  re.sub("ExecStart=.*", "ExecStart=/nowhere", good)):
+        service.write_text(wrong)
+        if not verify(tree, units):
+            raise Failure("verify does not see what is wrong")
+
+
+def security(unit: Path) -> str:
+    """Nothing when it is good enough."""
+    result = subprocess.run(
+        ["systemd-analyze", "security", "--offline=true", "--no-pager",
+         f"--threshold={MOST_EXPOSURE}", str(unit)],
+        capture_output=True, text=True, check=False)
+    return "" if result.returncode == 0 else result.stdout + result.stderr
+
+
+def check_security(tree: Tree, _: argparse.Namespace) -> None:
+    for name in UNITS:
+        if name.endswith(".service"):
+            said = security(tree.unit(name))
+            if said:
+                raise Failure(said)
+    unit = tree.unit(f"{NAME}.service")
+    unit.write_text(unit.read_text().replace("PrivateUsers=yes", "PrivateUsers=no"))
+    if not security(unit):
+        raise Failure("the threshold does not see that a line is missing")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    for name in ("cmake", "build", "prefix", "unit-folder", "sysusers-folder"):
+        parser.add_argument(f"--{name}", required=True)
+    checks = {"install": check_install, "verify": check_verify, "security": check_security}
+    parser.add_argument("check", choices=checks)
+    options = parser.parse_args()
+
+    if shutil.which("systemd-analyze") is None:
+        required = os.environ.get("OKMS_REQUIRE_ALL") == "1"
+        print(f"{'FAILED' if required else 'SKIPPED'}, missing: systemd-analyze")
+        return 1 if required else SKIPPED
+    with tempfile.TemporaryDirectory(prefix="okms-units-") as folder:
+        try:
+            checks[options.check](Tree(Path(folder), options), options)
+        except Failure as failure:
+            print(f"{options.check}: {failure}")
+            return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
