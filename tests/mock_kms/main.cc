@@ -3,7 +3,7 @@
 
 // okms-mock-kms: a KMIP server, and if wanted an OKMS REST server of the same keys, to try the
 // plugin with. Its keys are gone when it ends, and whoever has a certificate of its CA may use
-// them: never for real data.
+// them: never for real data. On SIGUSR1 it says how often it was asked for what over KMIP.
 
 #include <signal.h>
 
@@ -23,6 +23,7 @@
 #include "absl/strings/str_split.h"
 #include "absl/time/time.h"
 #include "base/status.h"
+#include "kmip/enums.h"
 #include "mock_kms/mock_kms.h"
 #include "mock_kms/mock_okms.h"
 #include "support/test_pki.h"
@@ -116,6 +117,7 @@ absl::Status Run(const Flags& flags) {
   sigemptyset(&signals);
   sigaddset(&signals, SIGTERM);
   sigaddset(&signals, SIGINT);
+  sigaddset(&signals, SIGUSR1);
   ::pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   ::signal(SIGPIPE, SIG_IGN);
 
@@ -140,9 +142,16 @@ absl::Status Run(const Flags& flags) {
   std::cout << "listening on 127.0.0.1:" << kms->port() << std::endl;
   if (okms) std::cout << "REST on " << okms->url() << ", OKMS id " << okms->okms_id() << std::endl;
 
-  int received = 0;
-  ::sigwait(&signals, &received);
-  return absl::OkStatus();
+  while (true) {
+    int received = 0;
+    ::sigwait(&signals, &received);
+    if (received != SIGUSR1) return absl::OkStatus();
+    std::cout << "asked so far:";
+    for (const auto& [operation, times] : kms->handler().Counts()) {
+      std::cout << ' ' << kmip::ToString(static_cast<kmip::Operation>(operation)) << ' ' << times;
+    }
+    std::cout << std::endl;
+  }
 }
 
 int Main(int argc, char** argv) {
