@@ -26,7 +26,9 @@
 #include <exception>
 #include <fstream>
 #include <iostream>
+#include <map>
 #include <memory>
+#include <mutex>
 #include <sstream>
 #include <string>
 #include <thread>
@@ -131,7 +133,8 @@ json Load(const Flags& flags) {
   if (!record.ok()) throw std::runtime_error(record.status().ToString());
 
   std::atomic<bool> stop = false;
-  std::atomic<long> errors = 0;
+  std::mutex mutex;
+  std::map<std::string, long> errors;  // by what was said; guarded by the mutex
   std::vector<std::vector<microseconds>> latencies(static_cast<std::size_t>(flags.clients));
   std::vector<std::thread> threads;
   const auto cpu_before = CpuTime(server);
@@ -141,17 +144,20 @@ json Load(const Flags& flags) {
       KmsClient& client = *connections[i % connections.size()];
       while (!stop) {
         const auto start = Clock::now();
-        bool good = false;
+        absl::Status outcome;
         if (flags.operation == "status") {
-          good = client.Status().ok();
+          outcome = client.Status().status();
         } else if (flags.operation == "encrypt") {
-          good = client.Encrypt(seed).ok();
+          outcome = client.Encrypt(seed).status();
         } else {
           const auto plaintext = client.Decrypt(*record);
-          good = plaintext.ok() && *plaintext == seed;
+          outcome = plaintext.status();
+          if (plaintext.ok() && *plaintext != seed) outcome = absl::DataLossError("another seed");
         }
         latencies[i].push_back(duration_cast<microseconds>(Clock::now() - start));
-        if (!good) ++errors;
+        if (outcome.ok()) continue;
+        const std::lock_guard lock(mutex);
+        ++errors[outcome.ToString()];
       }
     });
   }
@@ -165,12 +171,15 @@ json Load(const Flags& flags) {
   for (const auto& some : latencies) all.insert(all.end(), some.begin(), some.end());
   std::sort(all.begin(), all.end());
   const auto calls = static_cast<double>(all.size());
+  long failed = 0;
+  for (const auto& [said, times] : errors) failed += times;
   return {{"operation", flags.operation},
           {"clients", flags.clients},
           {"connections", connections.size()},
           {"seconds", took.count()},
           {"calls", all.size()},
-          {"errors", errors.load()},
+          {"errors", failed},
+          {"errors_by_text", errors},
           {"per_second", calls / took.count()},
           {"latency_ms",
            {{"p50", Percentile(all, 0.5)},
