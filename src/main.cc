@@ -123,6 +123,8 @@ absl::Status Run(const Config& config, const Logger& log) {
   const ServiceManager manager = ConnectManager(log);
   OKMS_ASSIGN_OR_RETURN(const std::unique_ptr<EventLoop> loop, EventLoop::Create());
 
+  PeerPolicy policy{config.allowed_uids, config.allowed_gids};
+  for (const std::string& warning : policy.ForgetUnknown()) log.Warning(warning);
   OKMS_ASSIGN_OR_RETURN(const sandbox::Confinement confinement,
                         sandbox::Confine(config.user, ReachOf(config)));
   OKMS_ASSIGN_OR_RETURN(std::unique_ptr<Backend> backend, MakeBackend(config, std::move(tls)));
@@ -130,8 +132,7 @@ absl::Status Run(const Config& config, const Logger& log) {
   OKMS_ASSIGN_OR_RETURN(const std::unique_ptr<KmsServer> server,
                         KmsServer::Start(keys, log, config.timeout));
 
-  PeerPolicy policy{config.allowed_uids, config.allowed_gids};
-  policy.AllowDefaults();
+  policy.AllowDefaults();  // now that it is known who we are
   Listener listener(socket.fd(), std::move(policy), log,
                     [&](UniqueFd connection) { server->Serve(std::move(connection)); });
   OKMS_RETURN_IF_ERROR(loop->OnReadable(socket.fd(), [&] {

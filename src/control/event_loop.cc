@@ -20,6 +20,7 @@ namespace okms {
 namespace {
 
 constexpr std::chrono::microseconds kPause{1'000'000};
+constexpr uint64_t kFarAway = uint64_t{1} << 60U;  // microseconds; some 36,000 years
 
 absl::Status Check(int result, absl::string_view what) {
   if (result >= 0) return absl::OkStatus();
@@ -71,7 +72,17 @@ struct EventLoop::Source {
 absl::StatusOr<std::unique_ptr<EventLoop>> EventLoop::Create() {
   sd_event* event = nullptr;
   OKMS_RETURN_IF_ERROR(Check(sd_event_new(&event), "event loop"));
-  return std::unique_ptr<EventLoop>(new EventLoop(event));
+  std::unique_ptr<EventLoop> loop(new EventLoop(event));
+  // sd-event reads the machine's ids when it arms its first timer, by whatever calls its release
+  // has for that: now, since a running plugin may not.
+  sd_event_source* timer = nullptr;
+  OKMS_RETURN_IF_ERROR(Check(sd_event_add_time(event, &timer, CLOCK_MONOTONIC, kFarAway, 0,
+                                               /*callback=*/nullptr, nullptr),
+                             "event loop: timer"));
+  const int ran = sd_event_run(event, /*timeout=*/0);
+  sd_event_source_disable_unref(timer);
+  OKMS_RETURN_IF_ERROR(Check(ran, "event loop: first run"));
+  return loop;
 }
 
 EventLoop::EventLoop(sd_event* event) : event_(event) {}

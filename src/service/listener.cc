@@ -9,9 +9,12 @@
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <cstdint>
+#include <fstream>
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
 #include "base/status.h"
 
 namespace okms {
@@ -41,11 +44,42 @@ std::vector<gid_t> PeerGroups(int connection) {
   }
 }
 
+// Whether `id` is in a map of a user namespace: lines of "INSIDE OUTSIDE COUNT"
+// (user_namespaces(7)).
+bool IsMapped(uint64_t id, const std::string& map) {
+  std::ifstream lines(map);
+  if (!lines) return true;
+  uint64_t inside = 0;
+  uint64_t outside = 0;
+  uint64_t count = 0;
+  while (lines >> inside >> outside >> count) {
+    if (id >= inside && id - inside < count) return true;
+  }
+  return false;
+}
+
 }  // namespace
 
 void PeerPolicy::AllowDefaults() {
   uids.push_back(0);
   uids.push_back(::geteuid());
+}
+
+std::vector<std::string> PeerPolicy::ForgetUnknown(const std::string& proc) {
+  std::vector<std::string> lines;
+  const auto check = [&](absl::string_view flag, auto& ids, const std::string& map) {
+    std::erase_if(ids, [&](auto id) {
+      if (IsMapped(id, map)) return false;
+      lines.push_back(absl::StrCat(
+          flag, " ", id,
+          ": has no effect in this user namespace, where that id is unknown; run the plugin "
+          "outside of it (PrivateUsers=no in a drop-in of the unit)"));
+      return true;
+    });
+  };
+  check("--allow-uid", uids, proc + "/uid_map");
+  check("--allow-gid", gids, proc + "/gid_map");
+  return lines;
 }
 
 absl::Status Listener::AcceptAll() {

@@ -9,6 +9,7 @@
 #include <sys/types.h>
 
 #include <functional>
+#include <string>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -23,6 +24,12 @@ struct PeerPolicy {
   std::vector<gid_t> gids;  // primary or supplementary
 
   void AllowDefaults();
+
+  // Forgets each user and group that nobody can be, as the kernel tells us: in a user namespace
+  // (PrivateUsers= of a unit) whoever is not in its maps looks like user 65534, and to allow that
+  // one would allow them all. Returns a line for each. `proc` has the maps; one that cannot be read
+  // is no reason.
+  std::vector<std::string> ForgetUnknown(const std::string& proc = "/proc/self");
 };
 
 // Accepts connections and looks at who connects (SO_PEERCRED: the kernel's word, as of the

@@ -167,8 +167,8 @@ TEST_F(MemoryTest, IsCleanOneSecondAfterTheLastCallOverHttp1) {
   ExpectClean();
 }
 
-// Where all calls share one connection, whose buffers in libcurl and nghttp2 keep what came last for
-// as long as it is open.
+// Where all calls share one connection, whose buffers in libcurl and nghttp2 keep what came last
+// for as long as it is open.
 TEST_F(MemoryTest, IsCleanOneSecondAfterTheLastCallOverHttp2) {
   OKMS_REQUIRE_NGINX();
   StartOkms();

@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <fstream>
 #include <optional>
 #include <string>
 #include <utility>
@@ -19,6 +20,7 @@
 #include "base/status.h"
 #include "service/listen_socket.h"
 #include "support/status_is.h"
+#include "support/temp_dir.h"
 #include "unit/service/child.h"
 #include "unit/service/unix_client.h"
 
@@ -32,6 +34,7 @@ using test::StatusIs;
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
+using ::testing::StartsWith;
 
 constexpr uid_t kStranger = 65534;
 
@@ -237,6 +240,32 @@ TEST_P(OtherUserTest, IsServedOnlyIfAllowed) {
     EXPECT_EQ(Connect(listener, GetParam().peer), "closed");
     EXPECT_THAT(log_, ElementsAre(Refusal(GetParam().peer.uid)));
   }
+}
+
+// What systemd's PrivateUsers= makes: root, the service's user and group, and nobody else.
+TEST(PeerPolicyTest, ForgetsIdsThatNobodyCanHave) {
+  const test::TempDir proc;
+  std::ofstream(proc / "uid_map")
+      << "         0          0          1\n       998        998          1\n";
+  std::ofstream(proc / "gid_map") << "0 0 1\n900 100900 100\n";
+  PeerPolicy policy{{0, 998, 997, 65534}, {0, 899, 900, 999, 1000}};
+  EXPECT_THAT(policy.ForgetUnknown(proc.path()),
+              ElementsAre(StartsWith("--allow-uid 997: has no effect in this user namespace"),
+                          StartsWith("--allow-uid 65534: "), StartsWith("--allow-gid 899: "),
+                          StartsWith("--allow-gid 1000: ")));
+  EXPECT_THAT(policy.uids, ElementsAre(0, 998));
+  EXPECT_THAT(policy.gids, ElementsAre(0, 900, 999));
+}
+
+TEST(PeerPolicyTest, KeepsAllWhereAllIdsAreKnown) {
+  const test::TempDir proc;
+  for (const char* const map : {"uid_map", "gid_map"}) {
+    std::ofstream(proc / map) << "         0          0 4294967295\n";
+  }
+  PeerPolicy policy{{0, 1000, 4294967294}, {0, 1000, 4294967294}};
+  EXPECT_THAT(policy.ForgetUnknown(proc.path()), IsEmpty());
+  EXPECT_THAT(policy.ForgetUnknown(proc / "nonexistent"), IsEmpty());
+  EXPECT_THAT(policy.uids, SizeIs(3));
 }
 
 }  // namespace
