@@ -154,6 +154,10 @@ absl::StatusOr<int> RestrictReach(const Reach& reach) {
     }
   }
   if (::syscall(SYS_landlock_restrict_self, ruleset.get(), 0) != 0) return Failed("restrict");
+  // Nothing may be listed, ever.
+  if (UniqueFd(::open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC)) || errno != EACCES) {
+    return absl::FailedPreconditionError("sandbox: Landlock: the rules are not in force");
+  }
   return abi;
 }
 

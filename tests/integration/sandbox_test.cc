@@ -481,6 +481,9 @@ INSTANTIATE_TEST_SUITE_P(
                    "sandbox: Landlock: version: .*"},
            Refusal{"LandlockRules", "landlock_add_rule", EPERM, "sandbox: Landlock: TCP port .*"},
            Refusal{"Landlock", "landlock_restrict_self", EPERM, "sandbox: Landlock: restrict: .*"},
+           Refusal{"LandlockLies", "landlock_restrict_self", 0,
+                   "sandbox: Landlock: the rules are not in force"},
+           Refusal{"SeccompLies", "seccomp", 0, "sandbox: seccomp: .*"},
            Refusal{"Seccomp", "seccomp", EPERM, "sandbox: seccomp: .*"},
            Refusal{"SeccompUnknown", "seccomp", ENOSYS, "sandbox: seccomp: .*"}),
     [](const auto& parameter) { return parameter.param.name; });
