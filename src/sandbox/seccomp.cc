@@ -32,6 +32,11 @@ absl::Status Check(int result, absl::string_view what) {
                      absl::StrCat("sandbox: seccomp: ", what), -result);
 }
 
+absl::Status NotTaken() {
+  return absl::FailedPreconditionError(
+      "sandbox: seccomp: the kernel does not take the filter; does a container forbid it?");
+}
+
 // Numbers below zero stand for calls that this architecture has not.
 absl::StatusOr<int> Number(const char* name) {
   const int number = ::seccomp_syscall_resolve_name(name);
@@ -66,7 +71,7 @@ absl::Status Refuse(scmp_filter_ctx filter, const RefusedCall& call) {
 
 absl::StatusOr<FilterPtr> MakeFilter() {
   FilterPtr filter(::seccomp_init(SCMP_ACT_KILL_PROCESS));
-  if (!filter) return absl::FailedPreconditionError("sandbox: seccomp: no filter");
+  if (!filter) return NotTaken();
   const auto set = [&](scmp_filter_attr attribute, uint32_t value, absl::string_view what) {
     return Check(::seccomp_attr_set(filter.get(), attribute, value), what);
   };
@@ -84,7 +89,9 @@ absl::StatusOr<FilterPtr> MakeFilter() {
 
 absl::Status LoadFilter() {
   OKMS_ASSIGN_OR_RETURN(const FilterPtr filter, MakeFilter());
-  OKMS_RETURN_IF_ERROR(Check(::seccomp_load(filter.get()), "load"));
+  const int loaded = ::seccomp_load(filter.get());
+  if (loaded == -ECANCELED) return NotTaken();  // libseccomp's word for whatever the kernel said
+  OKMS_RETURN_IF_ERROR(Check(loaded, "load"));
   // Of a descriptor that is not there, the kernel says EBADF; before it is asked, the filter
   // refuses.
   if (::ioctl(-1, 0) == -1 && errno == ENOTTY) return absl::OkStatus();
