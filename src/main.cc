@@ -165,6 +165,9 @@ absl::Status Run(const Config& config, const Logger& log) {
 
   // Not a byte from outside has been read yet.
   OKMS_RETURN_IF_ERROR(sandbox::FilterSystemCalls());
+  // Before the first call is: a check that a call begins may last for as long as that one waits,
+  // and others that wait less would be turned away.
+  keys.Tick();
   log.Info(
       absl::StrCat("version ", kVersion, " serves ", socket.name(), ", KMS at ",
                    config.protocol == Protocol::kKmip ? config.server.ToString() : config.rest_url,
