@@ -46,8 +46,9 @@ with subtest("killed again and again, the socket refuses nobody"):
 
 with subtest("stopped again and again while clients knock, it comes back"):
     start_knocking(pause=0.001)
-    # Each stop leaves connections waiting, so each brings a start at once.
-    machine.succeed(f"for i in $(seq 40); do systemctl stop {SERVICE}; done")
+    # Each stop leaves connections waiting, so each brings a start at once, which may even take the
+    # stop's place: then systemctl says that its job was canceled.
+    machine.succeed(f"for i in $(seq 40); do systemctl stop {SERVICE} || true; done")
     knocks = stop_knocking()
     assert set(knocks) == {"connected"}, knocks
     assert unit("ActiveState", SOCKET) == "active"
