@@ -6,7 +6,7 @@
 
 #include "sandbox/confine.h"
 
-#include <utility>
+#include <string>
 #include <vector>
 
 #include "absl/strings/str_join.h"

@@ -186,14 +186,15 @@ class ConfinedTest : public SandboxTest,
   unsigned user_;
 };
 
-INSTANTIATE_TEST_SUITE_P(, ConfinedTest,
-                         Combine(Values("Kmip", "Rest"), Values(Starter::kRoot, Starter::kUser)),
-                         [](const auto& parameter) {
-                           return absl::StrCat(std::get<0>(parameter.param),
-                                               std::get<1>(parameter.param) == Starter::kRoot
-                                                   ? "ByRoot"
-                                                   : "ByAUser");
-                         });
+// Each protocol, and each way to be started.
+const auto kEachWay = Combine(Values("Kmip", "Rest"), Values(Starter::kRoot, Starter::kUser));
+
+std::string WayName(const testing::TestParamInfo<std::tuple<const char*, Starter>>& way) {
+  return absl::StrCat(std::get<0>(way.param),
+                      std::get<1>(way.param) == Starter::kRoot ? "ByRoot" : "ByAUser");
+}
+
+INSTANTIATE_TEST_SUITE_P(, ConfinedTest, kEachWay, WayName);
 
 TEST_P(ConfinedTest, EveryThreadUnderLoad) {
   constexpr int kClients = 24;
@@ -345,14 +346,7 @@ class InjectionTest : public ConfinedTest {
   std::vector<pid_t> threads_;  // the first is the event loop's
 };
 
-INSTANTIATE_TEST_SUITE_P(, InjectionTest,
-                         Combine(Values("Kmip", "Rest"), Values(Starter::kRoot, Starter::kUser)),
-                         [](const auto& parameter) {
-                           return absl::StrCat(std::get<0>(parameter.param),
-                                               std::get<1>(parameter.param) == Starter::kRoot
-                                                   ? "ByRoot"
-                                                   : "ByAUser");
-                         });
+INSTANTIATE_TEST_SUITE_P(, InjectionTest, kEachWay, WayName);
 
 TEST_P(InjectionTest, ACallOfTheListIsMade) {
   for (const pid_t thread : threads_) {
