@@ -1,10 +1,14 @@
 # SPDX-FileCopyrightText: The okms-k8s-encryption-provider authors
 # SPDX-License-Identifier: Apache-2.0
 
-# Debian's protobuf has no CMake package of its own: the module must come before gRPC's package.
 set(THREADS_PREFER_PTHREAD_FLAG ON)
 find_package(Threads REQUIRED)
-find_package(Protobuf REQUIRED)
+# Before gRPC's package, which looks for it. Debian 12's has no CMake package of its own, and CMake's
+# module does not know that a newer one needs Abseil.
+find_package(Protobuf CONFIG QUIET)
+if(NOT TARGET protobuf::libprotobuf-lite)
+  find_package(Protobuf MODULE REQUIRED)
+endif()
 find_package(gRPC CONFIG REQUIRED)
 find_package(absl CONFIG REQUIRED)
 find_package(OpenSSL 3.0 REQUIRED)
