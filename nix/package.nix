@@ -1,0 +1,101 @@
+# SPDX-FileCopyrightText: The okms-k8s-encryption-provider authors
+# SPDX-License-Identifier: Apache-2.0
+{
+  lib,
+  stdenv,
+  abseil-cpp,
+  c-ares,
+  cli11,
+  cmake,
+  ctestCheckHook,
+  curl,
+  grpc,
+  gtest,
+  httplib,
+  libcap_ng,
+  libseccomp,
+  ninja,
+  nlohmann_json,
+  openssl,
+  pkg-config,
+  protobuf,
+  python3,
+  systemdLibs,
+  zlib,
+}:
+
+stdenv.mkDerivation {
+  pname = "okms-k8s-encryption-provider";
+  version = "0.2.0";
+
+  src = lib.fileset.toSource {
+    root = ../.;
+    fileset = lib.fileset.unions [
+      ../CMakeLists.txt
+      ../LICENSE
+      ../cmake
+      ../docs
+      ../proto
+      ../src
+      ../systemd
+      ../tests
+      ../vm-tests
+    ];
+  };
+
+  # The mock KMS and the clients that the VM tests use: not for a control plane.
+  outputs = [
+    "out"
+    "tools"
+  ];
+
+  strictDeps = true;
+
+  nativeBuildInputs = [
+    cmake
+    grpc # grpc_cpp_plugin
+    ninja
+    pkg-config
+    protobuf # protoc
+    python3 # runs some of the tests, and is looked for when they are configured
+  ];
+
+  buildInputs = [
+    abseil-cpp
+    c-ares
+    cli11
+    curl # libcurl, which is loaded by its path when REST is used
+    grpc
+    gtest
+    httplib # the mock KMS's
+    libcap_ng
+    libseccomp
+    nlohmann_json
+    openssl
+    protobuf
+    systemdLibs
+    zlib # the mock KMS's
+  ];
+
+  nativeCheckInputs = [ ctestCheckHook ];
+
+  doCheck = true;
+
+  # Those need a systemd, a control plane, or peers that nixpkgs does not have.
+  ctestFlags = [
+    "--label-exclude"
+    "^(e2e|interop|system|systemd)$"
+  ];
+
+  postInstall = ''
+    install -D -m 755 -t "$tools/bin" okms-mock-kms okms-kms-call okms-bench
+  '';
+
+  meta = {
+    description = "Kubernetes KMS v2 plugin for OVHcloud KMS and any KMIP server";
+    homepage = "https://github.com/ovh/okms-k8s-encryption-provider";
+    license = lib.licenses.asl20;
+    mainProgram = "okms-k8s-encryption-provider";
+    platforms = lib.platforms.linux;
+  };
+}

@@ -1,0 +1,460 @@
+# SPDX-FileCopyrightText: The okms-k8s-encryption-provider authors
+# SPDX-License-Identifier: Apache-2.0
+#
+# The NixOS module: what good configurations become, and that each mistake is named. All of it happens
+# when this is evaluated; there is nothing to build.
+{
+  lib,
+  stdenv,
+  runCommand,
+  nixosSystem,
+  module,
+}:
+
+let
+  at = "services.okms-k8s-encryption-provider";
+
+  evaluate =
+    modules:
+    (nixosSystem {
+      modules = [
+        module
+        { nixpkgs.hostPlatform = stdenv.hostPlatform.system; }
+      ]
+      ++ modules;
+    }).config;
+
+  # One instance, which is as it should be, with something changed.
+  instance = {
+    servers = [ "kms.example.org:5696" ];
+    keyId = "70001308-5674-43fe-93dd-6270ecac0710";
+    credentials = {
+      clientCertificate = "/var/lib/secrets/client.pem";
+      clientKey = "/var/lib/secrets/client.key";
+    };
+  };
+  plugin = instances: {
+    services.okms-k8s-encryption-provider = {
+      enable = true;
+      inherit instances;
+    };
+  };
+  main = change: plugin { main = lib.recursiveUpdate instance change; };
+  kubernetes = change: {
+    services.okms-k8s-encryption-provider.kubernetes = {
+      enable = true;
+    }
+    // change;
+  };
+  apiserver = {
+    services.kubernetes.apiserver = {
+      enable = true;
+      serviceAccountKeyFile = "/var/lib/secrets/sa.pem";
+      serviceAccountSigningKeyFile = "/var/lib/secrets/sa.key";
+    };
+  };
+
+  # Ours; NixOS itself has more to say about a machine without a disk.
+  complaints =
+    modules:
+    lib.filter (lib.hasPrefix at) (
+      map (a: a.message) (lib.filter (a: !a.assertion) (evaluate modules).assertions)
+    );
+
+  refused = {
+    "no server" = {
+      modules = [ (main { servers = [ ]; }) ];
+      words = "instances.main.servers: give exactly one server";
+    };
+    "two servers" = {
+      modules = [
+        (main {
+          servers = [
+            "a:5696"
+            "b:5696"
+          ];
+        })
+      ];
+      words = "instances.main.servers: give exactly one server";
+    };
+    "a URL for KMIP" = {
+      modules = [ (main { servers = [ "https://kms.example.org" ]; }) ];
+      words = "instances.main.servers: KMIP needs host:port and no URL";
+    };
+    "no URL for REST" = {
+      modules = [
+        (main {
+          protocol = "rest";
+          okmsId = "734b9b45-8b1a-469c-b140-b10bd6540017";
+        })
+      ];
+      words = "instances.main.servers: REST needs a URL";
+    };
+    "no key" = {
+      modules = [ (main { keyId = null; }) ];
+      words = "instances.main: no key. Set keyId, or keyLabel.";
+    };
+    "two keys" = {
+      modules = [ (main { keyLabel = "etcd"; }) ];
+      words = "instances.main: keyId and keyLabel are both set";
+    };
+    "REST without an OKMS domain" = {
+      modules = [
+        (main {
+          protocol = "rest";
+          servers = [ "https://kms.example.org" ];
+        })
+      ];
+      words = "instances.main.okmsId: REST needs the id of the OKMS domain";
+    };
+    "no certificate" = {
+      modules = [ (main { credentials.clientCertificate = null; }) ];
+      words = "instances.main.credentials.clientCertificate: no access certificate";
+    };
+    "no client key" = {
+      modules = [ (main { credentials.clientKey = null; }) ];
+      words = "instances.main.credentials: set one of clientKey and clientKeyEncrypted";
+    };
+    "two client keys" = {
+      modules = [ (main { credentials.clientKeyEncrypted = "/var/lib/secrets/client.key.cred"; }) ];
+      words = "instances.main.credentials: set one of clientKey and clientKeyEncrypted";
+    };
+    "a client key in the store" = {
+      modules = [ (main { credentials.clientKey = "${builtins.storeDir}/client.key"; }) ];
+      words = "instances.main.credentials.clientKey: this path is in the Nix store";
+    };
+    "a client key as a Nix path" = {
+      modules = [ (main { credentials.clientKey = ./module.nix; }) ];
+      words = "instances.main.credentials.clientKey: this path is in the Nix store, or would be copied there";
+    };
+    "an unknown setting" = {
+      modules = [ (main { settings.OKMS_VERBOSE = true; }) ];
+      words = "instances.main.settings: no such variable: OKMS_VERBOSE";
+    };
+    "a setting that has an option" = {
+      modules = [ (main { settings.OKMS_KEY_LABEL = "etcd"; }) ];
+      words = "instances.main.settings: for OKMS_KEY_LABEL use keyLabel";
+    };
+    "a name that is no part of a path" = {
+      modules = [ (plugin { "a/b" = instance; }) ];
+      words = "instances.a/b: the name becomes part of a unit's name";
+    };
+    "two instances on one socket" = {
+      modules = [
+        (plugin {
+          one = instance // {
+            socket = "/run/kms.sock";
+          };
+          two = instance // {
+            socket = "/var/run/kms.sock";
+          };
+        })
+      ];
+      words = "instances.one.socket: /run/kms.sock is the socket of two too";
+    };
+    "Kubernetes without an apiserver" = {
+      modules = [
+        (main { })
+        (kubernetes { })
+      ];
+      words = "kubernetes.enable: there is no services.kubernetes.apiserver";
+    };
+    "Kubernetes with instances in no order" = {
+      modules = [
+        (plugin {
+          one = instance;
+          two = instance;
+        })
+        (kubernetes { })
+        apiserver
+      ];
+      words = "kubernetes.providers: name the instances in their order; the first encrypts. There are: one, two.";
+    };
+    "Kubernetes with an unknown instance" = {
+      modules = [
+        (main { })
+        (kubernetes { providers = [ { instance = "mian"; } ]; })
+        apiserver
+      ];
+      words = "kubernetes.providers: no such instance: mian";
+    };
+    "two providers of one name" = {
+      modules = [
+        (plugin {
+          one = instance;
+          two = instance;
+        })
+        (kubernetes {
+          providers = [
+            {
+              instance = "one";
+              name = "okms";
+            }
+            {
+              instance = "two";
+              name = "okms";
+            }
+          ];
+        })
+        apiserver
+      ];
+      words = "kubernetes.providers: two have the same name";
+    };
+    "a provider's name with a colon" = {
+      modules = [
+        (main { })
+        (kubernetes {
+          providers = [
+            {
+              instance = "main";
+              name = "a:b";
+            }
+          ];
+        })
+        apiserver
+      ];
+      words = "kubernetes.providers: a name is not empty and has no colon";
+    };
+  };
+
+  refusals = lib.concatLists (
+    lib.mapAttrsToList (
+      what:
+      { modules, words }:
+      let
+        said = complaints modules;
+      in
+      lib.optional (
+        !(lib.length said >= 1 && lib.any (lib.hasPrefix "${at}.${words}") said)
+      ) "${what}: expected \"${words}\", got: ${if said == [ ] then "nothing" else toString said}"
+    ) refused
+  );
+
+  # What a good one becomes.
+  control = evaluate [
+    (plugin {
+      new = instance // {
+        keyId = null;
+        keyLabel = "100%";
+        protocol = "rest";
+        servers = [ "https://kms.example.org" ];
+        okmsId = "734b9b45-8b1a-469c-b140-b10bd6540017";
+        group = "kubernetes";
+        settings.OKMS_DEBUG = true;
+        credentials = {
+          clientCertificate = "/var/lib/secrets/client.pem";
+          clientKeyEncrypted = "/var/lib/secrets/client.key.cred";
+          ca = "/var/lib/secrets/ca.pem";
+        };
+      };
+      old = instance // {
+        socket = "/run/okms.sock";
+      };
+    })
+    (kubernetes {
+      providers = [
+        { instance = "new"; }
+        {
+          instance = "old";
+          name = "okms-encryption-provider";
+          timeout = "5s";
+        }
+      ];
+    })
+    apiserver
+  ];
+  service = name: control.systemd.services."okms-k8s-encryption-provider@${name}";
+  socket = name: control.systemd.sockets."okms-k8s-encryption-provider@${name}";
+  encryption = control.services.okms-k8s-encryption-provider.kubernetes.configurationFile;
+
+  expected = [
+    {
+      what = "no complaint";
+      is = complaints [ (main { }) ];
+      want = [ ];
+    }
+    {
+      what = "nothing is there until it is enabled";
+      is = lib.attrNames (
+        lib.filterAttrs (n: _: lib.hasPrefix "okms" n)
+          (evaluate [
+            { services.okms-k8s-encryption-provider.instances.main = instance; }
+          ]).systemd.services
+      );
+      want = [ ];
+    }
+    {
+      what = "variables of an instance";
+      is = removeAttrs (service "new").environment [
+        "LOCALE_ARCHIVE"
+        "PATH"
+        "TZDIR"
+      ];
+      want = {
+        OKMS_ALLOW_GID = "kubernetes";
+        OKMS_DEBUG = "true";
+        OKMS_ID = "734b9b45-8b1a-469c-b140-b10bd6540017";
+        OKMS_KEY_LABEL = "100%%";
+        OKMS_PROTOCOL = "rest";
+        OKMS_SERV_ADDR = "https://kms.example.org";
+        OKMS_TIMEOUT = "10s";
+      };
+    }
+    {
+      what = "credentials of an instance";
+      is = (service "new").serviceConfig.LoadCredential;
+      want = [
+        "client-cert:/var/lib/secrets/client.pem"
+        "ca:/var/lib/secrets/ca.pem"
+      ];
+    }
+    {
+      what = "an encrypted key";
+      is = (service "new").serviceConfig.LoadCredentialEncrypted;
+      want = [ "client-key:/var/lib/secrets/client.key.cred" ];
+    }
+    {
+      what = "group of an instance";
+      is = [
+        (service "new").serviceConfig.Group
+        (socket "new").socketConfig.SocketGroup
+        (service "old").serviceConfig.Group
+        (socket "old").socketConfig.SocketGroup
+      ];
+      want = [
+        "kubernetes"
+        "kubernetes"
+        "okms-kms"
+        "okms-kms"
+      ];
+    }
+    {
+      what = "a socket by default, and one of one's own";
+      is = (socket "new").listenStreams ++ (socket "old").listenStreams;
+      want = [
+        "/run/okms-k8s-encryption-provider/new/kms.sock"
+        "/run/okms.sock"
+      ];
+    }
+    {
+      what = "both are started with the machine";
+      is = (service "new").wantedBy ++ (socket "new").wantedBy;
+      want = [
+        "multi-user.target"
+        "sockets.target"
+      ];
+    }
+    {
+      what = "the service goes before the apiserver and after its socket";
+      is = [
+        (lib.elem "kube-apiserver.service" (service "new").before)
+        (lib.elem "okms-k8s-encryption-provider@new.socket" (service "new").after)
+        (service "new").requires
+      ];
+      want = [
+        true
+        true
+        [ "okms-k8s-encryption-provider@new.socket" ]
+      ];
+    }
+    {
+      what = "a user of its own";
+      is = [
+        control.users.users.okms-kms.isSystemUser
+        control.users.users.okms-kms.group
+        (control.users.groups ? okms-kms)
+      ];
+      want = [
+        true
+        "okms-kms"
+        true
+      ];
+    }
+    {
+      what = "the apiserver's flag";
+      is = control.services.kubernetes.apiserver.extraOpts;
+      want = "--encryption-provider-config=${encryption}";
+    }
+    {
+      what = "the first provider encrypts, all decrypt, and identity is the last";
+      is = control.services.okms-k8s-encryption-provider.kubernetes.configuration;
+      want = {
+        apiVersion = "apiserver.config.k8s.io/v1";
+        kind = "EncryptionConfiguration";
+        resources = [
+          {
+            resources = [ "secrets" ];
+            providers = [
+              {
+                kms = {
+                  apiVersion = "v2";
+                  name = "okms-new";
+                  endpoint = "unix:///run/okms-k8s-encryption-provider/new/kms.sock";
+                  timeout = "3s";
+                };
+              }
+              {
+                kms = {
+                  apiVersion = "v2";
+                  name = "okms-encryption-provider";
+                  endpoint = "unix:///run/okms.sock";
+                  timeout = "5s";
+                };
+              }
+              { identity = { }; }
+            ];
+          }
+        ];
+      };
+    }
+    {
+      what = "no identity when nothing unencrypted is to be read";
+      is = map lib.attrNames (
+        lib.concatMap (r: r.providers)
+          (evaluate [
+            (main { })
+            (kubernetes { readUnencrypted = false; })
+            apiserver
+          ]).services.okms-k8s-encryption-provider.kubernetes.configuration.resources
+      );
+      want = [ [ "kms" ] ];
+    }
+    {
+      what = "the apiserver's unit";
+      is = {
+        groups = control.systemd.services.kube-apiserver.serviceConfig.SupplementaryGroups;
+        sockets = lib.filter (lib.hasPrefix "okms") control.systemd.services.kube-apiserver.wants;
+        order = lib.filter (lib.hasPrefix "okms") control.systemd.services.kube-apiserver.after;
+      };
+      want = {
+        groups = [
+          "kubernetes"
+          "okms-kms"
+        ];
+        sockets = [
+          "okms-k8s-encryption-provider@new.socket"
+          "okms-k8s-encryption-provider@old.socket"
+        ];
+        order = [
+          "okms-k8s-encryption-provider@new.socket"
+          "okms-k8s-encryption-provider@old.socket"
+        ];
+      };
+    }
+  ];
+
+  differences = lib.concatMap (
+    {
+      what,
+      is,
+      want,
+    }:
+    lib.optional (is != want) "${what}: is ${builtins.toJSON is}, should be ${builtins.toJSON want}"
+  ) expected;
+
+  failures = refusals ++ differences;
+in
+if failures == [ ] then
+  runCommand "okms-k8s-encryption-provider-module" { } "touch $out"
+else
+  throw "nixos/module.nix: ${lib.concatStringsSep "; " failures}"

@@ -1,0 +1,114 @@
+# SPDX-FileCopyrightText: The okms-k8s-encryption-provider authors
+# SPDX-License-Identifier: Apache-2.0
+"""The units that the NixOS module renders, as tests/nix/machines.nix gives them: those of systemd/
+but for what the module says itself, without a word from systemd-analyze, and as hardened.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+import tempfile
+from collections import Counter
+from pathlib import Path
+from types import SimpleNamespace
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "systemd"))
+from test_units import NAME, Failure, security, verify  # pylint: disable=wrong-import-position
+
+# The module's own: configuration and credentials are options, and NixOS adds variables.
+OWN_KEYS = {"Environment", "EnvironmentFile", "LoadCredential", "Documentation",
+            "X-StopIfChanged", "WantedBy", "Also"}
+
+
+def settings(text: str) -> Counter[tuple[str, str, str]]:
+    found: Counter[tuple[str, str, str]] = Counter()
+    section = ""
+    for line in text.splitlines():
+        if heading := re.fullmatch(r"\[(\w+)]", line):
+            section = heading.group(1)
+        elif line and not line.startswith("#"):
+            key, _, value = line.partition("=")
+            # What names other units may stand in any order.
+            for word in value.split() if section == "Unit" and key != "Description" else [value]:
+                found[section, key, word] += 1
+    return found
+
+
+def differences(rendered: str, template: str) -> list[str]:
+    one, other = settings(rendered), settings(template)
+    return sorted(f"{'only in NixOS' if (one - other)[entry] else 'not in NixOS'}: "
+                  f"[{entry[0]}] {entry[1]}={entry[2]}"
+                  for entry in (one - other) + (other - one) if entry[1] not in OWN_KEYS)
+
+
+def check_alike(units: dict[str, str], package: str, build: Path) -> None:
+    for name, text in units.items():
+        match = re.fullmatch(rf"{NAME}@(\w+)\.(service|socket)", name)
+        if match is None:
+            raise Failure(f"{name}: no unit of an instance")
+        instance, suffix = match.groups()
+        template = (build / f"systemd/{NAME}@.{suffix}").read_text().replace("%i", instance)
+        template = re.sub(rf"(?<==)/\S*/{NAME}(?=\s)", f"{package}/bin/{NAME}", template)
+        found = differences(text, template)
+        if found:
+            raise Failure(f"{name}: {'; '.join(found)}")
+        # The same look at something else finds it.
+        for wrong in (text.replace("RemoveOnStop=yes", "").replace("UMask=0077", ""),
+                      text + "\nNice=1"):
+            if not differences(wrong, template):
+                raise Failure(f"{name}: a difference from {template} is not seen")
+
+
+def check_analysis(units: dict[str, str], package: str, root: Path) -> None:
+    program = root / package.lstrip("/") / "bin" / NAME
+    program.parent.mkdir(parents=True)
+    program.write_text("")
+    program.chmod(0o755)
+    folder = root / "etc/systemd/system"
+    folder.mkdir(parents=True)
+    for target in ("basic", "multi-user", "network", "shutdown", "sockets", "sysinit"):
+        (folder / f"{target}.target").write_text(f"[Unit]\nDescription={target}\n")
+    for name, text in units.items():
+        (folder / name).write_text(text)
+    paths = [str(folder / name) for name in units]
+    tree = SimpleNamespace(root=root)
+    said = verify(tree, paths)
+    if said:
+        raise Failure(said)
+    for path in (Path(path) for path in paths if path.endswith(".service")):
+        said = security(path)
+        if said:
+            raise Failure(f"{path.name}: {said}")
+        good = path.read_text()
+        path.write_text(good.replace("UMask=", "UMusk=").replace("PrivateUsers=yes", ""))
+        if not verify(tree, [str(path)]) or not security(path):
+            raise Failure(f"{path.name}: systemd-analyze does not see what is wrong")
+        path.write_text(good)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--build", type=Path, required=True, help="a configured build folder")
+    parser.add_argument("machines", type=Path, help="what machines.nix evaluates to, as JSON")
+    options = parser.parse_args()
+    machines = json.loads(options.machines.read_text())
+    if not machines:
+        print("there are no machines")
+        return 1
+    for name, machine in machines.items():
+        try:
+            check_alike(machine["units"], machine["package"], options.build)
+            with tempfile.TemporaryDirectory(prefix="okms-nixos-") as folder:
+                check_analysis(machine["units"], machine["package"], Path(folder))
+        except Failure as failure:
+            print(f"{name}: {failure}")
+            return 1
+    print(f"the units of {len(machines)} machines are those of systemd/, and as hardened")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,47 @@
+# SPDX-FileCopyrightText: The okms-k8s-encryption-provider authors
+# SPDX-License-Identifier: Apache-2.0
+#
+# The scenarios of ../scenarios as tests of NixOS, one for each promise.
+{ pkgs, module }:
+
+let
+  inherit (pkgs) lib;
+
+  scenario =
+    name:
+    {
+      script ? name,
+      machine ? { },
+    }:
+    pkgs.testers.runNixOSTest {
+      name = "okms-${name}";
+      nodes.machine.imports = [
+        module
+        ./machine.nix
+        machine
+      ];
+      testScript = lib.concatStrings [
+        ''
+          INSTANCE = "main"
+        ''
+        (builtins.readFile ../scenarios/common.py)
+        (builtins.readFile (../scenarios + "/${script}.py"))
+      ];
+    };
+in
+lib.mapAttrs scenario {
+  access = { };
+  activation = { };
+  control_plane.machine = ./control-plane.nix;
+  control_plane_rest = {
+    script = "control_plane";
+    machine.imports = [
+      ./control-plane.nix
+      ./rest.nix
+    ];
+  };
+  instances.machine = ./instances.nix;
+  kms_away = { };
+  restart = { };
+  watchdog = { };
+}
