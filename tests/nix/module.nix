@@ -24,7 +24,7 @@ let
       ++ modules;
     }).config;
 
-  # One instance, which is as it should be, with something changed.
+  # As it should be.
   instance = {
     servers = [ "kms.example.org:5696" ];
     keyId = "70001308-5674-43fe-93dd-6270ecac0710";
@@ -39,7 +39,7 @@ let
       inherit instances;
     };
   };
-  main = change: plugin { main = lib.recursiveUpdate instance change; };
+  main = plugin { main = instance; };
   kubernetes = change: {
     services.okms-k8s-encryption-provider.kubernetes = {
       enable = true;
@@ -61,129 +61,143 @@ let
       map (a: a.message) (lib.filter (a: !a.assertion) (evaluate modules).assertions)
     );
 
-  refused = {
-    "no server" = {
-      modules = [ (main { servers = [ ]; }) ];
-      words = "instances.main.servers: give exactly one server";
+  # Mistakes in one instance, all on one machine.
+  rest = {
+    protocol = "rest";
+    servers = [ "https://kms.example.org" ];
+    okmsId = "734b9b45-8b1a-469c-b140-b10bd6540017";
+  };
+  mistakes = {
+    no-server = {
+      change.servers = [ ];
+      words = ".servers: give exactly one server";
     };
-    "two servers" = {
-      modules = [
-        (main {
-          servers = [
-            "a:5696"
-            "b:5696"
-          ];
-        })
+    two-servers = {
+      change.servers = [
+        "a:5696"
+        "b:5696"
       ];
-      words = "instances.main.servers: give exactly one server";
+      words = ".servers: give exactly one server";
     };
-    "a URL for KMIP" = {
-      modules = [ (main { servers = [ "https://kms.example.org" ]; }) ];
-      words = "instances.main.servers: KMIP needs host:port and no URL";
+    url-for-kmip = {
+      change = { inherit (rest) servers; };
+      words = ".servers: KMIP needs host:port and no URL";
     };
-    "no URL for REST" = {
+    no-url-for-rest = {
+      change = rest // {
+        inherit (instance) servers;
+      };
+      words = ".servers: REST needs a URL";
+    };
+    no-key = {
+      change.keyId = null;
+      words = ": no key. Set keyId, or keyLabel.";
+    };
+    two-keys = {
+      change.keyLabel = "etcd";
+      words = ": keyId and keyLabel are both set";
+    };
+    rest-without-domain = {
+      change = rest // {
+        okmsId = null;
+      };
+      words = ".okmsId: REST needs the id of the OKMS domain";
+    };
+    no-certificate = {
+      change.credentials.clientCertificate = null;
+      words = ".credentials.clientCertificate: no access certificate";
+    };
+    no-client-key = {
+      change.credentials.clientKey = null;
+      words = ".credentials: set one of clientKey and clientKeyEncrypted";
+    };
+    two-client-keys = {
+      change.credentials.clientKeyEncrypted = "/var/lib/secrets/client.key.cred";
+      words = ".credentials: set one of clientKey and clientKeyEncrypted";
+    };
+    client-key-in-the-store = {
+      change.credentials.clientKey = "${builtins.storeDir}/client.key";
+      words = ".credentials.clientKey: this path is in the Nix store";
+    };
+    client-key-as-nix-path = {
+      change.credentials.clientKey = ./module.nix;
+      words = ".credentials.clientKey: this path is in the Nix store, or would be copied there";
+    };
+    unknown-setting = {
+      change.settings.OKMS_VERBOSE = true;
+      words = ".settings: no such variable: OKMS_VERBOSE";
+    };
+    setting-that-has-an-option = {
+      change.settings.OKMS_KEY_LABEL = "etcd";
+      words = ".settings: for OKMS_KEY_LABEL use keyLabel";
+    };
+    "no/part/of/a/path" = {
+      change = { };
+      words = ": the name becomes part of a unit's name";
+    };
+    socket-one = {
+      change.socket = "/run/kms.sock";
+      words = ".socket: /run/kms.sock is the socket of socket-two too";
+    };
+    socket-two = {
+      change.socket = "/var/run/kms.sock";
+      words = ".socket: /var/run/kms.sock is the socket of socket-one too";
+    };
+  };
+  said = complaints [
+    (plugin (
+      { good = instance; } // lib.mapAttrs (_: m: lib.recursiveUpdate instance m.change) mistakes
+    ))
+  ];
+  # One complaint for each, and none about the good one.
+  refusals =
+    lib.concatLists (
+      lib.mapAttrsToList (
+        name: m:
+        let
+          expected = "${at}.instances.${name}${m.words}";
+        in
+        lib.optional (
+          lib.length (lib.filter (lib.hasPrefix expected) said) != 1
+        ) "not said once: \"${expected}\""
+      ) mistakes
+    )
+    ++ lib.optional (
+      lib.length said != lib.length (lib.attrNames mistakes)
+    ) "other complaints than those expected: ${lib.concatStringsSep " " said}";
+
+  # Mistakes about the apiserver, each on a machine of its own.
+  two = plugin {
+    one = instance;
+    two = instance;
+  };
+  kubernetesMistakes = [
+    {
       modules = [
-        (main {
-          protocol = "rest";
-          okmsId = "734b9b45-8b1a-469c-b140-b10bd6540017";
-        })
-      ];
-      words = "instances.main.servers: REST needs a URL";
-    };
-    "no key" = {
-      modules = [ (main { keyId = null; }) ];
-      words = "instances.main: no key. Set keyId, or keyLabel.";
-    };
-    "two keys" = {
-      modules = [ (main { keyLabel = "etcd"; }) ];
-      words = "instances.main: keyId and keyLabel are both set";
-    };
-    "REST without an OKMS domain" = {
-      modules = [
-        (main {
-          protocol = "rest";
-          servers = [ "https://kms.example.org" ];
-        })
-      ];
-      words = "instances.main.okmsId: REST needs the id of the OKMS domain";
-    };
-    "no certificate" = {
-      modules = [ (main { credentials.clientCertificate = null; }) ];
-      words = "instances.main.credentials.clientCertificate: no access certificate";
-    };
-    "no client key" = {
-      modules = [ (main { credentials.clientKey = null; }) ];
-      words = "instances.main.credentials: set one of clientKey and clientKeyEncrypted";
-    };
-    "two client keys" = {
-      modules = [ (main { credentials.clientKeyEncrypted = "/var/lib/secrets/client.key.cred"; }) ];
-      words = "instances.main.credentials: set one of clientKey and clientKeyEncrypted";
-    };
-    "a client key in the store" = {
-      modules = [ (main { credentials.clientKey = "${builtins.storeDir}/client.key"; }) ];
-      words = "instances.main.credentials.clientKey: this path is in the Nix store";
-    };
-    "a client key as a Nix path" = {
-      modules = [ (main { credentials.clientKey = ./module.nix; }) ];
-      words = "instances.main.credentials.clientKey: this path is in the Nix store, or would be copied there";
-    };
-    "an unknown setting" = {
-      modules = [ (main { settings.OKMS_VERBOSE = true; }) ];
-      words = "instances.main.settings: no such variable: OKMS_VERBOSE";
-    };
-    "a setting that has an option" = {
-      modules = [ (main { settings.OKMS_KEY_LABEL = "etcd"; }) ];
-      words = "instances.main.settings: for OKMS_KEY_LABEL use keyLabel";
-    };
-    "a name that is no part of a path" = {
-      modules = [ (plugin { "a/b" = instance; }) ];
-      words = "instances.a/b: the name becomes part of a unit's name";
-    };
-    "two instances on one socket" = {
-      modules = [
-        (plugin {
-          one = instance // {
-            socket = "/run/kms.sock";
-          };
-          two = instance // {
-            socket = "/var/run/kms.sock";
-          };
-        })
-      ];
-      words = "instances.one.socket: /run/kms.sock is the socket of two too";
-    };
-    "Kubernetes without an apiserver" = {
-      modules = [
-        (main { })
+        main
         (kubernetes { })
       ];
-      words = "kubernetes.enable: there is no services.kubernetes.apiserver";
-    };
-    "Kubernetes with instances in no order" = {
+      words = ".enable: there is no services.kubernetes.apiserver";
+    }
+    {
       modules = [
-        (plugin {
-          one = instance;
-          two = instance;
-        })
+        two
         (kubernetes { })
         apiserver
       ];
-      words = "kubernetes.providers: name the instances in their order; the first encrypts. There are: one, two.";
-    };
-    "Kubernetes with an unknown instance" = {
+      words = ".providers: name the instances in their order; the first encrypts. There are: one, two.";
+    }
+    {
       modules = [
-        (main { })
+        main
         (kubernetes { providers = [ { instance = "mian"; } ]; })
         apiserver
       ];
-      words = "kubernetes.providers: no such instance: mian";
-    };
-    "two providers of one name" = {
+      words = ".providers: no such instance: mian";
+    }
+    {
       modules = [
-        (plugin {
-          one = instance;
-          two = instance;
-        })
+        two
         (kubernetes {
           providers = [
             {
@@ -198,11 +212,11 @@ let
         })
         apiserver
       ];
-      words = "kubernetes.providers: two have the same name";
-    };
-    "a provider's name with a colon" = {
+      words = ".providers: two have the same name";
+    }
+    {
       modules = [
-        (main { })
+        main
         (kubernetes {
           providers = [
             {
@@ -213,22 +227,18 @@ let
         })
         apiserver
       ];
-      words = "kubernetes.providers: a name is not empty and has no colon";
-    };
-  };
-
-  refusals = lib.concatLists (
-    lib.mapAttrsToList (
-      what:
-      { modules, words }:
-      let
-        said = complaints modules;
-      in
-      lib.optional (
-        !(lib.length said >= 1 && lib.any (lib.hasPrefix "${at}.${words}") said)
-      ) "${what}: expected \"${words}\", got: ${if said == [ ] then "nothing" else toString said}"
-    ) refused
-  );
+      words = ".providers: a name is not empty and has no colon";
+    }
+  ];
+  kubernetesRefusals = lib.concatMap (
+    m:
+    let
+      heard = complaints m.modules;
+    in
+    lib.optional (
+      !(lib.length heard == 1 && lib.hasPrefix "${at}.kubernetes${m.words}" (lib.head heard))
+    ) "expected \"${m.words}\", heard: ${toString heard}"
+  ) kubernetesMistakes;
 
   # What a good one becomes.
   control = evaluate [
@@ -270,7 +280,7 @@ let
   expected = [
     {
       what = "no complaint";
-      is = complaints [ (main { }) ];
+      is = complaints [ main ];
       want = [ ];
     }
     {
@@ -412,7 +422,7 @@ let
       is = map lib.attrNames (
         lib.concatMap (r: r.providers)
           (evaluate [
-            (main { })
+            main
             (kubernetes { readUnencrypted = false; })
             apiserver
           ]).services.okms-k8s-encryption-provider.kubernetes.configuration.resources
@@ -452,7 +462,7 @@ let
     lib.optional (is != want) "${what}: is ${builtins.toJSON is}, should be ${builtins.toJSON want}"
   ) expected;
 
-  failures = refusals ++ differences;
+  failures = refusals ++ kubernetesRefusals ++ differences;
 in
 if failures == [ ] then
   runCommand "okms-k8s-encryption-provider-module" { } "touch $out"

@@ -51,6 +51,8 @@ in
     };
   };
 
+  systemd.services.kube-apiserver.after = [ "etcd.service" ];
+
   # The apiserver's module would have TLS.
   services.etcd = {
     enable = true;
