@@ -12,12 +12,15 @@ from __future__ import annotations
 import argparse
 import base64
 import os
+import subprocess
 import sys
 import time
 import unittest
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+import yaml
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "interop"))
 
@@ -30,6 +33,7 @@ from pki import Pki  # noqa: E402
 from processes import wait_until  # noqa: E402
 from runner import Programs  # noqa: E402
 
+MANIFEST = Path(__file__).resolve().parents[2] / "kubernetes/static-pod.yaml"
 PROVIDER = "okms"
 PROTOCOLS: dict[str, type[Kms]] = {"kmip": OverKmip, "rest": OverRest}
 
@@ -150,6 +154,20 @@ class ControlPlane(unittest.TestCase):
         versions = {request.version for request in self.kms.requests()
                     if request.operation != "DiscoverVersions"}
         self.assertEqual(versions, {self.kms.version})
+
+    def test_6_the_manifest_of_the_static_pod_is_a_pod(self) -> None:
+        pod = yaml.safe_load(MANIFEST.read_text())
+        path = "/api/v1/namespaces/kube-system/pods?dryRun=All&fieldValidation=Strict"
+        answer = self.apiserver.request("POST", path, pod)
+        self.assertEqual(answer.status, 201, answer.body.decode())
+        # Its files are not here; of everything before them there is nothing to say.
+        argv = [str(Programs.plugin), "--check-config", *pod["spec"]["containers"][0]["args"]]
+        said = subprocess.run(argv, capture_output=True, text=True, check=False).stderr
+        self.assertIn("--client-cert /etc/okms/client.pem: ", said)
+
+        pod["spec"]["containers"][0]["volumeMount"] = []
+        answer = self.apiserver.request("POST", path, pod)
+        self.assertEqual(answer.status, 400, "strict validation sees what is wrong")
 
     def write_new_secret(self, name: str) -> None:
         value = new_value()
