@@ -294,6 +294,27 @@ let
       want = [ ];
     }
     {
+      what = "the README's example";
+      is = {
+        inReadme = lib.hasInfix "```nix\n${exampleText}```" (builtins.readFile ../../README.md);
+        complaints = complaints [
+          example
+          apiserver
+        ];
+        flag =
+          lib.hasPrefix "--encryption-provider-config="
+            (evaluate [
+              example
+              apiserver
+            ]).services.kubernetes.apiserver.extraOpts;
+      };
+      want = {
+        inReadme = true;
+        complaints = [ ];
+        flag = true;
+      };
+    }
+    {
       what = "variables of an instance";
       is = removeAttrs (service "new").environment [
         "LOCALE_ARCHIVE"
@@ -452,6 +473,14 @@ let
       };
     }
   ];
+
+  # The README has the example without its heading comment.
+  example = ../../nixos/example.nix;
+  exampleText = lib.concatLines (
+    lib.filter (line: line != "" && !lib.hasPrefix "#" line) (
+      lib.splitString "\n" (builtins.readFile example)
+    )
+  );
 
   differences = lib.concatMap (
     {

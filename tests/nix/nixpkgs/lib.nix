@@ -68,7 +68,7 @@ rec {
   boolToString = x: if x then "true" else "false";
   splitString = sep: s: filter isString (b.split (escapeRegex sep) s);
   escapeRegex = b.replaceStrings [ "." "*" ] [ "[.]" "[*]" ];
-  hasInfix = part: s: length (b.split (escapeRegex part) s) > 1;
+  hasInfix = part: s: part == "" || b.replaceStrings [ part ] [ "" ] s != s;
   any = b.any;
   all = b.all;
   hasPrefix = p: s: b.substring 0 (b.stringLength p) s == p;
