@@ -23,6 +23,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
 #include "mock_kms/rest_error.h"
@@ -82,17 +83,22 @@ bool ReadsBody(const httplib::Request& request) {
                        request.method == "PATCH" || request.method == "DELETE");
 }
 
+// A pointer to SSL in older releases of cpp-httplib, to void in newer ones.
+SSL* SslOf(const httplib::Request& request) {
+  const void* const ssl = request.ssl;
+  return static_cast<SSL*>(const_cast<void*>(ssl));
+}
+
 // Takes the body that cpp-httplib leaves where it is, for the next request to begin with, because
 // it expects none of such a method.
 void SkipBody(const httplib::Request& request) {
   std::array<char, 4096> buffer;
-  auto left = request.get_header_value<uint64_t>("Content-Length");
+  uint64_t left = 0;
+  if (!absl::SimpleAtoi(request.get_header_value("Content-Length"), &left)) return;
   while (left > 0) {
     std::size_t read = 0;
-    if (SSL_read_ex(const_cast<SSL*>(request.ssl), buffer.data(),
-                    std::min<uint64_t>(left, buffer.size()), &read) != 1) {
-      return;
-    }
+    const std::size_t wanted = std::min<uint64_t>(left, buffer.size());
+    if (SSL_read_ex(SslOf(request), buffer.data(), wanted, &read) != 1) return;
     left -= read;
   }
 }
@@ -118,7 +124,7 @@ void Deliver(const RestReply& reply, httplib::Response& response) {
 void Answer(const RestServer::Handler& handler, const httplib::Request& request,
             httplib::Response& response) {
   const RestReply reply = handler(FromHttplib(request));
-  const int fd = SSL_get_fd(request.ssl);
+  const int fd = SSL_get_fd(SslOf(request));
   switch (reply.delivery) {
     case Delivery::kWhole:
     case Delivery::kHalf: Deliver(reply, response); return;
