@@ -14,6 +14,7 @@ let
       inherit (checks.${check}) nodes driver;
       inherit (nodes) machine;
       plugin = machine.services.okms-k8s-encryption-provider;
+      user = machine.systemd.services."okms-k8s-encryption-provider@main".serviceConfig.User;
       units = builtins.listToAttrs (
         map (name: {
           inherit name;
@@ -24,6 +25,7 @@ let
     {
       package = "${plugin.package}";
       inherit units;
+      users.${user} = machine.users.users.${user}.group;
       inherit (driver) testScript;
     }
     // (

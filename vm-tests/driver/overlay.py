@@ -17,6 +17,9 @@ _MASKED = (
     "systemd-timesyncd.service",
 )
 
+# Where the driver puts programs of its own.
+TOOLS = "/usr/local/bin"
+
 
 class Overlay:
     """`root` is the file system. What is written to it stays in memory."""
@@ -37,25 +40,41 @@ class Overlay:
             subprocess.run(["umount", "--lazy", "--recursive", str(path)], check=False,
                            stderr=subprocess.DEVNULL)
 
+    def path(self, path: str) -> Path:
+        """Of the machine's file, here."""
+        return self.root / path.lstrip("/")
+
     def write(self, path: str, text: str, mode: int = 0o644) -> Path:
         """Replaces it, also where it is a symbolic link."""
-        target = self.root / path.lstrip("/")
+        target = self.path(path)
         target.parent.mkdir(parents=True, exist_ok=True)
         target.unlink(missing_ok=True)
         target.write_text(text)
         target.chmod(mode)
         return target
 
+    def link(self, path: str, target: str) -> None:
+        link = self.path(path)
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.unlink(missing_ok=True)
+        link.symlink_to(target)
+
+    def enable(self, *units: str) -> None:
+        subprocess.run(["systemctl", "--quiet", f"--root={self.root}", "enable", *units],
+                       check=True, stderr=subprocess.DEVNULL)
+
+    def add_users(self) -> None:
+        """Those of the sysusers.d files that are there by now."""
+        subprocess.run(["systemd-sysusers", f"--root={self.root}"], check=True,
+                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
     def _prepare(self) -> None:
-        units = self.root / "etc/systemd/system"
-        units.mkdir(parents=True, exist_ok=True)
+        units = "/etc/systemd/system"
         # What this machine starts has no business in the test.
-        enabled = {link.name for link in units.glob("*.wants/*")}
+        enabled = {link.name for link in self.path(units).glob("*.wants/*")}
         for unit in enabled.union(_MASKED):
-            (units / unit).unlink(missing_ok=True)
-            (units / unit).symlink_to("/dev/null")
-        (units / "default.target").unlink(missing_ok=True)
-        (units / "default.target").symlink_to("/lib/systemd/system/multi-user.target")
+            self.link(f"{units}/{unit}", "/dev/null")
+        self.link(f"{units}/default.target", "/lib/systemd/system/multi-user.target")
         # With it, systemd in a virtual machine takes it for a container and passes no credentials.
         (self.root / ".dockerenv").unlink(missing_ok=True)
         self.write("/etc/machine-id", "")  # a new one at each boot, and not a first boot

@@ -59,9 +59,8 @@ class QemuMachine(Machine):
         self._shell: socket.socket | None = None
         self._unread = b""
         disk.write("/etc/systemd/system/backdoor.service", _BACKDOOR)
-        wants = disk.root / "etc/systemd/system/multi-user.target.wants"
-        wants.mkdir(exist_ok=True)
-        (wants / "backdoor.service").symlink_to("../backdoor.service")
+        disk.link("/etc/systemd/system/multi-user.target.wants/backdoor.service",
+                  "../backdoor.service")
 
     def _boot(self) -> None:
         console = self.state / "hvc0.sock"

@@ -2,17 +2,32 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # What several scenarios use. Comes before each of them in the same name space; `machine` and
-# `subtest` are the driver's.
+# `subtest` are the driver's, and so is INSTANCE: of the units that the scenarios are about, "" being
+# the plain pair.
 
 import json
 import shlex
 from typing import Any
 
 PLUGIN = "okms-k8s-encryption-provider"
-SERVICE = f"{PLUGIN}.service"
-SOCKET = f"{PLUGIN}.socket"
-PATH = f"/run/{PLUGIN}/kms.sock"
 SEED = "5eed" * 16
+
+
+def service_of(instance: str) -> str:
+    return f"{PLUGIN}@{instance}.service" if instance else f"{PLUGIN}.service"
+
+
+def socket_of(instance: str) -> str:
+    return f"{PLUGIN}@{instance}.socket" if instance else f"{PLUGIN}.socket"
+
+
+def path_of(instance: str) -> str:
+    return f"/run/{PLUGIN}/{instance}/kms.sock" if instance else f"/run/{PLUGIN}/kms.sock"
+
+
+SERVICE = service_of(INSTANCE)
+SOCKET = socket_of(INSTANCE)
+PATH = path_of(INSTANCE)
 
 
 def as_user(user: str) -> str:

@@ -5,6 +5,7 @@
 # back by itself after a reboot.
 # lanes: nspawn
 # needs: control-plane
+# protocols: kmip rest
 
 import base64
 

@@ -3,6 +3,7 @@
 #
 # Certificate, key and CA: where the installed units look for them. (NixOS has its own places.)
 # lanes: nspawn
+# units: installed
 
 start_all()
 machine.wait_for_unit("okms-mock-kms.service")

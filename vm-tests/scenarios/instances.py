@@ -1,27 +1,18 @@
 # SPDX-FileCopyrightText: The okms-k8s-encryption-provider authors
 # SPDX-License-Identifier: Apache-2.0
 #
-# Several keys, or several KMSs, on one machine: instances beside each other and beside the plain
-# pair.
+# Several keys, or several KMSs, on one machine: instances beside each other and beside the one
+# of the other scenarios.
 # lanes: nspawn
 # needs: instances
 
 start_all()
 machine.wait_for_unit("okms-mock-kms.service")
 
-
-def service(instance: str) -> str:
-    return f"{PLUGIN}@{instance}.service"
-
-
-def path_of(instance: str) -> str:
-    return f"/run/{PLUGIN}/{instance}/kms.sock"
-
-
 with subtest("enabled, they start with the machine"):
     for name in ("one", "two"):
-        machine.wait_for_unit(service(name))
-        assert unit("ActiveState", f"{PLUGIN}@{name}.socket") == "active"
+        machine.wait_for_unit(service_of(name))
+        assert unit("ActiveState", socket_of(name)) == "active"
         mode = machine.succeed(f"stat -c '%a %U:%G' {path_of(name)}").strip()
         assert mode == "660 root:okms-kms", mode
 
@@ -30,21 +21,22 @@ with subtest("each has its own process, key and socket"):
     for path in paths:
         round_trip(path)
     assert len({status(path)["key_id"] for path in paths}) == 3
-    assert len({unit("MainPID", name) for name in (SERVICE, service("one"), service("two"))}) == 3
+    services = (SERVICE, service_of("one"), service_of("two"))
+    assert len({unit("MainPID", name) for name in services}) == 3
 
 with subtest("each says which one it is"):
     for name in ("one", "two"):
-        wait_for_status_text(status(path_of(name))["key_id"], service(name))
-        assert f"({name})" in unit("Description", service(name))
+        wait_for_status_text(status(path_of(name))["key_id"], service_of(name))
+        assert f"({name})" in unit("Description", service_of(name))
 
 with subtest("one goes, the others stay"):
-    pids = [unit("MainPID", name) for name in (SERVICE, service("two"))]
-    machine.succeed(f"systemctl stop {PLUGIN}@one.socket")
+    pids = [unit("MainPID", name) for name in (SERVICE, service_of("two"))]
+    machine.succeed(f"systemctl stop {socket_of('one')}")
     machine.fail(f"test -e {path_of('one')}")
     for path in (PATH, path_of("two")):
         round_trip(path)
-    assert pids == [unit("MainPID", name) for name in (SERVICE, service("two"))]
+    assert pids == [unit("MainPID", name) for name in (SERVICE, service_of("two"))]
 
 with subtest("and comes back"):
-    machine.succeed(f"systemctl start {PLUGIN}@one.socket")
+    machine.succeed(f"systemctl start {socket_of('one')}")
     round_trip(path_of("one"))

@@ -4,6 +4,7 @@
 # What only a kernel of its own can show: limits that a container cannot set, and what the sandbox
 # makes of an older kernel.
 # lanes: qemu
+# units: installed
 
 start_all()
 machine.wait_for_unit("okms-mock-kms.service")
