@@ -9,6 +9,7 @@ All of it is written to the disk before the machine boots. On NixOS the modules 
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -77,6 +78,7 @@ class Provision:
         disk.add_users()
         if "control-plane" in test.scenario.needs:
             control_plane.install(disk, self.control_plane, units.encryption())
+            disk.write("/etc/vm-tests/stored-by-go.json", _stored_by_go(test.protocol))
 
     def missing(self) -> list[str]:
         return [f"{self.build / program}: build the project first" for program in (NAME, *_TOOLS)
@@ -86,3 +88,10 @@ class Provision:
         return [f"{self.control_plane / program}: scripts/control-plane {self.control_plane}"
                 for program in control_plane.PROGRAMS
                 if not os.access(self.control_plane / program, os.X_OK)]
+
+
+def _stored_by_go(protocol: str) -> str:
+    """Of the recorded values, that of the protocol."""
+    records = json.loads((Path(__file__).parents[1] / "stored-by-go.json").read_text())
+    return json.dumps({"name": records["name"], "plaintext": records["plaintext"],
+                       "value": records[protocol]})

@@ -40,8 +40,18 @@ lib.mapAttrs scenario {
       ./rest.nix
     ];
   };
+  hardening = { };
   instances.machine = ./instances.nix;
   kms_away = { };
+  migration.machine = ./migration.nix;
+  migration_rest = {
+    script = "migration";
+    machine.imports = [
+      ./migration.nix
+      ./rest.nix
+    ];
+  };
   restart = { };
   watchdog = { };
+  wrong_configuration = { };
 }

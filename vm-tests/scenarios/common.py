@@ -5,6 +5,7 @@
 # `subtest` are the driver's, and so is INSTANCE: of the units that the scenarios are about, "" being
 # the plain pair.
 
+import base64
 import json
 import shlex
 from typing import Any
@@ -159,3 +160,58 @@ def stop_knocking() -> dict[str, int]:
     machine.succeed("systemctl stop knocker.service")
     counts: dict[str, int] = json.loads(machine.succeed("cat /run/knocks.json"))
     return counts
+
+
+# Of kube-apiserver and etcd.
+
+API = "https://127.0.0.1:6443"
+ETCD = "http://127.0.0.1:2379"
+
+
+def encoded(text: str | bytes) -> str:
+    return base64.b64encode(text.encode() if isinstance(text, str) else text).decode()
+
+
+def api(path: str, *options: str) -> str:
+    """A command; its status is not 0 when the apiserver refuses."""
+    return shlex.join(["curl", "--silent", "--show-error", "--fail-with-body", "--insecure",
+                       "--max-time", "20", "--header", "Authorization: Bearer admin", *options,
+                       API + path])
+
+
+def send(method: str, path: str, body: dict[str, Any]) -> None:
+    machine.succeed(api(path, "--request", method, "--header", "Content-Type: application/json",
+                        "--data", json.dumps(body)))
+
+
+def get(path: str) -> dict[str, Any]:
+    answer: dict[str, Any] = json.loads(machine.succeed(api(path)))
+    return answer
+
+
+def create_secret(name: str, value: str) -> None:
+    send("POST", "/api/v1/namespaces/default/secrets",
+         {"metadata": {"name": name}, "data": {"value": encoded(value)}})
+
+
+def read_secret(name: str) -> str:
+    secret = get(f"/api/v1/namespaces/default/secrets/{name}")
+    return base64.b64decode(secret["data"]["value"]).decode()
+
+
+def etcd(call_name: str, **fields: str) -> dict[str, Any]:
+    """Keys and values go in base64."""
+    answer: dict[str, Any] = json.loads(machine.succeed(
+        shlex.join(["curl", "--silent", "--fail", "--data", json.dumps(fields),
+                    f"{ETCD}/v3/kv/{call_name}"])))
+    return answer
+
+
+def stored(key: str) -> bytes:
+    return base64.b64decode(etcd("range", key=encoded(key))["kvs"][0]["value"])
+
+
+def wait_until_ready() -> None:
+    machine.wait_for_unit("kube-apiserver.service", timeout=120)
+    machine.wait_until_succeeds(api("/readyz"), timeout=120)
+    machine.wait_until_succeeds(api("/api/v1/namespaces/default"), timeout=60)
