@@ -10,6 +10,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "absl/strings/str_cat.h"
 #include "integration/http_front.h"
 #include "integration/wait.h"
 #include "mock_kms/handler.h"
