@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The units as `cmake --install` puts them, without a running systemd.
 
-install: these files and no others. verify: systemd-analyze finds nothing to say. security: the
+install: these files and no others, by default and as the component of tools. verify: systemd-analyze finds nothing to say. security: the
 exposure that it computes is at most 1.0.
 """
 
@@ -15,6 +15,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
 NAME = "okms-k8s-encryption-provider"
@@ -33,10 +34,10 @@ class Failure(Exception):
 class Tree:
     """What an installation puts below a folder of its own."""
 
-    def __init__(self, root: Path, options: argparse.Namespace) -> None:
+    def __init__(self, root: Path, options: argparse.Namespace, *component: str) -> None:
         self.root = root
         self._units = root / Path(options.prefix, options.unit_folder).relative_to("/")
-        subprocess.run([options.cmake, "--install", options.build], check=True,
+        subprocess.run([options.cmake, "--install", options.build, *component], check=True,
                        stdout=subprocess.DEVNULL, env={**os.environ, "DESTDIR": str(root)})
 
     def files(self) -> set[str]:
@@ -64,25 +65,33 @@ class Tree:
         shutil.copy(example, folder / example.name)
 
 
-def check_install(tree: Tree, options: argparse.Namespace) -> None:
-    prefix = Path(options.prefix)
-    units = prefix / options.unit_folder
-    documents = prefix / f"share/doc/{NAME}"
-    expected = {str(path) for path in (
-        prefix / "bin" / NAME,
-        prefix / "bin/okms-mock-kms",  # to try it with
-        *(units / f"{NAME}{at}.{kind}" for at in ("", "@") for kind in ("socket", "service")),
-        prefix / options.sysusers_folder / f"{NAME}.conf",
-        *(documents / name for name in ("encrypted-key.conf", "environment", "operations.md")),
-    )}
-    found = tree.files()
+def same(found: set[str], paths: Iterable[Path]) -> None:
+    expected = {str(path) for path in paths}
     if found != expected:
         raise Failure(f"missing: {sorted(expected - found)}; not expected: "
                       f"{sorted(found - expected)}")
+
+
+def check_install(tree: Tree, options: argparse.Namespace) -> None:
+    prefix = Path(options.prefix)
+    units = prefix / options.unit_folder
+    share = prefix / "share"
+    found = tree.files()
+    same(found, (
+        prefix / "bin" / NAME,
+        *(units / f"{NAME}{at}.{kind}" for at in ("", "@") for kind in ("socket", "service")),
+        prefix / options.sysusers_folder / f"{NAME}.conf",
+        prefix / options.tmpfiles_folder / f"{NAME}.conf",
+        *(share / f"doc/{NAME}" / name
+          for name in ("encrypted-key.conf", "environment", "operations.md")),
+    ))
     for path in found:
         text = (tree.root / path.lstrip("/")).read_bytes()
         if path.endswith((".service", ".socket")) and (b"@OKMS" in text or b"${" in text):
             raise Failure(f"{path}: a placeholder is left")
+    with tempfile.TemporaryDirectory(prefix="okms-tools-") as folder:
+        tools = Tree(Path(folder), options, "--component", "tools")
+        same(tools.files(), (prefix / f"bin/okms-{name}" for name in ("mock-kms", "kms-call", "bench")))
 
 
 def verify(tree: Tree, units: list[str]) -> str:
@@ -135,7 +144,7 @@ def check_security(tree: Tree, _: argparse.Namespace) -> None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    for name in ("cmake", "build", "prefix", "unit-folder", "sysusers-folder"):
+    for name in ("cmake", "build", "prefix", "unit-folder", "sysusers-folder", "tmpfiles-folder"):
         parser.add_argument(f"--{name}", required=True)
     checks = {"install": check_install, "verify": check_verify, "security": check_security}
     parser.add_argument("check", choices=checks)
