@@ -34,6 +34,7 @@ stdenv.mkDerivation {
       ../CMakeLists.txt
       ../LICENSE
       ../cmake
+      ../completions
       ../docs
       ../proto
       ../src
@@ -81,10 +82,11 @@ stdenv.mkDerivation {
 
   doCheck = true;
 
-  # Those need a systemd, a control plane, or peers that nixpkgs does not have.
+  # Those need a systemd, a control plane, peers that nixpkgs does not have, or what is not among the
+  # sources.
   ctestFlags = [
     "--label-exclude"
-    "^(e2e|interop|system|systemd)$"
+    "^(docs|e2e|interop|system|systemd)$"
   ];
 
   postInstall = ''

@@ -84,6 +84,10 @@ def check_install(tree: Tree, options: argparse.Namespace) -> None:
         prefix / options.tmpfiles_folder / f"{NAME}.conf",
         *(share / f"doc/{NAME}" / name
           for name in ("encrypted-key.conf", "environment", "operations.md")),
+        share / f"man/man8/{NAME}.8",
+        share / f"bash-completion/completions/{NAME}",
+        share / f"zsh/site-functions/_{NAME}",
+        share / f"fish/vendor_completions.d/{NAME}.fish",
     ))
     for path in found:
         text = (tree.root / path.lstrip("/")).read_bytes()
