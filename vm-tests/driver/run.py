@@ -4,6 +4,7 @@
 makes a test for each: NAME over KMIP, NAME_rest over REST.
 
   run.py --lane nspawn|qemu --build DIR [--rendered FILE] [TEST...]
+  run.py --lane package --build DIR --packages DIR --root DIR
 
 Prints a line for each subtest, and a summary. Exit status: 0, 1 when something failed, 77 when this
 machine cannot run them (1 with OKMS_REQUIRE_ALL=1).
@@ -29,6 +30,7 @@ from installed import InstalledUnits
 from isolation import isolate
 from machine import Machine, RequestedAssertionFailed
 from overlay import Overlay
+from packaged import PackagedUnits
 from provision import Mutation, Provision
 from scenario import LANES, SCENARIOS, Test, all_tests
 from units import Units
@@ -112,8 +114,8 @@ def run_all(tests: list[Test], lane: str, provision: Provision, root: Path, kern
         state = folder / str(number)
         state.mkdir()
         disk = Overlay(state, root)
-        machine: Machine = (nspawn.NspawnMachine("machine", state, disk) if lane == "nspawn"
-                            else qemu.QemuMachine("machine", state, disk, kernel))
+        machine: Machine = (qemu.QemuMachine("machine", state, disk, kernel) if lane == "qemu"
+                            else nspawn.NspawnMachine("machine", state, disk))
         try:
             provision.install(disk, test)
             run(test, machine, provision.units[test.name].instance, report)
@@ -124,7 +126,7 @@ def run_all(tests: list[Test], lane: str, provision: Provision, root: Path, kern
 
 def missing(lane: str, provision: Provision, kernel: Path, tests: list[Test]) -> list[str]:
     absent = [] if os.geteuid() == 0 else ["root"]
-    absent += nspawn.missing() if lane == "nspawn" else qemu.missing(kernel)
+    absent += qemu.missing(kernel) if lane == "qemu" else nspawn.missing()
     absent += provision.missing()
     if any("control-plane" in test.scenario.needs for test in tests):
         absent += provision.missing_control_plane()
@@ -157,6 +159,8 @@ def main() -> int:
     parser.add_argument("--rendered", type=Path, metavar="FILE",
                         help="take the provider's units from there instead of installing ours; "
                              "see rendered.py")
+    parser.add_argument("--packages", type=Path, metavar="DIR",
+                        help="of the lane `package`: what there is to install; see packaged.py")
     parser.add_argument("tests", nargs="*", help="names; default: all of the lane")
     options = parser.parse_args()
 
@@ -167,6 +171,8 @@ def main() -> int:
         left_out = [test for test in tests if "installed" in test.scenario.units]
         tests = [test for test in tests if test not in left_out]
         units = dict(rendered.read(options.rendered, tests))
+    elif options.packages:
+        units = {test.name: PackagedUnits(options.packages) for test in tests}
 
     build = options.build.resolve()
     provision = Provision(build, options.cmake, options.control_plane or build / "control-plane",

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The scenario files, and what they say in their first comments:
 
-  # lanes: nspawn qemu            how its machine can run; required
+  # lanes: nspawn qemu package    how its machine can run; required. package: it installs the package
+                                  itself, and is given nothing else
   # needs: instances control-plane
   # units: installed              it is about what CMake installs; default: about any units
   # protocols: kmip rest          to the KMS; a test for each; default: kmip
@@ -14,7 +15,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-LANES = ("nspawn", "qemu")
+LANES = ("nspawn", "qemu", "package")
 _KNOWN = {
     "lanes": frozenset(LANES),
     "needs": frozenset({"instances", "control-plane"}),
