@@ -58,6 +58,9 @@ struct Transfer {
   ListPtr addresses;  // before the handle, which uses it
   EasyPtr easy;
   HttpResponse response;
+  CurlConnections* connections = nullptr;  // of the loop, both
+  bool* shared = nullptr;
+  bool waits = true;  // for a connection that another one has, or begins
   bool too_large = false;
   std::array<char, CURL_ERROR_SIZE> error{};
 };
@@ -103,6 +106,19 @@ std::size_t TakeBody(char* data, std::size_t, std::size_t size, void* user) {
   return size;
 }
 
+int Connecting(void* user, curl_socket_t fd, curlsocktype purpose) {
+  auto* transfer = static_cast<Transfer*>(user);
+  transfer->waits = false;
+  return CurlConnections::Opened(transfer->connections, fd, purpose);
+}
+
+int Connected(void* user, char*, char*, int, int) {
+  auto* transfer = static_cast<Transfer*>(user);
+  transfer->waits = false;
+  *transfer->shared = IsShared(transfer->easy.get());
+  return CURL_PREREQFUNC_OK;
+}
+
 }  // namespace
 
 class CurlClient::Loop {
@@ -137,7 +153,10 @@ class CurlClient::Loop {
   // Those that the names let begin.
   void StartDue();
   void StartTransfer(Job job);
+  // Those that wait to share a connection begin again, with one of their own.
+  void Separate();
   void FinishTransfers();
+  void Release(Transfer& transfer);
   // Waits for the next thing to do.
   void Sleep();
   // Frees what the calls left behind, some time after the last one.
@@ -163,6 +182,7 @@ class CurlClient::Loop {
   std::multimap<Clock::time_point, Job> delayed_;
   std::vector<Job> due_;
   std::map<CURL*, std::unique_ptr<Transfer>> transfers_;
+  bool shared_ = true;  // calls share a connection (HTTP/2), as far as is known
   Clock::time_point last_finish_;
   bool carried_secrets_ = false;  // some connection did, which may still be open
   Clock::time_point last_secret_;
@@ -212,10 +232,8 @@ absl::Status CurlClient::Loop::MakeTemplate() {
   set(CURLOPT_SSL_CTX_DATA, this);
   // Connections live long, and resumption is where servers with client certificates go wrong.
   set(CURLOPT_SSL_SESSIONID_CACHE, 0L);
-  // A call waits for the first connection's handshake, to share it if it is HTTP/2.
-  set(CURLOPT_PIPEWAIT, 1L);
-  set(CURLOPT_SOCKOPTFUNCTION, CurlConnections::Opened);
-  set(CURLOPT_SOCKOPTDATA, &connections_);
+  set(CURLOPT_PREREQFUNCTION, Connected);
+  set(CURLOPT_SOCKOPTFUNCTION, Connecting);
   set(CURLOPT_CLOSESOCKETFUNCTION, CurlConnections::Close);
   set(CURLOPT_CLOSESOCKETDATA, &connections_);
   set(CURLOPT_BUFFERSIZE, kBufferSize);
@@ -269,9 +287,14 @@ void CurlClient::Loop::Run() {
     StartDue();
     int running = 0;
     connections_.Cork();
+    const bool was_shared = shared_;
     Curl().multi_perform(multi_.get(), &running);
     connections_.Uncork();
     FinishTransfers();
+    if (was_shared && !shared_) {
+      Separate();
+      continue;
+    }
     // What was added meanwhile must not wait.
     const bool sleep = inbox_.With(
         [](Inbox& inbox) { return inbox.asleep = inbox.jobs.empty() && !inbox.stopping; });
@@ -365,6 +388,8 @@ void CurlClient::Loop::StartTransfer(Job job) {
     return;
   }
   auto transfer = std::make_unique<Transfer>();
+  transfer->connections = &connections_;
+  transfer->shared = &shared_;
   transfer->started = Clock::now();
   if (idle_.empty()) {
     transfer->easy.reset(Curl().easy_duphandle(template_.get()));
@@ -391,6 +416,10 @@ void CurlClient::Loop::StartTransfer(Job job) {
   }
   set(CURLOPT_TIMEOUT_MS, MillisecondsUntil(job.deadline));
   set(CURLOPT_CONNECTTIMEOUT_MS, MillisecondsUntil(job.deadline));
+  // A call waits for the first connection's handshake, to share it if it is HTTP/2.
+  set(CURLOPT_PIPEWAIT, shared_ ? 1L : 0L);
+  set(CURLOPT_SOCKOPTDATA, transfer.get());
+  set(CURLOPT_PREREQDATA, transfer.get());
   set(CURLOPT_WRITEDATA, transfer.get());
   set(CURLOPT_ERRORBUFFER, transfer->error.data());
   ok = ok && Curl().multi_add_handle(multi_.get(), easy) == CURLM_OK;
@@ -403,6 +432,27 @@ void CurlClient::Loop::StartTransfer(Job job) {
   transfers_.emplace(easy, std::move(transfer));
 }
 
+// libcurl (8.20, for one) would let them wait on, for one of the others to end.
+void CurlClient::Loop::Separate() {
+  std::erase_if(transfers_, [this](auto& entry) {
+    Transfer& transfer = *entry.second;
+    if (!transfer.waits) return false;
+    Release(transfer);
+    due_.push_back(std::move(transfer.job));
+    return true;
+  });
+  std::sort(due_.begin(), due_.end(), [](const Job& a, const Job& b) { return a.due < b.due; });
+}
+
+void CurlClient::Loop::Release(Transfer& transfer) {
+  CURL* easy = transfer.easy.get();
+  Curl().multi_remove_handle(multi_.get(), easy);
+  // These are the transfer's.
+  Curl().easy_setopt(easy, CURLOPT_ERRORBUFFER, nullptr);
+  Curl().easy_setopt(easy, CURLOPT_RESOLVE, nullptr);
+  idle_.push_back(std::move(transfer.easy));
+}
+
 void CurlClient::Loop::FinishTransfers() {
   int left = 0;
   while (const CURLMsg* message = Curl().multi_info_read(multi_.get(), &left)) {
@@ -412,11 +462,7 @@ void CurlClient::Loop::FinishTransfers() {
     const std::unique_ptr<Transfer> transfer = std::move(found->second);
     transfers_.erase(found);
     const absl::Status status = Outcome(*transfer, code);
-    Curl().multi_remove_handle(multi_.get(), transfer->easy.get());
-    // These are the transfer's.
-    Curl().easy_setopt(transfer->easy.get(), CURLOPT_ERRORBUFFER, nullptr);
-    Curl().easy_setopt(transfer->easy.get(), CURLOPT_RESOLVE, nullptr);
-    idle_.push_back(std::move(transfer->easy));
+    Release(*transfer);
     last_finish_ = Clock::now();
     if (transfer->job.request->secret) last_secret_ = last_finish_;
     if (status.ok()) {

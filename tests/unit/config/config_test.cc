@@ -850,7 +850,7 @@ TEST_P(HelpTest, IsPrintedWithoutAnythingElseGiven) {
   ASSERT_THAT(parsed, IsOk());
   ASSERT_TRUE(std::holds_alternative<Printout>(*parsed));
   const std::string& text = std::get<Printout>(*parsed).text;
-  EXPECT_THAT(text, HasSubstr("Usage: okms-k8s-encryption-provider [OPTIONS]"));
+  EXPECT_THAT(text, HasSubstr("okms-k8s-encryption-provider [OPTIONS]"));
   for (const OptionCase& option : Options()) {
     for (const std::string& flag : option.flags) EXPECT_THAT(text, HasSubstr(flag));
     EXPECT_THAT(text, HasSubstr(option.variable));

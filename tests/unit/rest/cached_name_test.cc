@@ -116,7 +116,6 @@ TEST_F(CachedNameTest, LastGoodAnswerServesWhenTheNameServerIsGone) {
   server_.reset();
   std::this_thread::sleep_for(1100ms);
   name_.Suspect();
-  EXPECT_NE(name_.lookup(), nullptr);
   Settle();
   EXPECT_THAT(name_.error(), StatusIs(Code::kUnavailable, ::testing::_));
   EXPECT_THAT(Texts(), ElementsAre("127.0.0.1"));
