@@ -95,7 +95,6 @@ stdenv.mkDerivation {
 
   meta = {
     description = "Kubernetes KMS v2 plugin for OVHcloud KMS and any KMIP server";
-    homepage = "https://github.com/ovh/okms-k8s-encryption-provider";
     license = lib.licenses.asl20;
     mainProgram = "okms-k8s-encryption-provider";
     platforms = lib.platforms.linux;
