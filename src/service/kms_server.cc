@@ -131,6 +131,8 @@ class GrpcKmsServer final : public KmsServer {
  private:
   void HandOver(UniqueFd connection) {
     grpc::experimental::ExternalConnectionAcceptor::NewConnectionParameters parameters;
+    // gRPC of today refuses what no listener accepted, but asks no more of it than to be a number.
+    parameters.listener_fd = connection.get();
     parameters.fd = connection.release();
     acceptor_->HandleNewConnection(&parameters);
   }
