@@ -289,6 +289,7 @@ TEST_F(FilterTest, AllowsWhatLibrariesDo) {
       {"socket", {AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0}},
       {"fcntl", {0, F_SETFL, O_NONBLOCK}},
       {"prctl", {PR_SET_NAME}},
+      {"prctl", {PR_SET_VMA, PR_SET_VMA_ANON_NAME}},
       {"tgkill", {1, 1, SIGABRT}},
       {"exit_group", {}},
   };
