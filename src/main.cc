@@ -193,6 +193,7 @@ int Main(const std::vector<std::string>& argv) {
   }
   const Config& config = std::get<Config>(*parsed);
   const Logger log(config.debug);
+  QuietLibraries();
   if (const absl::Status status = Run(config, log); !status.ok()) {
     log.Error(status.message());
     return kRunTimeError;

@@ -9,6 +9,9 @@
 #include <string>
 #include <utility>
 
+#ifdef OKMS_ABSEIL_LOGS
+#include "absl/log/initialize.h"
+#endif
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 
@@ -40,5 +43,11 @@ Logger::Logger(bool debug) : debug_(debug) {
 }
 
 Logger::Logger(bool debug, Sink sink) : debug_(debug), sink_(std::move(sink)) {}
+
+void QuietLibraries() {
+#ifdef OKMS_ABSEIL_LOGS  // gRPC's, since 1.66
+  absl::InitializeLog();
+#endif
+}
 
 }  // namespace okms

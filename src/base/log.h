@@ -39,6 +39,10 @@ class Logger {
   Sink sink_;
 };
 
+// What libraries log by themselves: errors only, on standard error, as theirs used to. Once, at the
+// start: Abseil reads the time zone.
+void QuietLibraries();
+
 }  // namespace okms
 
 #endif  // OKMS_BASE_LOG_H_
