@@ -4,8 +4,11 @@
 #include "net/libcurl.h"
 
 #include <dlfcn.h>
+#include <openssl/ssl.h>
 
+#include <algorithm>
 #include <cstdlib>
+#include <iterator>
 
 #include "absl/strings/str_cat.h"
 
@@ -42,5 +45,17 @@ absl::Status LoadLibCurl() {
 }
 
 const LibCurl& Curl() { return library; }
+
+bool AgreedOnHttp2(CURL* easy) {
+  const curl_tlssessioninfo* tls = nullptr;
+  if (library.easy_getinfo(easy, CURLINFO_TLS_SSL_PTR, &tls) != CURLE_OK || tls == nullptr ||
+      tls->internals == nullptr) {
+    return false;
+  }
+  const unsigned char* protocol = nullptr;
+  unsigned int size = 0;
+  SSL_get0_alpn_selected(static_cast<const SSL*>(tls->internals), &protocol, &size);
+  return std::equal(protocol, protocol + size, std::begin("h2"), std::end("h2") - 1);
+}
 
 }  // namespace okms

@@ -38,6 +38,10 @@ absl::Status LoadLibCurl();
 // The library; LoadLibCurl must have succeeded.
 const LibCurl& Curl();
 
+// Whether the two sides agreed on HTTP/2, for the connection that this handle has. False when
+// libcurl's TLS is not OpenSSL's.
+bool AgreedOnHttp2(CURL* easy);
+
 }  // namespace okms
 
 #endif  // OKMS_NET_LIBCURL_H_

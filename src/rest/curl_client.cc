@@ -115,7 +115,7 @@ int Connecting(void* user, curl_socket_t fd, curlsocktype purpose) {
 int Connected(void* user, char*, char*, int, int) {
   auto* transfer = static_cast<Transfer*>(user);
   transfer->waits = false;
-  *transfer->shared = IsShared(transfer->easy.get());
+  *transfer->shared = AgreedOnHttp2(transfer->easy.get());
   return CURL_PREREQFUNC_OK;
 }
 

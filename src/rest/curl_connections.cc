@@ -5,12 +5,9 @@
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <openssl/ssl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <algorithm>
-#include <iterator>
 #include <utility>
 
 #include "net/tcp.h"
@@ -29,18 +26,6 @@ curl_socket_t SocketOf(CURL* easy) {
 }
 
 }  // namespace
-
-bool IsShared(CURL* easy) {
-  const curl_tlssessioninfo* tls = nullptr;
-  if (Curl().easy_getinfo(easy, CURLINFO_TLS_SSL_PTR, &tls) != CURLE_OK || tls == nullptr ||
-      tls->internals == nullptr) {
-    return false;
-  }
-  const unsigned char* protocol = nullptr;
-  unsigned int size = 0;
-  SSL_get0_alpn_selected(static_cast<const SSL*>(tls->internals), &protocol, &size);
-  return std::equal(protocol, protocol + size, std::begin("h2"), std::end("h2") - 1);
-}
 
 int CurlConnections::Opened(void* self, curl_socket_t fd, curlsocktype) {
   TuneConnection(fd);

@@ -13,9 +13,6 @@
 
 namespace okms::rest {
 
-// Whether calls share the connection that this handle has: HTTP/2 was agreed upon.
-bool IsShared(CURL* easy);
-
 // Of the thread that drives libcurl. Must outlive its connections.
 class CurlConnections {
  public:

@@ -71,7 +71,7 @@ class OkmsMockTest : public ::testing::Test {
 
 TEST_F(OkmsMockTest, KeepsARecordOfWhatItWasAsked) {
   const auto client = NewClient(okms_->port());
-  const std::string path = Path(absl::StrCat("/", kKeyId, "/encrypt?a=%2Fb"));
+  const std::string path = Path(absl::StrCat("/", kKeyId, "/encrypt?a=%25b"));
   const auto answer =
       client->Post(path, {{"X-Test", "yes"}}, R"({"plaintext":"aGk="})", "application/json");
   ASSERT_TRUE(answer);
