@@ -17,7 +17,7 @@ let
   # A key that everybody knows, of a KMS that keeps nothing.
   madePki = pkgs.runCommand "okms-mock-pki" { } ''
     ${tools}/bin/okms-mock-kms --pki "$out" > /dev/null &
-    until [ -s "$out/client.key" ]; do sleep 0.1; done
+    until grep -qs 'END PRIVATE KEY' "$out/client.key"; do sleep 0.1; done
     kill $!
   '';
 in
