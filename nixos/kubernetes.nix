@@ -16,7 +16,6 @@ let
   k = cfg.kubernetes;
   at = "services.okms-k8s-encryption-provider.kubernetes";
   instanceNames = lib.attrNames cfg.instances;
-  format = pkgs.formats.json { };
 
   provider =
     { config, ... }:
@@ -114,7 +113,7 @@ in
     };
 
     configuration = mkOption {
-      type = format.type;
+      type = types.attrsOf types.anything;
       readOnly = true;
       default = configuration;
       defaultText = lib.literalMD "what the other options say";
@@ -124,7 +123,7 @@ in
     configurationFile = mkOption {
       type = types.path;
       readOnly = true;
-      default = format.generate "encryption-configuration.json" k.configuration;
+      default = (pkgs.formats.json { }).generate "encryption-configuration.json" k.configuration;
       defaultText = lib.literalMD "{option}`configuration` as a file";
       description = "The same in a file, for `--encryption-provider-config`.";
     };

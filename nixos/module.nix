@@ -115,7 +115,10 @@ let
           type = types.str;
           default = user;
           example = "kubernetes";
-          description = "Group whose members may connect to the socket, besides root.";
+          description = ''
+            Group whose members may connect to the socket, besides root. It is the service's own
+            group, too.
+          '';
         };
 
         socket = mkOption {

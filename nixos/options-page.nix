@@ -33,7 +33,7 @@ let
     );
   entry = option: ''
 
-    ## ${lib.concatStringsSep "." (lib.drop 2 option.loc)}
+    ## `${lib.concatStringsSep "." (lib.drop 2 option.loc)}`
 
     ${lib.trim (plain option.description)}
 

@@ -47,10 +47,14 @@ let
     // change;
   };
   apiserver = {
-    services.kubernetes.apiserver = {
-      enable = true;
-      serviceAccountKeyFile = "/var/lib/secrets/sa.pem";
-      serviceAccountSigningKeyFile = "/var/lib/secrets/sa.key";
+    services.kubernetes = {
+      masterAddress = "localhost";
+      addons.dns.enable = false;
+      apiserver = {
+        enable = true;
+        serviceAccountKeyFile = "/var/lib/secrets/sa.pem";
+        serviceAccountSigningKeyFile = "/var/lib/secrets/sa.key";
+      };
     };
   };
 

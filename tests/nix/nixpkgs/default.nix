@@ -34,9 +34,7 @@ let
       inherit text;
     };
   json = _: {
-    type = lib.types.attrsOf lib.types.anything // {
-      description = "JSON value";
-    };
+    type = lib.types.attrsOf lib.types.anything;
     generate = name: v: file name (builtins.toJSON v);
   };
   # every top-level name of nixpkgs that this repository names
