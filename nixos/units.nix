@@ -9,10 +9,14 @@
   read =
     template: substitutions:
     let
-      text = builtins.replaceStrings (map (name: "@${name}@") (
-        lib.attrNames substitutions
-      )) (lib.attrValues substitutions) (builtins.readFile template);
-      lines = lib.filter (line: line != "" && !lib.hasPrefix "#" line) (lib.splitString "\n" text);
+      # Not in the whole text: what is matched loses its context, by which Nix knows that a unit needs
+      # the program.
+      substitute = lib.replaceStrings (map (name: "@${name}@") (lib.attrNames substitutions)) (
+        lib.attrValues substitutions
+      );
+      lines = lib.filter (line: line != "" && !lib.hasPrefix "#" line) (
+        lib.splitString "\n" (builtins.readFile template)
+      );
       add =
         { section, sections }:
         line:
@@ -33,7 +37,7 @@
           {
             inherit section;
             sections = lib.recursiveUpdate sections {
-              ${section}.${key} = before ++ [ (lib.elemAt setting 1) ];
+              ${section}.${key} = before ++ [ (substitute (lib.elemAt setting 1)) ];
             };
           };
     in

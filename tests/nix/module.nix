@@ -336,6 +336,21 @@ let
       };
     }
     {
+      what = "the program comes with the unit";
+      is = map builtins.hasContext [
+        (service "new").serviceConfig.ExecStart
+        (service "new").serviceConfig.ExecStartPre
+        (lib.head (service "new").documentation)
+        control.services.kubernetes.apiserver.extraOpts
+      ];
+      want = [
+        true
+        true
+        true
+        true
+      ];
+    }
+    {
       what = "credentials of an instance";
       is = (service "new").serviceConfig.LoadCredential;
       want = [

@@ -66,7 +66,8 @@ rec {
   toList = x: if isList x then x else [ x ];
   unique = foldl' (acc: x: if elem x acc then acc else acc ++ [ x ]) [ ];
   boolToString = x: if x then "true" else "false";
-  splitString = sep: s: filter isString (b.split (escapeRegex sep) s);
+  splitString =
+    sep: s: map (x: b.substring 0 0 s + x) (filter isString (b.split (escapeRegex sep) s));
   escapeRegex = b.replaceStrings [ "." "*" ] [ "[.]" "[*]" ];
   hasInfix = part: s: part == "" || b.replaceStrings [ part ] [ "" ] s != s;
   any = b.any;
