@@ -216,6 +216,13 @@ let
     lib.genAttrs [ "service" "socket" ] read;
 
   unitOf = instanceName: "${name}@${instanceName}";
+  isName = instanceName: builtins.match "[A-Za-z0-9_.-]+" instanceName != null;
+  # NixOS's own complaint about the units of a bad name would come first, and say less.
+  unitsOf =
+    make:
+    lib.mapAttrs' (n: i: lib.nameValuePair (unitOf n) (make n i)) (
+      lib.filterAttrs (n: _: isName n) cfg.instances
+    );
 
   # What the options of NixOS take from [Unit] and [Install], so that others can add to it.
   common = sections: {
@@ -297,7 +304,7 @@ let
     in
     [
       {
-        assertion = builtins.match "[A-Za-z0-9_.-]+" instanceName != null;
+        assertion = isName instanceName;
         message = "${at}: the name becomes part of a unit's name and of a path: use letters, digits, `_`, `.` and `-` only.";
       }
       {
@@ -373,8 +380,8 @@ in
   config = lib.mkIf cfg.enable {
     assertions = lib.concatLists (lib.mapAttrsToList instanceAssertions cfg.instances);
 
-    systemd.services = lib.mapAttrs' (n: i: lib.nameValuePair (unitOf n) (serviceOf n i)) cfg.instances;
-    systemd.sockets = lib.mapAttrs' (n: i: lib.nameValuePair (unitOf n) (socketOf n i)) cfg.instances;
+    systemd.services = unitsOf serviceOf;
+    systemd.sockets = unitsOf socketOf;
 
     users.users.${user} = {
       isSystemUser = true;

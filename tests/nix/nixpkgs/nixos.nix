@@ -22,6 +22,12 @@ let
     type = types.bool;
     default = false;
   };
+  unitNames = mkOption {
+    type = types.listOf (
+      types.strMatching "[a-zA-Z0-9@%:_.\\-]+[.](service|socket|target|timer|mount|path|slice)"
+    );
+    default = [ ];
+  };
   unitOptions = {
     description = strOpt;
     documentation = listOpt;
@@ -42,7 +48,7 @@ let
     "requiredBy"
     "wantedBy"
     "upholds"
-  ] (_: listOpt);
+  ] (_: unitNames);
   service = types.submodule {
     options = unitOptions // {
       serviceConfig = any;
@@ -238,6 +244,11 @@ in
   # Read it first, as a real machine's `system.build.toplevel` does.
   failed = map (a: a.message) (lib.filter (a: !a.assertion) c.assertions);
   config = c // {
+    # NixOS has assertions of its own about every service, which look at these.
+    assertions = builtins.deepSeq (lib.mapAttrsToList (_: service: [
+      service.after
+      service.wants
+    ]) c.systemd.services) c.assertions;
     systemd = c.systemd // {
       inherit units;
     };
