@@ -22,7 +22,7 @@ let
   '';
 in
 {
-  virtualisation.memorySize = 1024;
+  virtualisation.memorySize = lib.mkDefault 1024;
 
   services.okms-k8s-encryption-provider = {
     enable = true;

@@ -22,7 +22,10 @@ let
         drvPath = "/nix/store/00000000000000000000000000000000-${name}.drv";
         outputs = [ "out" ];
         outputName = "out";
-        tools = known "/nix/store/00000000000000000000000000000000-${name}-tools";
+        tools = self // {
+          outputName = "tools";
+          outPath = known "/nix/store/00000000000000000000000000000000-${name}-tools";
+        };
         meta.mainProgram = name;
         override = _: self;
         overrideAttrs = _: self;
@@ -117,7 +120,16 @@ let
       builtins.deepSeq
         [
           testScript
-          (lib.mapAttrs (_: machine: machine.systemd.units) nodes)
+          (lib.mapAttrs (_: machine: {
+            inherit (machine)
+              environment
+              networking
+              services
+              users
+              virtualisation
+              ;
+            inherit (machine.systemd) tmpfiles units;
+          }) nodes)
         ]
         (
           drv "vm-test-run-${m.name}" {
