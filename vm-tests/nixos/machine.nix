@@ -13,13 +13,6 @@ let
   inherit (config.services.okms-k8s-encryption-provider.package) tools;
   kms = lib.importJSON ../keys.json;
   pki = "/var/lib/okms-mock-kms/pki";
-
-  # A key that everybody knows, of a KMS that keeps nothing.
-  madePki = pkgs.runCommand "okms-mock-pki" { } ''
-    ${tools}/bin/okms-mock-kms --pki "$out" > /dev/null &
-    until grep -qs 'END PRIVATE KEY' "$out/client.key"; do sleep 0.1; done
-    kill $!
-  '';
 in
 {
   virtualisation.memorySize = lib.mkDefault 1024;
@@ -39,7 +32,27 @@ in
   # On demand, so that a scenario sees it start.
   systemd.services."okms-k8s-encryption-provider@main".wantedBy = lib.mkForce [ ];
 
-  systemd.tmpfiles.rules = [ "C ${pki} - - - - ${madePki}" ];
+  # When the machine boots, because certificates of the store would be out of date some day.
+  systemd.services.okms-mock-pki = {
+    description = "Certificates of the mock KMS";
+    wantedBy = [ "multi-user.target" ];
+    before = [
+      "okms-mock-kms.service"
+    ]
+    ++ map (name: "okms-k8s-encryption-provider@${name}.service") (
+      lib.attrNames config.services.okms-k8s-encryption-provider.instances
+    );
+    serviceConfig = {
+      Type = "oneshot";
+      RemainAfterExit = true;
+      StateDirectory = "okms-mock-kms";
+    };
+    script = ''
+      ${tools}/bin/okms-mock-kms --pki ${pki} > /dev/null &
+      until grep -qs 'END PRIVATE KEY' ${pki}/client.key; do sleep 0.1; done
+      kill $!
+    '';
+  };
   systemd.services.okms-mock-kms = {
     description = "Mock KMS";
     wantedBy = [ "multi-user.target" ];
