@@ -10,7 +10,6 @@
 #include <sys/eventfd.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <map>
 #include <optional>
@@ -21,7 +20,6 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/string_view.h"
 #include "base/guarded.h"
 #include "base/status.h"
 #include "base/unique_fd.h"
@@ -31,39 +29,17 @@
 #include "rest/curl_error.h"
 #include "rest/curl_handles.h"
 #include "rest/curl_names.h"
+#include "rest/curl_transfer.h"
 #include "version.h"
 
 namespace okms::rest {
 namespace {
 
-constexpr std::size_t kMaxAnswer =
-    std::size_t{1024} * 1024;  // bytes; a page of 100 keys has some 100 kB
 constexpr std::size_t kMaxUnderWay = 1024;
 constexpr long kMaxConnections = 32;  // of HTTP/1.1, where each carries one call at a time
 constexpr long kBufferSize = 16'384;
 constexpr std::chrono::milliseconds kRest{500};  // after the last call, until buffers are freed
 constexpr std::chrono::milliseconds kNothingToDo{60'000};
-
-struct Job {
-  std::shared_ptr<const HttpRequest> request;
-  Clock::time_point earliest;
-  Deadline deadline;
-  Done<HttpResponse> done;
-  Clock::time_point due = {};  // when it could have started, but for the names
-};
-
-struct Transfer {
-  Job job;
-  Clock::time_point started;
-  ListPtr addresses;  // before the handle, which uses it
-  EasyPtr easy;
-  HttpResponse response;
-  CurlConnections* connections = nullptr;  // of the loop, both
-  bool* shared = nullptr;
-  bool waits = true;  // for a connection that another one has, or begins
-  bool too_large = false;
-  std::array<char, CURL_ERROR_SIZE> error{};
-};
 
 long MillisecondsUntil(Clock::time_point time) { return std::max(1, PollTimeout(time)); }
 
@@ -71,52 +47,6 @@ ListPtr Headers(std::initializer_list<const char*> lines) {
   curl_slist* list = nullptr;
   for (const char* line : lines) list = Curl().slist_append(list, line);
   return ListPtr(list);
-}
-
-// All of the answer but its body.
-void ReadHead(CURL* easy, HttpResponse& response) {
-  long status = 0;
-  Curl().easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
-  response.status = static_cast<int>(status);
-  const auto text = [&](CURLINFO info) {
-    const char* value = nullptr;
-    Curl().easy_getinfo(easy, info, &value);
-    return std::string(value != nullptr ? value : "");
-  };
-  response.content_type = text(CURLINFO_CONTENT_TYPE);
-  response.location = text(CURLINFO_REDIRECT_URL);
-  curl_header* encoding = nullptr;
-  if (Curl().easy_header(easy, "Content-Encoding", 0, CURLH_HEADER, -1, &encoding) == CURLHE_OK) {
-    response.content_encoding = encoding->value;
-  }
-  curl_off_t retry_after = 0;
-  Curl().easy_getinfo(easy, CURLINFO_RETRY_AFTER, &retry_after);
-  if (retry_after > 0) response.retry_after = std::chrono::seconds(retry_after);
-}
-
-std::size_t TakeBody(char* data, std::size_t, std::size_t size, void* user) {
-  auto* transfer = static_cast<Transfer*>(user);
-  WipedBytes& body = transfer->response.body;
-  if (size > kMaxAnswer - body.size()) {
-    transfer->too_large = true;
-    return 0;  // ends the transfer
-  }
-  const ByteView bytes = AsBytes({data, size});
-  body.insert(body.end(), bytes.begin(), bytes.end());
-  return size;
-}
-
-int Connecting(void* user, curl_socket_t fd, curlsocktype purpose) {
-  auto* transfer = static_cast<Transfer*>(user);
-  transfer->waits = false;
-  return CurlConnections::Opened(transfer->connections, fd, purpose);
-}
-
-int Connected(void* user, char*, char*, int, int) {
-  auto* transfer = static_cast<Transfer*>(user);
-  transfer->waits = false;
-  *transfer->shared = AgreedOnHttp2(transfer->easy.get());
-  return CURL_PREREQFUNC_OK;
 }
 
 }  // namespace

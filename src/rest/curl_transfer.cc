@@ -1,0 +1,56 @@
+// SPDX-FileCopyrightText: The okms-k8s-encryption-provider authors
+// SPDX-License-Identifier: Apache-2.0
+
+#include "rest/curl_transfer.h"
+
+#include <chrono>
+#include <string>
+
+namespace okms::rest {
+
+void ReadHead(CURL* easy, HttpResponse& response) {
+  long status = 0;
+  Curl().easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
+  response.status = static_cast<int>(status);
+  const auto text = [&](CURLINFO info) {
+    const char* value = nullptr;
+    Curl().easy_getinfo(easy, info, &value);
+    return std::string(value != nullptr ? value : "");
+  };
+  response.content_type = text(CURLINFO_CONTENT_TYPE);
+  response.location = text(CURLINFO_REDIRECT_URL);
+  curl_header* encoding = nullptr;
+  if (Curl().easy_header(easy, "Content-Encoding", 0, CURLH_HEADER, -1, &encoding) == CURLHE_OK) {
+    response.content_encoding = encoding->value;
+  }
+  curl_off_t retry_after = 0;
+  Curl().easy_getinfo(easy, CURLINFO_RETRY_AFTER, &retry_after);
+  if (retry_after > 0) response.retry_after = std::chrono::seconds(retry_after);
+}
+
+std::size_t TakeBody(char* data, std::size_t, std::size_t size, void* user) {
+  auto* transfer = static_cast<Transfer*>(user);
+  WipedBytes& body = transfer->response.body;
+  if (size > kMaxAnswer - body.size()) {
+    transfer->too_large = true;
+    return 0;  // ends the transfer
+  }
+  const ByteView bytes = AsBytes({data, size});
+  body.insert(body.end(), bytes.begin(), bytes.end());
+  return size;
+}
+
+int Connecting(void* user, curl_socket_t fd, curlsocktype purpose) {
+  auto* transfer = static_cast<Transfer*>(user);
+  transfer->waits = false;
+  return CurlConnections::Opened(transfer->connections, fd, purpose);
+}
+
+int Connected(void* user, char*, char*, int, int) {
+  auto* transfer = static_cast<Transfer*>(user);
+  transfer->waits = false;
+  *transfer->shared = AgreedOnHttp2(transfer->easy.get());
+  return CURL_PREREQFUNC_OK;
+}
+
+}  // namespace okms::rest

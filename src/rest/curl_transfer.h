@@ -1,0 +1,58 @@
+// SPDX-FileCopyrightText: The okms-k8s-encryption-provider authors
+// SPDX-License-Identifier: Apache-2.0
+
+// One call that libcurl carries out.
+
+#ifndef OKMS_REST_CURL_TRANSFER_H_
+#define OKMS_REST_CURL_TRANSFER_H_
+
+#include <array>
+#include <cstddef>
+#include <memory>
+
+#include "base/deadline.h"
+#include "net/libcurl.h"
+#include "rest/curl_connections.h"
+#include "rest/curl_handles.h"
+#include "rest/http_client.h"
+
+namespace okms::rest {
+
+constexpr std::size_t kMaxAnswer =
+    std::size_t{1024} * 1024;  // bytes; a page of 100 keys has some 100 kB
+
+// A call, until it is answered.
+struct Job {
+  std::shared_ptr<const HttpRequest> request;
+  Clock::time_point earliest;
+  Deadline deadline;
+  Done<HttpResponse> done;
+  Clock::time_point due = {};  // when it could have started, but for the names
+};
+
+// A call under way, and what libcurl's callbacks note about it. Of the thread that drives libcurl.
+struct Transfer {
+  Job job;
+  Clock::time_point started;
+  ListPtr addresses;  // before the handle, which uses it
+  EasyPtr easy;
+  HttpResponse response;
+  CurlConnections* connections = nullptr;  // of the loop, both
+  bool* shared = nullptr;
+  bool waits = true;  // for a connection that another one has, or begins
+  bool too_large = false;
+  std::array<char, CURL_ERROR_SIZE> error{};
+};
+
+// For CURLOPT_WRITEFUNCTION, CURLOPT_SOCKOPTFUNCTION and CURLOPT_PREREQFUNCTION; their data is the
+// Transfer.
+std::size_t TakeBody(char* data, std::size_t, std::size_t size, void* transfer);
+int Connecting(void* transfer, curl_socket_t fd, curlsocktype purpose);
+int Connected(void* transfer, char*, char*, int, int);
+
+// All of the answer but its body.
+void ReadHead(CURL* easy, HttpResponse& response);
+
+}  // namespace okms::rest
+
+#endif  // OKMS_REST_CURL_TRANSFER_H_
