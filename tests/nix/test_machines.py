@@ -13,10 +13,10 @@ import sys
 import tempfile
 from collections import Counter
 from pathlib import Path
-from types import SimpleNamespace
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "systemd"))
-from test_units import NAME, Failure, security, verify  # pylint: disable=wrong-import-position
+# pylint: disable=wrong-import-position
+from test_units import NAME, Failure, add_targets, security, verify  # noqa: E402
 
 # The module's own: configuration and credentials are options, and NixOS adds variables.
 OWN_KEYS = {"Environment", "EnvironmentFile", "LoadCredential", "Documentation",
@@ -67,15 +67,11 @@ def check_analysis(units: dict[str, str], package: str, root: Path) -> None:
     program.parent.mkdir(parents=True)
     program.write_text("")
     program.chmod(0o755)
-    folder = root / "etc/systemd/system"
-    folder.mkdir(parents=True)
-    for target in ("basic", "multi-user", "network", "shutdown", "sockets", "sysinit"):
-        (folder / f"{target}.target").write_text(f"[Unit]\nDescription={target}\n")
+    folder = add_targets(root)
     for name, text in units.items():
         (folder / name).write_text(text)
     paths = [str(folder / name) for name in units]
-    tree = SimpleNamespace(root=root)
-    said = verify(tree, paths)
+    said = verify(root, paths)
     if said:
         raise Failure(said)
     for path in (Path(path) for path in paths if path.endswith(".service")):
@@ -84,7 +80,7 @@ def check_analysis(units: dict[str, str], package: str, root: Path) -> None:
             raise Failure(f"{path.name}: {said}")
         good = path.read_text()
         path.write_text(good.replace("UMask=", "UMusk=").replace("PrivateUsers=yes", ""))
-        if not verify(tree, [str(path)]) or not security(path):
+        if not verify(root, [str(path)]) or not security(path):
             raise Failure(f"{path.name}: systemd-analyze does not see what is wrong")
         path.write_text(good)
 

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The units as `cmake --install` puts them, without a running systemd.
 
-install: these files and no others, by default and as the component of tools. verify: systemd-analyze finds nothing to say. security: the
-exposure that it computes is at most 1.0.
+install: these files and no others, by default and as the component of tools. verify:
+systemd-analyze finds nothing to say. security: the exposure that it computes is at most 1.0.
 """
 
 from __future__ import annotations
@@ -31,6 +31,15 @@ class Failure(Exception):
     pass
 
 
+def add_targets(root: Path) -> Path:
+    """Those of systemd's own that the units refer to. Returns their folder."""
+    folder = root / "etc/systemd/system"
+    folder.mkdir(parents=True)
+    for target in ("basic", "multi-user", "network", "shutdown", "sockets", "sysinit"):
+        (folder / f"{target}.target").write_text(f"[Unit]\nDescription={target}\n")
+    return folder
+
+
 class Tree:
     """What an installation puts below a folder of its own."""
 
@@ -51,13 +60,6 @@ class Tree:
         if path != template:
             shutil.copy(template, path)
         return path
-
-    def add_targets(self) -> None:
-        """Those of systemd's own that the units refer to."""
-        folder = self.root / "etc/systemd/system"
-        folder.mkdir(parents=True)
-        for target in ("basic", "multi-user", "network", "shutdown", "sockets", "sysinit"):
-            (folder / f"{target}.target").write_text(f"[Unit]\nDescription={target}\n")
 
     def add_drop_in(self, unit: str, example: Path) -> None:
         folder = self.root / f"etc/systemd/system/{unit}.d"
@@ -98,21 +100,21 @@ def check_install(tree: Tree, options: argparse.Namespace) -> None:
         same(tools.files(), (prefix / f"bin/okms-{name}" for name in ("mock-kms", "kms-call", "bench")))
 
 
-def verify(tree: Tree, units: list[str]) -> str:
+def verify(root: Path, units: list[str]) -> str:
     # An unknown key or system call is only a line on stderr, with status 0.
     result = subprocess.run(
-        ["systemd-analyze", "verify", "--man=no", f"--root={tree.root}", *units],
+        ["systemd-analyze", "verify", "--man=no", f"--root={root}", *units],
         capture_output=True, text=True, check=False)
     return result.stderr or (f"status {result.returncode}" if result.returncode else "")
 
 
 def check_verify(tree: Tree, _: argparse.Namespace) -> None:
-    tree.add_targets()
+    add_targets(tree.root)
     units = [str(tree.unit(name)) for name in UNITS if "@." not in name]
     service = tree.unit(f"{NAME}.service")
     documents = next(path.parent for path in tree.root.rglob("encrypted-key.conf"))
     tree.add_drop_in(service.name, documents / "encrypted-key.conf")
-    said = verify(tree, units)
+    said = verify(tree.root, units)
     if said:
         raise Failure(said)
     # The same look at something wrong finds it.
@@ -121,7 +123,7 @@ def check_verify(tree: Tree, _: argparse.Namespace) -> None:
                   good.replace("SystemCallFilter=seccomp", "SystemCallFilter=@nothing seccomp"),
                   re.sub("ExecStart=.*", "ExecStart=/nowhere", good)):
         service.write_text(wrong)
-        if not verify(tree, units):
+        if not verify(tree.root, units):
             raise Failure("verify does not see what is wrong")
 
 
