@@ -15,7 +15,7 @@ _okms_k8s_encryption_provider() {
   local action=() flags=(
     -h --help --version --check-config --debug
     --protocol --serv-addr --kmip-addr --timeout --okms-id
-    --encryption-key-id --kmip-key-id --encryption-key-label
+    --encryption-key-id --kmip-key-id --encryption-key-label --label-grace
     --client-cert --client-key --ca --ca-only
     --sock --sock-group --allow-uid --allow-gid --user
   )
@@ -27,7 +27,7 @@ _okms_k8s_encryption_provider() {
     --user | --allow-uid) action=(-u) ;;
     --sock-group | --allow-gid) action=(-g) ;;
     --serv-addr | --kmip-addr | --timeout | --okms-id | --encryption-key-id | --kmip-key-id | \
-      --encryption-key-label) return ;; # only the administrator knows
+      --encryption-key-label | --label-grace) return ;; # only the administrator knows
     *) action=(-W "${flags[*]}") ;;
   esac
   [[ ${action[0]} != -f ]] || compopt -o filenames

@@ -13,6 +13,7 @@ _arguments \
   '--okms-id=[id of the OKMS domain]:UUID: ' \
   '(--encryption-key-id --kmip-key-id)'{--encryption-key-id=,--kmip-key-id=}'[id of the key]:id: ' \
   '--encryption-key-label=[label of the key]:label: ' \
+  '--label-grace=[how long the label may lead astray]:duration: ' \
   '--client-cert=[PEM file of the client certificate]:file:_files' \
   '--client-key=[PEM file of its key]:file:_files' \
   '--ca=[PEM file of the CA of the KMS]:file:_files' \

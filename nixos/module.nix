@@ -171,6 +171,7 @@ let
     "OKMS_ALLOW_UID"
     "OKMS_CA_ONLY"
     "OKMS_DEBUG"
+    "OKMS_LABEL_GRACE"
     "HTTPS_PROXY"
     "NO_PROXY"
   ];

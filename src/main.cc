@@ -63,18 +63,24 @@ absl::StatusOr<ListenSocket> OpenSocket(const Config& config) {
   return ListenSocket::Bind(config.socket, config.socket_group);
 }
 
-absl::StatusOr<std::unique_ptr<Backend>> MakeBackend(const Config& config,
-                                                     std::unique_ptr<TlsContext> tls) {
+KeyPolicy KeyPolicyOf(const Config& config) {
   KeyName key = KeyId{config.key_id};
   if (!config.key_label.empty()) key = KeyLabel{config.key_label};
+  return {std::move(key), config.timeout, config.label_grace};
+}
+
+absl::StatusOr<std::unique_ptr<Backend>> MakeBackend(const Config& config,
+                                                     std::shared_ptr<const TlsContext> tls) {
   if (config.protocol == Protocol::kKmip) {
     auto dialer = std::make_unique<TlsDialer>(config.server, std::move(tls));
-    return std::make_unique<kmip::KmipBackend>(std::move(dialer), std::move(key));
+    return std::make_unique<kmip::KmipBackend>(std::move(dialer));
   }
-  OKMS_ASSIGN_OR_RETURN(auto http, rest::CurlClient::Create(std::move(tls), config.server));
+  OKMS_ASSIGN_OR_RETURN(auto calls, rest::CurlClient::Create(tls, config.server));
+  OKMS_ASSIGN_OR_RETURN(auto checks, rest::CurlClient::Create(tls, config.server));
   return std::make_unique<rest::RestBackend>(
-      std::make_unique<rest::RetryingClient>(std::move(http)),
-      rest::ServiceKeyApi(config.rest_url, config.okms_id), std::move(key));
+      std::make_unique<rest::RetryingClient>(std::move(calls)),
+      std::make_unique<rest::RetryingClient>(std::move(checks)),
+      rest::ServiceKeyApi(config.rest_url, config.okms_id));
 }
 
 // What the running plugin must still be able to reach.
@@ -128,7 +134,7 @@ absl::Status Run(const Config& config, const Logger& log) {
   OKMS_ASSIGN_OR_RETURN(const sandbox::Confinement confinement,
                         sandbox::Confine(config.user, ReachOf(config)));
   OKMS_ASSIGN_OR_RETURN(std::unique_ptr<Backend> backend, MakeBackend(config, std::move(tls)));
-  KeyManager keys(std::move(backend), log, config.timeout);
+  KeyManager keys(std::move(backend), log, KeyPolicyOf(config));
   OKMS_ASSIGN_OR_RETURN(const std::unique_ptr<KmsServer> server,
                         KmsServer::Start(keys, log, config.timeout));
 

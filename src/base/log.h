@@ -26,6 +26,9 @@ class Logger {
   // Writes to `sink`, which must be thread-safe.
   Logger(bool debug, Sink sink);
 
+  void Write(Severity severity, absl::string_view line) const {
+    if (debug_ || severity != Severity::kDebug) sink_(severity, line);
+  }
   void Error(absl::string_view line) const { sink_(Severity::kError, line); }
   void Warning(absl::string_view line) const { sink_(Severity::kWarning, line); }
   void Notice(absl::string_view line) const { sink_(Severity::kNotice, line); }

@@ -33,6 +33,7 @@ namespace {
 
 constexpr char kDefaultSocket[] = "/var/run/okms_etcd_plugin.sock";
 constexpr char kDefaultTimeout[] = "10s";
+constexpr char kDefaultLabelGrace[] = "15m";
 constexpr std::size_t kMaxKeyName = 1024;  // bytes; kube-apiserver's limit of a key id
 
 // What the command line says, before it means anything.
@@ -43,6 +44,7 @@ struct RawFlags {
   std::string timeout = kDefaultTimeout;
   std::string key_id;
   std::string key_label;
+  std::string label_grace = kDefaultLabelGrace;
   std::string okms_id;  // REST only
   std::string client_cert;
   std::string client_key;
@@ -98,6 +100,10 @@ void Declare(CLI::App& app, RawFlags& raw) {
       ->group("Key");
   Add(app, "--encryption-key-label", raw.key_label, "OKMS_KEY_LABEL",
       "Label of the key (KMIP Name, name of the service key); it must fit exactly one active key")
+      ->group("Key");
+  Add(app, "--label-grace", raw.label_grace, "OKMS_LABEL_GRACE",
+      "How long the label may fit no key or several before Status fails; the key in use stays")
+      ->capture_default_str()
       ->group("Key");
 
   AddFile(app, "--client-cert", raw.client_cert, "OKMS_CLIENT_CERT",
@@ -247,13 +253,16 @@ absl::Status CheckKeyName(const RawFlags& raw, Protocol protocol) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::chrono::milliseconds> ParseTimeout(const std::string& text) {
+absl::StatusOr<std::chrono::milliseconds> ParseDuration(absl::string_view flag,
+                                                        const std::string& text,
+                                                        absl::Duration least) {
   absl::Duration duration;
   if (!absl::ParseDuration(text, &duration)) {
-    return Bad("--timeout ", Printable(text), ": no duration; give for example 10s or 1m30s");
+    return Bad(flag, " ", Printable(text), ": no duration; give for example 10s or 1m30s");
   }
-  if (duration < absl::Milliseconds(1) || duration > absl::Hours(24)) {
-    return Bad("--timeout ", Printable(text), ": out of range; give between 1ms and 24h");
+  if (duration < least || duration > absl::Hours(24)) {
+    return Bad(flag, " ", Printable(text), ": out of range; give between ",
+               absl::FormatDuration(least), " and 24h");
   }
   return absl::ToChronoMilliseconds(duration);
 }
@@ -275,7 +284,10 @@ absl::StatusOr<Config> Validate(const RawFlags& raw) {
   auto socket = ParseSocketAddress(raw.socket);
   if (!socket.ok()) return Annotate(socket.status(), "--sock");
   config.socket = *std::move(socket);
-  OKMS_ASSIGN_OR_RETURN(config.timeout, ParseTimeout(raw.timeout));
+  OKMS_ASSIGN_OR_RETURN(config.timeout,
+                        ParseDuration("--timeout", raw.timeout, absl::Milliseconds(1)));
+  OKMS_ASSIGN_OR_RETURN(config.label_grace,
+                        ParseDuration("--label-grace", raw.label_grace, absl::ZeroDuration()));
   if (!raw.socket_group.empty()) {
     OKMS_ASSIGN_OR_RETURN(config.socket_group, ParseGroup("--sock-group", raw.socket_group));
   }

@@ -37,6 +37,7 @@ struct Config {
   // Exactly one of the two is not empty.
   std::string key_id;
   std::string key_label;
+  std::chrono::milliseconds label_grace{};  // see core/adoption.h
   TlsFiles tls;
   std::string user;         // whom to become, if root; empty: the usual one
   bool check_only = false;  // say what is wrong, and do nothing else

@@ -28,14 +28,14 @@ struct Ciphertext {
   std::map<std::string, std::string> annotations;
 };
 
-// Two ways to the KMS, each with connections of its own, so that no load of calls can take the one of
-// the checks.
+// Two ways to the KMS, each with connections of its own, so that no load of calls can take the one
+// of the checks.
 enum class Way { kCalls, kChecks };
 
 // What the KMS shows of a key. It may hide anything from us: then only a round trip tells.
 struct KeyInfo {
-  // Why the key cannot be used, for example "is in state Deactivated, not Active"; empty when nothing
-  // that is shown speaks against it.
+  // Why the key cannot be used, for example "is in state Deactivated, not Active"; empty when
+  // nothing that is shown speaks against it.
   std::string unfit;
   // Whether it was seen that the key is active; not, when the KMS hides states.
   bool active = false;
@@ -46,29 +46,29 @@ struct KeyInfo {
 // Where a label leads.
 struct Located {
   std::vector<std::string> key_ids;  // as the KMS said, so one may be there twice
-  // From an earlier answer. It is forgotten as soon as Inspect shows another thing of the key than an
-  // active one of that label, so a second Locate asks the KMS.
+  // From an earlier answer. It is forgotten as soon as Inspect shows another thing of the key than
+  // an active one of that label, so a second Locate asks the KMS.
   bool remembered = false;
 };
 
 // A KMS. Thread-safe; no call blocks, and each is answered by its deadline. Errors of all calls:
 // kUnavailable, kDeadlineExceeded, kUnauthenticated, kPermissionDenied, kDataLoss (an answer that
-// makes no sense), kResourceExhausted (too much is waiting), kCancelled (it is being destroyed, which
-// waits for no answer), and those named below.
+// makes no sense), kResourceExhausted (too much is waiting), kCancelled (it is being destroyed,
+// which waits for no answer), and those named below.
 class Backend {
  public:
   virtual ~Backend() = default;
 
-  // The keys of that label, if the server can, only active symmetric ones; none is no error. By the way
-  // of the checks.
+  // The keys of that label, if the server can, only active symmetric ones; none is no error. By the
+  // way of the checks.
   virtual void Locate(const std::string& label, Deadline deadline, Done<Located> done) = 0;
 
-  // What can be seen of a key; its attributes are hidden if this client may not see them. Never asks for
-  // the key itself. By the way of the checks. Errors: kNotFound.
+  // What can be seen of a key; its attributes are hidden if this client may not see them. Never
+  // asks for the key itself. By the way of the checks. Errors: kNotFound.
   virtual void Inspect(const std::string& key_id, Deadline deadline, Done<KeyInfo> done) = 0;
 
-  // Encrypts with that key and no other. Errors: kNotFound, kFailedPrecondition (kind, state or usage of
-  // the key).
+  // Encrypts with that key and no other. Errors: kNotFound, kFailedPrecondition (kind, state or
+  // usage of the key).
   virtual void Encrypt(Way way, const std::string& key_id, Secret plaintext, Deadline deadline,
                        Done<Ciphertext> done) = 0;
 

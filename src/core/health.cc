@@ -15,17 +15,24 @@ namespace {
 // A key id, or a reason, of any length would hide what comes after it.
 constexpr std::size_t kLongestPart = 300;  // bytes
 
-std::string State(const Health& health, Deadline now) {
+std::string Seconds(Clock::duration duration) {
+  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(duration).count();
+  return absl::StrCat(std::max<decltype(seconds)>(seconds, 0), " s");
+}
+
+std::string HowLong(Deadline since, Deadline now, absl::string_view why) {
+  return absl::StrCat(" for ", Seconds(now - since), " (", Printable(why, kLongestPart), ")");
+}
+
+std::string KeyState(const Health& health, Deadline now) {
   const bool adopted = !health.key_id.empty();
-  const std::string key = absl::StrCat("key ", Printable(health.key_id, kLongestPart));
-  if (health.status.ok()) return key;
-  if (!health.failing_since) return "no key yet";
-  const auto seconds =
-      std::chrono::duration_cast<std::chrono::seconds>(now - *health.failing_since).count();
+  const std::string key = absl::StrCat("key ", Printable(health.key_id, kLongestPart),
+                                       health.name_unproven ? " (the KMS hides its name)" : "");
+  if (!health.trouble) return adopted ? key : "no key yet";
   const std::string how_long =
-      absl::StrCat(" for ", std::max<decltype(seconds)>(seconds, 0), " s (",
-                   Printable(health.status.message(), kLongestPart), ")");
-  if (IsSilence(health.status)) {
+      HowLong(health.trouble->since, now, health.trouble->status.message());
+  const absl::Status& why = health.trouble->status;
+  if (absl::IsUnavailable(why) || absl::IsDeadlineExceeded(why)) {
     const std::string unreachable = absl::StrCat("KMS unreachable", how_long);
     return adopted ? absl::StrCat(unreachable, "; ", key)
                    : absl::StrCat("no key yet: ", unreachable);
@@ -34,14 +41,24 @@ std::string State(const Health& health, Deadline now) {
                  : absl::StrCat("no key that works", how_long);
 }
 
-}  // namespace
-
-bool IsSilence(const absl::Status& status) {
-  return absl::IsUnavailable(status) || absl::IsDeadlineExceeded(status);
+std::string NameState(const Health& health, Deadline now) {
+  if (!health.note || health.key_id.empty()) return "";
+  const Adoption::Note& note = *health.note;
+  std::string text =
+      absl::StrCat("; ", !note.wrong.ok() ? "the key's name leads astray" : "new key",
+                   HowLong(note.since, now, note.text));
+  if (note.error_from) {
+    absl::StrAppend(&text, now < *note.error_from
+                               ? absl::StrCat(", an error in ", Seconds(*note.error_from - now))
+                               : ", an error by now");
+  }
+  return text;
 }
 
+}  // namespace
+
 std::string StatusLine(const Health& health, Deadline now, absl::string_view more) {
-  return absl::StrCat("serving; ", State(health, now), more);
+  return absl::StrCat("serving; ", KeyState(health, now), NameState(health, now), more);
 }
 
 }  // namespace okms

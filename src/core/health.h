@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The okms-k8s-encryption-provider authors
 // SPDX-License-Identifier: Apache-2.0
 
-// How the key is, and how that is said in one line.
+// How it all is, and how that is said in one line.
 
 #ifndef OKMS_CORE_HEALTH_H_
 #define OKMS_CORE_HEALTH_H_
@@ -12,19 +12,21 @@
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "base/deadline.h"
+#include "core/adoption.h"
+#include "core/key_health.h"
 
 namespace okms {
 
 struct Health {
-  std::string key_id;   // of the key last adopted; empty when there is none yet
-  absl::Status status;  // of the last check; an error also before the first one has ended
-  // Since when checks fail for want of an answer, or since when they fail for another reason. None
-  // while they succeed, and before the first one has ended.
-  std::optional<Deadline> failing_since;
+  std::string key_id;   // of the adopted key; empty when there is none yet
+  absl::Status status;  // what Status answers
+  // What is wrong with the key or the way to it, however short that is, and whether it counts or
+  // not.
+  std::optional<Trouble> trouble;
+  // What is to be said about its name, or about the key that it leads to now.
+  std::optional<Adoption::Note> note;
+  bool name_unproven = false;  // the KMS hides names: that this is the key of the label is its word
 };
-
-// Whether a check failed for want of an answer, rather than by the answer.
-bool IsSilence(const absl::Status& status);
 
 // For people, as `systemctl status` shows it; `more` is put at the end. For example
 // "serving; KMS unreachable for 42 s (connect: Connection refused); key 70001308".

@@ -1,9 +1,11 @@
 // SPDX-FileCopyrightText: The okms-k8s-encryption-provider authors
 // SPDX-License-Identifier: Apache-2.0
 
-// A check is a chain of backend calls: FindKey, then, unless the same key was proven not long ago
-// and the KMS showed its attributes again, Encrypt and Decrypt of random bytes. Only one runs at a
-// time; its outcome is for everyone who waits.
+// A check is a chain: the adopted key (or the configured one) by CheckKey; then, if the key is
+// named by its label, FindByLabel, and CheckKey of what that led to if it is another key. Each link
+// tells the state what it saw, under the lock and without calling out, and the next one begins.
+//
+// A check that is cancelled (the backend is being destroyed) has seen nothing.
 
 #include "core/key_manager.h"
 
@@ -11,84 +13,62 @@
 
 #include <algorithm>
 #include <utility>
+#include <variant>
 
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
 #include "core/limits.h"
+#include "core/round_trip.h"
 
 namespace okms {
 namespace {
 
 using std::chrono::milliseconds;
 
-constexpr milliseconds kHealthyInterval{10'000};
 // How long a round trip counts. Attributes do not tell that the right to Encrypt was withdrawn.
 constexpr milliseconds kProofLasts{30'000};
-constexpr milliseconds kFirstRetry{500};
-constexpr milliseconds kLastRetry{5'000};
+// How often the main loop looks after what nothing else wakes it for.
+constexpr milliseconds kLook{1'000};
+constexpr milliseconds kLookWhileSomebodyWaits{50};
 
-// A first check leaves the apiserver's call (3 s by default) time to be answered with the outcome.
-// After one that took too long, the next ones may take all the time there is.
-constexpr milliseconds kShortCheck{2'000};
-constexpr milliseconds kShortestCheck{500};
-
-constexpr std::size_t kProbeSize = 32;  // bytes, as the seeds that the apiserver sends
-
-milliseconds RetryAfter(int failures) {
-  const milliseconds doubled = kFirstRetry * (1 << std::clamp(failures - 1, 0, 4));
-  // Several control planes must not knock in step: up to a quarter less.
+uint8_t Jitter() {
   uint8_t random = 0;
-  if (RAND_bytes(&random, 1) != 1) random = 0;
-  const milliseconds full = std::min(doubled, kLastRetry);
-  return full - full * random / 1024;
+  return RAND_bytes(&random, 1) == 1 ? random : uint8_t{0};
+}
+
+// Our own queue is full, or the process ends; or the request is at fault.
+bool TellsNothing(const absl::Status& status) {
+  return absl::IsResourceExhausted(status) || absl::IsCancelled(status) ||
+         absl::IsInvalidArgument(status);
+}
+
+// Whether there was no answer at all, not even one that makes no sense.
+bool Unanswered(const absl::Status& status) {
+  return IsSilence(status) && !absl::IsDataLoss(status);
 }
 
 }  // namespace
 
-Health KeyManager::Current() const {
-  return state_.With([](const State& state) {
-    return Health{state.key == nullptr ? "" : state.key->id, state.health, state.failing_since};
-  });
-}
+KeyManager::KeyManager(std::unique_ptr<Backend> backend, const Logger& log, KeyPolicy policy,
+                       std::function<Deadline()> now)
+    : log_(log),
+      policy_(std::move(policy)),
+      now_(std::move(now)),
+      state_(policy_.operation_timeout, policy_.label_grace),
+      backend_(std::move(backend)) {}
 
-Deadline KeyManager::CheckDeadline() const {
-  return state_.With(
-      [](const State& state) { return state.checking ? state.check_deadline : Deadline::max(); });
-}
+// ---- Calls
 
 void KeyManager::Status(Deadline deadline, Done<std::string> done) {
-  WithCheckedKey(deadline, [done = std::move(done)](absl::StatusOr<KeyPtr> key) mutable {
-    if (key.ok()) {
-      done((*key)->id);
-    } else {
-      done(std::move(key).status());
-    }
-  });
-}
-
-void KeyManager::WithCheckedKey(Deadline deadline, Done<KeyPtr> done) {
-  absl::StatusOr<KeyPtr> answer = KeyPtr();
-  bool answered = false;
-  bool start = false;
-  // A caller in a great hurry must not make the check fail for everyone.
-  const Deadline check_deadline =
-      std::max(deadline, Clock::now() + std::min(operation_timeout_, kShortestCheck));
+  std::optional<absl::StatusOr<std::string>> answer;
   state_.With([&](State& state) {
-    if (state.health.ok()) {
-      answer = state.key;
-      answered = true;
-      return;
-    }
-    start = Clock::now() >= state.next_check && ClaimCheck(state, check_deadline);
-    if (state.checking && state.check_deadline <= deadline) {
-      state.waiters.push_back(std::move(done));
+    if (state.decided) {
+      answer = Answer(state, now_());
     } else {
-      answer = state.health;
-      answered = true;
+      state.waiters.push_back({deadline, std::move(done)});
     }
   });
-  if (answered) done(std::move(answer));
-  if (start) StartCheck(check_deadline);
+  if (answer) done(*std::move(answer));
 }
 
 void KeyManager::Encrypt(Secret plaintext, Deadline deadline, Done<Encrypted> done) {
@@ -96,31 +76,38 @@ void KeyManager::Encrypt(Secret plaintext, Deadline deadline, Done<Encrypted> do
     done(std::move(status));
     return;
   }
-  auto encrypt = [this, plaintext = std::move(plaintext), deadline,
-                  done = std::move(done)](absl::StatusOr<KeyPtr> key) mutable {
-    if (!key.ok()) {
-      done(std::move(key).status());
-      return;
-    }
-    std::string id = (*key)->id;
-    backend_->Encrypt(
-        id, std::move(plaintext), deadline,
-        [this, id, done = std::move(done)](absl::StatusOr<Ciphertext> result) mutable {
-          absl::Status status = result.ok() ? CheckEncrypted(*result) : result.status();
-          if (status.ok()) {
-            done(Encrypted{std::move(id), *std::move(result)});
-            return;
-          }
-          Suspect(status);
-          done(std::move(status));
-        });
-  };
-  KeyPtr adopted = state_.With([](const State& state) { return state.key; });
-  if (adopted != nullptr) {
-    encrypt(std::move(adopted));
+  const auto [adopted, misfit] = state_.With([](const State& state) {
+    return std::pair(state.adoption.adopted(), state.health.misfit());
+  });
+  if (!misfit.ok()) {
+    done(misfit);
+  } else if (!adopted.empty()) {
+    EncryptWith(adopted, std::move(plaintext), deadline, std::move(done));
   } else {
-    WithCheckedKey(deadline, std::move(encrypt));
+    Status(deadline, [this, plaintext = std::move(plaintext), deadline,
+                      done = std::move(done)](absl::StatusOr<std::string> key_id) mutable {
+      if (key_id.ok()) {
+        EncryptWith(*key_id, std::move(plaintext), deadline, std::move(done));
+      } else {
+        done(std::move(key_id).status());
+      }
+    });
   }
+}
+
+void KeyManager::EncryptWith(const std::string& key_id, Secret plaintext, Deadline deadline,
+                             Done<Encrypted> done) {
+  RoundTrip(
+      *backend_, Way::kCalls, key_id, std::move(plaintext), [deadline] { return deadline; },
+      [this, key_id, began = now_(),
+       done = std::move(done)](absl::StatusOr<Ciphertext> result) mutable {
+        EncryptEnded(key_id, result.status(), began);
+        if (result.ok()) {
+          done(Encrypted{std::move(key_id), *std::move(result)});
+        } else {
+          done(std::move(result).status());
+        }
+      });
 }
 
 void KeyManager::Decrypt(const std::string& key_id, Ciphertext ciphertext, Deadline deadline,
@@ -129,156 +116,278 @@ void KeyManager::Decrypt(const std::string& key_id, Ciphertext ciphertext, Deadl
     done(std::move(status));
     return;
   }
-  backend_->Decrypt(key_id, std::move(ciphertext), deadline,
-                    [this, key_id, done = std::move(done)](absl::StatusOr<Secret> result) mutable {
-                      // A refusal concerns the record's key, which may be an old one; silence
-                      // concerns all.
-                      if (absl::IsUnavailable(result.status()) ||
-                          absl::IsDeadlineExceeded(result.status()) ||
-                          (!result.ok() && IsCurrent(key_id))) {
-                        Suspect(result.status());
-                      }
+  backend_->Decrypt(Way::kCalls, key_id, std::move(ciphertext), deadline,
+                    [this, key_id, began = now_(),
+                     done = std::move(done)](absl::StatusOr<Secret> result) mutable {
+                      DecryptEnded(key_id, result.status(), began);
                       done(std::move(result));
                     });
 }
 
-bool KeyManager::IsCurrent(const std::string& key_id) const {
-  return state_.With(
-      [&](const State& state) { return state.key != nullptr && state.key->id == key_id; });
-}
-
-void KeyManager::Suspect(const absl::Status& status) {
-  if (absl::IsInvalidArgument(status) || absl::IsResourceExhausted(status)) return;
-  const Deadline deadline = Clock::now() + operation_timeout_;
-  const bool start = state_.With([&](State& state) {
-    state.proven_until = Deadline();
-    // While it fails already, the next check is near.
-    return state.health.ok() && ClaimCheck(state, deadline);
-  });
-  if (start) StartCheck(deadline);
-}
-
-Deadline KeyManager::Tick() {
-  bool start = false;
-  Deadline deadline;
-  const Deadline next = state_.With([&](State& state) {
-    const auto now = Clock::now();
-    if (now >= state.next_check) {
-      const bool was_late = absl::IsDeadlineExceeded(state.health);
-      deadline = now + (was_late ? operation_timeout_ : std::min(operation_timeout_, kShortCheck));
-      start = ClaimCheck(state, deadline);
+void KeyManager::EncryptEnded(const std::string& key_id, const absl::Status& status,
+                              Deadline began) {
+  if (TellsNothing(status)) return;
+  const bool advance = state_.With([&](State& state) {
+    const Deadline now = now_();
+    if (state.adoption.adopted() != key_id) return false;
+    if (status.ok()) {
+      state.health.Proven(began, now);
+      state.proven_until = now + kProofLasts;
+      return state.log.unwell();
     }
-    // The outcome of a check under way decides when the next one is due: look again soon.
-    return state.checking ? now + kFirstRetry : state.next_check;
+    if (absl::IsDataLoss(status)) {
+      state.health.Misfit(status, now);
+    } else {
+      state.health.Failed(status, began, now);
+    }
+    state.schedule.Suspect();
+    return true;
   });
-  if (start) StartCheck(deadline);
-  return next;
+  if (advance) Advance();
 }
 
-bool KeyManager::ClaimCheck(State& state, Deadline until) const {
-  if (state.checking) return false;
-  state.checking = true;
-  state.check_deadline = until;
+void KeyManager::DecryptEnded(const std::string& key_id, const absl::Status& status,
+                              Deadline began) {
+  if (TellsNothing(status)) return;
+  const bool advance = state_.With([&](State& state) {
+    if (status.ok()) {
+      // Of the KMS; a key that no longer encrypts still decrypts.
+      state.health.Answered(now_());
+      return state.log.unwell();
+    }
+    // A refusal may be the record's fault, so it is no more than a reason to look.
+    if (IsSilence(status)) {
+      state.health.Failed(status, began, now_());
+    } else if (state.adoption.adopted() != key_id) {
+      return false;
+    }
+    state.schedule.Suspect();
+    return true;
+  });
+  if (advance) Advance();
+}
+
+// ---- Checks
+
+NextDeadline KeyManager::OperationsOf(Ticket check) {
+  return [this, check, answered = false]() mutable {
+    return state_.With([&](State& state) {
+      const Deadline now = now_();
+      // The chain goes on after a success only.
+      if (std::exchange(answered, true)) state.health.Answered(now);
+      return state.schedule.Ask(check, now);
+    });
+  };
+}
+
+void KeyManager::StartCheck(Ticket check) {
+  const std::string adopted =
+      state_.With([](const State& state) { return state.adoption.adopted(); });
+  const auto* id = std::get_if<KeyId>(&policy_.name);
+  if (id != nullptr || !adopted.empty()) {
+    CheckInUse(check, adopted.empty() ? id->value : adopted);
+  } else {
+    Search(check, {}, Outcome::kGood);
+  }
+}
+
+void KeyManager::CheckInUse(Ticket check, const std::string& key_id) {
+  const bool must_prove = state_.With(
+      [&](const State& state) { return check->must_prove || now_() >= state.proven_until; });
+  CheckKey(*backend_, key_id, {}, must_prove, OperationsOf(check),
+           [this, check, key_id](KeyReport report) {
+             if (absl::IsNotFound(report.status) && std::holds_alternative<KeyId>(policy_.name)) {
+               report.status = Annotate(report.status, "--encryption-key-id");
+             }
+             const Outcome outcome = Judge(check, key_id, report);
+             if (std::holds_alternative<KeyId>(policy_.name) || Unanswered(report.status) ||
+                 absl::IsCancelled(report.status)) {
+               EndCheck(check, outcome);
+               return;
+             }
+             KnownKeys known;
+             if (report.info) known.emplace(key_id, *std::move(report.info));
+             Search(check, std::move(known), outcome);
+           });
+}
+
+KeyManager::Outcome KeyManager::Judge(Ticket check, const std::string& key_id,
+                                      const KeyReport& report) {
+  if (absl::IsCancelled(report.status)) return Outcome::kUndecided;
+  const Outcome outcome = report.status.ok() ? Outcome::kGood : Outcome::kBad;
+  state_.With([&](State& state) {
+    const Deadline now = now_();
+    const std::string& adopted = state.adoption.adopted();
+    if (!adopted.empty() && adopted != key_id) return;  // replaced meanwhile
+    if (report.status.ok()) {
+      state.health.Proven(check->began, now);
+      if (adopted.empty()) state.adoption.Proven(key_id, check->began, now);
+      if (report.proven) state.proven_until = now + kProofLasts;
+    } else if (absl::IsDataLoss(report.status) && report.info) {
+      state.health.Misfit(report.status, now);
+    } else if (state.health.Failed(report.status, check->asked, now)) {
+      state.schedule.Suspect();
+    }
+    if (!report.status.ok() && !Unanswered(report.status)) state.proven_until = Deadline();
+    state.decided = true;
+  });
+  return outcome;
+}
+
+void KeyManager::Search(Ticket check, KnownKeys known, Outcome so_far) {
+  const std::string& label = std::get<KeyLabel>(policy_.name).value;
+  FindByLabel(*backend_, label, std::move(known), OperationsOf(check),
+              [this, check, so_far](absl::StatusOr<LabelledKey> found) {
+                if (found.ok() && !IsInUse(found->id)) {
+                  CheckCandidate(check, *std::move(found), so_far);
+                } else {
+                  EndCheck(check, JudgeName(check, found, so_far));
+                }
+              });
+}
+
+KeyManager::Outcome KeyManager::JudgeName(Ticket check, const absl::StatusOr<LabelledKey>& found,
+                                          Outcome so_far) {
+  if (absl::IsCancelled(found.status())) return Outcome::kUndecided;
+  return state_.With([&](State& state) {
+    const Deadline now = now_();
+    const bool adopted = !state.adoption.adopted().empty();
+    if (found.ok()) {
+      if (IsLatest(state, *check)) state.adoption.Confirmed();
+      state.name_unproven = !found->info.labels;
+      return so_far;
+    }
+    state.decided = true;
+    // Without an answer nothing is known of the name; of a key in use its own check has told.
+    if (IsSilence(found.status())) {
+      if (!adopted) state.health.Failed(found.status(), check->asked, now);
+    } else {
+      state.health.Answered(now);
+      if (IsLatest(state, *check)) state.adoption.Astray(found.status(), now);
+    }
+    return adopted ? so_far : Outcome::kBad;
+  });
+}
+
+void KeyManager::CheckCandidate(Ticket check, LabelledKey key, Outcome so_far) {
+  const std::string id = key.id;
+  KeyInfo info = key.info;
+  CheckKey(*backend_, id, std::move(info), /*must_prove=*/true, OperationsOf(check),
+           [this, check, key = std::move(key), so_far](const KeyReport& report) {
+             EndCheck(check, JudgeCandidate(check, key, report, so_far));
+           });
+}
+
+KeyManager::Outcome KeyManager::JudgeCandidate(Ticket check, const LabelledKey& key,
+                                               const KeyReport& report, Outcome so_far) {
+  if (absl::IsCancelled(report.status)) return Outcome::kUndecided;
+  return state_.With([&](State& state) {
+    const Deadline now = now_();
+    const bool adopted = !state.adoption.adopted().empty();
+    state.decided = true;
+    if (report.status.ok()) {
+      state.health.Answered(now);
+      if (!IsLatest(state, *check)) return so_far;
+      if (!state.adoption.Proven(key.id, check->began, now)) {
+        return so_far == Outcome::kGood ? Outcome::kUndecided : so_far;
+      }
+      state.health = KeyHealth();
+      state.health.Proven(check->began, now);
+      state.proven_until = now + kProofLasts;
+      state.name_unproven = !key.info.labels;
+      return Outcome::kGood;
+    }
+    if (Unanswered(report.status)) {
+      if (!adopted) state.health.Failed(report.status, check->asked, now);
+    } else {
+      state.health.Answered(now);
+      if (IsLatest(state, *check)) state.adoption.Failed(key.id, report.status, now);
+    }
+    return adopted ? so_far : Outcome::kBad;
+  });
+}
+
+void KeyManager::EndCheck(Ticket check, Outcome outcome) {
+  const uint8_t jitter = Jitter();
+  state_.With([&](State& state) { state.schedule.End(check, outcome, now_(), jitter); });
+  Advance();
+}
+
+// Checks may end in another order than they began: what an older one saw of the name is no news.
+bool KeyManager::IsLatest(State& state, const CheckSchedule::Check& check) {
+  if (check.began < state.name_seen) return false;
+  state.name_seen = check.began;
   return true;
 }
 
-void KeyManager::StartCheck(Deadline deadline) {
-  backend_->FindKey(deadline, [this, deadline](absl::StatusOr<KeyInfo> found) {
-    if (!found.ok()) {
-      FinishCheck(found.status());
-      return;
-    }
-    if (absl::Status status = CheckKeyId(found->id); !status.ok()) {
-      FinishCheck(std::move(status));
-      return;
-    }
-    KeyPtr proven = state_.With([&](const State& state) {
-      const bool proven_before =
-          state.health.ok() && state.key->id == found->id && Clock::now() < state.proven_until;
-      return proven_before ? state.key : nullptr;
-    });
-    if (proven != nullptr && found->attributes_verified) {
-      FinishCheck(std::move(proven));
-    } else {
-      Prove(found->id, deadline);
-    }
+bool KeyManager::IsInUse(const std::string& key_id) const {
+  return state_.With([&](const State& state) { return state.adoption.adopted() == key_id; });
+}
+
+// ---- What is known
+
+absl::StatusOr<std::string> KeyManager::Answer(const State& state, Deadline now) {
+  const auto waiting = state.schedule.WaitingSince();
+  if (state.adoption.adopted().empty()) {
+    if (const auto trouble = state.health.TroubleAt(now, waiting)) return trouble->status;
+    const auto note = state.adoption.Current();
+    if (note && !note->wrong.ok()) return note->wrong;
+    return absl::UnavailableError("no key has been verified yet");
+  }
+  OKMS_RETURN_IF_ERROR(state.health.At(now, waiting));
+  OKMS_RETURN_IF_ERROR(state.adoption.At(now));
+  return state.adoption.adopted();
+}
+
+Health KeyManager::HealthOf(const State& state, Deadline now) {
+  const bool adopted = !state.adoption.adopted().empty();
+  Health health{state.adoption.adopted(), Answer(state, now).status(),
+                state.health.TroubleAt(now, state.schedule.WaitingSince()),
+                state.adoption.Current(), state.name_unproven};
+  // Without a key, what is wrong with its name is what is wrong.
+  if (!adopted && !health.trouble && health.note && !health.note->wrong.ok()) {
+    health.trouble = Trouble{health.note->wrong, health.note->since};
+  }
+  return health;
+}
+
+Health KeyManager::Current() const {
+  return state_.With([this](const State& state) { return HealthOf(state, now_()); });
+}
+
+Deadline KeyManager::CheckDeadline() const {
+  return state_.With([](const State& state) { return state.schedule.AnswerBy(); });
+}
+
+Deadline KeyManager::Tick() {
+  Advance();
+  return state_.With([this](const State& state) {
+    const Deadline now = now_();
+    const milliseconds look = state.waiters.empty() ? kLook : kLookWhileSomebodyWaits;
+    return std::min(now + look, std::max(now, state.schedule.Next()));
   });
 }
 
-void KeyManager::Prove(const std::string& key_id, Deadline deadline) {
-  WipedBytes random(kProbeSize);
-  if (RAND_bytes(random.data(), kProbeSize) != 1) {
-    FinishCheck(absl::InternalError(absl::StrCat("no random bytes: ", OpenSslErrors())));
-    return;
-  }
-  Secret probe(std::move(random));
-  Secret sent(probe.Reveal());
-  backend_->Encrypt(
-      key_id, std::move(sent), deadline,
-      [this, key_id, deadline,
-       probe = std::move(probe)](absl::StatusOr<Ciphertext> result) mutable {
-        absl::Status status = result.ok() ? CheckEncrypted(*result) : result.status();
-        if (!status.ok()) {
-          FinishCheck(Annotate(status, "test encryption"));
-          return;
-        }
-        backend_->Decrypt(
-            key_id, *std::move(result), deadline,
-            [this, key_id, probe = std::move(probe)](absl::StatusOr<Secret> back) {
-              if (!back.ok()) {
-                FinishCheck(Annotate(back.status(), "test decryption"));
-              } else if (!back->Equals(probe)) {
-                FinishCheck(absl::DataLossError(
-                    "the KMS decrypted its own ciphertext to something else; nothing is encrypted "
-                    "with this key"));
-              } else {
-                FinishCheck(std::make_shared<const Key>(Key{key_id}));
-              }
-            });
-      });
-}
-
-void KeyManager::FinishCheck(absl::StatusOr<KeyPtr> result) {
-  std::vector<Done<KeyPtr>> waiters;
-  KeyPtr before;
-  absl::Status health_before;
+void KeyManager::Advance() {
+  std::vector<Waiter> answered;
+  std::optional<absl::StatusOr<std::string>> answer;
+  std::optional<Ticket> check;
+  std::vector<HealthLog::Line> lines;
   state_.With([&](State& state) {
-    before = state.key;
-    health_before = state.health;
-    state.checking = false;
-    state.health = result.status();
-    if (result.ok()) {
-      // What was not proven again is the very object that was there.
-      if (state.key != *result) state.proven_until = Clock::now() + kProofLasts;
-      state.key = *result;
-      state.failing_since.reset();
-      state.failures = 0;
-      state.next_check = Clock::now() + kHealthyInterval;
-    } else {
-      // Silence and refusal are told apart: each has its own time.
-      if (!state.failing_since || IsSilence(result.status()) != IsSilence(health_before)) {
-        state.failing_since = Clock::now();
-      }
-      ++state.failures;
-      state.next_check = Clock::now() + RetryAfter(state.failures);
-    }
-    waiters.swap(state.waiters);
+    const Deadline now = now_();
+    check = state.schedule.Begin(now);
+    answer = Answer(state, now);
+    const auto waits = std::stable_partition(
+        state.waiters.begin(), state.waiters.end(), [&](const Waiter& waiter) {
+          return !state.decided && waiter.deadline - now > kLookWhileSomebodyWaits;
+        });
+    std::move(waits, state.waiters.end(), std::back_inserter(answered));
+    state.waiters.erase(waits, state.waiters.end());
+    if (state.decided) lines = state.log.Changes(HealthOf(state, now));
   });
-  // One line a change, not one a check; none when the plugin stops.
-  if (!result.ok()) {
-    const bool changed = result.status().code() != health_before.code() ||
-                         result.status().message() != health_before.message();
-    if (changed && !absl::IsCancelled(result.status())) {
-      log_.Error(absl::StrCat("not ready: ", Describe(result.status())));
-    }
-  } else if (before == nullptr || before->id != (*result)->id) {
-    log_.Notice(absl::StrCat("ready: key ", Printable((*result)->id), " encrypts and decrypts",
-                             before == nullptr ? "" : "; it replaces key ",
-                             before == nullptr ? "" : Printable(before->id)));
-  } else if (!health_before.ok()) {
-    log_.Notice(absl::StrCat("ready again: key ", Printable((*result)->id)));
-  }
-  for (Done<KeyPtr>& waiter : waiters) waiter(result);
+  for (const HealthLog::Line& line : lines) log_.Write(line.severity, line.text);
+  for (Waiter& waiter : answered) waiter.done(*answer);
+  if (check) StartCheck(*check);
 }
 
 }  // namespace okms

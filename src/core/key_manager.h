@@ -7,9 +7,11 @@
 #define OKMS_CORE_KEY_MANAGER_H_
 
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -18,38 +20,45 @@
 #include "base/guarded.h"
 #include "base/log.h"
 #include "base/secret.h"
+#include "core/adoption.h"
 #include "core/backend.h"
+#include "core/check_schedule.h"
 #include "core/health.h"
+#include "core/health_log.h"
+#include "core/key_check.h"
+#include "core/key_health.h"
+#include "core/key_name.h"
+#include "core/label_search.h"
 
 namespace okms {
-
-// A key that has proven itself by a round trip. Immutable: a request keeps the one it began with.
-struct Key {
-  std::string id;
-};
 
 struct Encrypted {
   std::string key_id;  // the key that encrypted
   Ciphertext ciphertext;
 };
 
-// Thread-safe; no call blocks. The key is found and checked in the background: at the start, then
-// again and again (more often while it fails), so Status costs no round trip to the KMS. A key is
-// adopted only after an Encrypt and a Decrypt with it gave back what went in; from then on it stays
-// the key for Encrypt until another one has been adopted, also while checks fail: the KMS itself
-// refuses what it must.
+struct KeyPolicy {
+  KeyName name;
+  std::chrono::milliseconds operation_timeout;  // of each operation of a check
+  std::chrono::milliseconds label_grace;        // see Adoption
+};
+
+// Thread-safe; no call blocks. The key is found and checked in the background, so Status costs no
+// round trip and waits for nothing but the very first verdict. A key is adopted only after a round
+// trip with it; from then on it is the key for Encrypt until another one has been adopted, also
+// while checks fail: the KMS itself refuses what it must.
 class KeyManager {
  public:
-  // `operation_timeout` bounds one check.
-  KeyManager(std::unique_ptr<Backend> backend, const Logger& log,
-             std::chrono::milliseconds operation_timeout)
-      : log_(log), operation_timeout_(operation_timeout), backend_(std::move(backend)) {}
+  // `now` is for tests.
+  KeyManager(std::unique_ptr<Backend> backend, const Logger& log, KeyPolicy policy,
+             std::function<Deadline()> now = Clock::now);
 
-  // The id of the current key, if it works. While it does not, the reason. When a check is under
-  // way that ends before `deadline` (or is due and can be made before), its outcome is waited for.
+  // The id of the adopted key while all is well; else the reason. Before the first check has come
+  // to a verdict that is waited for, until about `deadline`.
   void Status(Deadline deadline, Done<std::string> done);
 
-  // Errors: kInvalidArgument (size), the reason why there is no key yet, and the backend's.
+  // What comes back has been decrypted again (RoundTrip). Errors: kInvalidArgument (size), the
+  // reason why there is no key yet, kDataLoss, and the backend's.
   void Encrypt(Secret plaintext, Deadline deadline, Done<Encrypted> done);
 
   // With the key named by the record, whatever the current one is. Errors: kInvalidArgument (size)
@@ -57,43 +66,68 @@ class KeyManager {
   void Decrypt(const std::string& key_id, Ciphertext ciphertext, Deadline deadline,
                Done<Secret> done);
 
-  // Starts a check if one is due. Returns when to call again.
+  // Does what is due: starts checks, answers those who waited in vain, and logs what time alone
+  // changed. Returns when to call again.
   Deadline Tick();
 
-  // How the key is now, without waiting.
+  // How all is now, without waiting.
   Health Current() const;
 
-  // By when the check under way is to end; the end of time when none is.
+  // By when an operation of a check is to be answered; the end of time when none is under way.
   Deadline CheckDeadline() const;
 
  private:
-  using KeyPtr = std::shared_ptr<const Key>;  // shared by the requests that began with it
-
+  using Ticket = CheckSchedule::Ticket;
+  using Outcome = CheckSchedule::Outcome;
+  struct Waiter {
+    Deadline deadline;
+    Done<std::string> done;
+  };
   struct State {
-    KeyPtr key;  // the last one adopted
-    absl::Status health = absl::UnavailableError("no key has been verified yet");
-    std::optional<Deadline> failing_since;  // see Health
-    bool checking = false;
-    Deadline check_deadline;            // of the check under way
-    Deadline next_check;                // not before this; the epoch at first
-    Deadline proven_until;              // until then, attributes are enough
-    int failures = 0;                   // checks in a row
-    std::vector<Done<KeyPtr>> waiters;  // for the check under way
+    State(std::chrono::milliseconds operation_timeout, std::chrono::milliseconds label_grace)
+        : schedule(operation_timeout), adoption(label_grace) {}
+
+    CheckSchedule schedule;
+    Adoption adoption;
+    KeyHealth health;
+    HealthLog log;
+    bool decided = false;   // a check has come to a verdict
+    Deadline proven_until;  // until then, attributes are enough
+    Deadline name_seen;     // when the check began that last saw where the name leads
+    bool name_unproven = false;
+    std::vector<Waiter> waiters;  // for the first verdict
   };
 
-  // The key, or the reason why there is none that works; see Status.
-  void WithCheckedKey(Deadline deadline, Done<KeyPtr> done);
-  // Claims the check if none is under way; true means that the caller must start it.
-  bool ClaimCheck(State& state, Deadline until) const;
-  void StartCheck(Deadline deadline);
-  void Prove(const std::string& key_id, Deadline deadline);
-  void FinishCheck(absl::StatusOr<KeyPtr> result);
-  bool IsCurrent(const std::string& key_id) const;
-  // A call failed in a way that makes the key suspect: have it proven again.
-  void Suspect(const absl::Status& status);
+  // The links of a check, in order.
+  void StartCheck(Ticket check);
+  void CheckInUse(Ticket check, const std::string& key_id);
+  void Search(Ticket check, KnownKeys known, Outcome so_far);
+  void CheckCandidate(Ticket check, LabelledKey key, Outcome so_far);
+  void EndCheck(Ticket check, Outcome outcome);
+  // What each of them saw.
+  Outcome Judge(Ticket check, const std::string& key_id, const KeyReport& report);
+  Outcome JudgeName(Ticket check, const absl::StatusOr<LabelledKey>& found, Outcome so_far);
+  Outcome JudgeCandidate(Ticket check, const LabelledKey& key, const KeyReport& report,
+                         Outcome so_far);
+  NextDeadline OperationsOf(Ticket check);
+
+  void EncryptWith(const std::string& key_id, Secret plaintext, Deadline deadline,
+                   Done<Encrypted> done);
+  // What a call shows of the key's health.
+  void EncryptEnded(const std::string& key_id, const absl::Status& status, Deadline began);
+  void DecryptEnded(const std::string& key_id, const absl::Status& status, Deadline began);
+
+  // Starts what is due, answers whom it can, and logs changes.
+  void Advance();
+
+  bool IsInUse(const std::string& key_id) const;
+  static bool IsLatest(State& state, const CheckSchedule::Check& check);
+  static absl::StatusOr<std::string> Answer(const State& state, Deadline now);
+  static Health HealthOf(const State& state, Deadline now);
 
   const Logger& log_;
-  const std::chrono::milliseconds operation_timeout_;
+  const KeyPolicy policy_;
+  const std::function<Deadline()> now_;
   Guarded<State> state_;
   const std::unique_ptr<Backend> backend_;  // last: its threads call back into all above
 };

@@ -109,6 +109,7 @@ TEST_F(ConfigTest, DefaultsAreThoseOfTheGoPlugin) {
   EXPECT_THAT(config->allowed_uids, IsEmpty());
   EXPECT_THAT(config->allowed_gids, IsEmpty());
   EXPECT_EQ(config->timeout, 10s);
+  EXPECT_EQ(config->label_grace, 15min);
   EXPECT_EQ(config->key_id, "key-1");
   EXPECT_EQ(config->key_label, "");
   EXPECT_EQ(config->tls.client_cert.option, "--client-cert");
@@ -187,6 +188,14 @@ std::vector<OptionCase> Options() {
        "1s",
        "2s",
        [](const Config& c) { return absl::StrCat(c.timeout / 1s, "s"); },
+       {},
+       {}},
+      {"LabelGrace",
+       {"--label-grace"},
+       "OKMS_LABEL_GRACE",
+       "1s",
+       "2s",
+       [](const Config& c) { return absl::StrCat(c.label_grace / 1s, "s"); },
        {},
        {}},
       {"KeyId",
@@ -653,6 +662,14 @@ const Mistake kMistakes[] = {
      {},
      {"--timeout=10"},
      "--timeout 10: no duration; give for example 10s or 1m30s"},
+    {"LabelGraceIsText",
+     {},
+     {"--label-grace=soon"},
+     "--label-grace soon: no duration; give for example 10s or 1m30s"},
+    {"LabelGraceIsNegative",
+     {},
+     {"--label-grace=-1s"},
+     "--label-grace -1s: out of range; give between 0 and 24h"},
     {"TimeoutIsText",
      {},
      {"--timeout=soon"},

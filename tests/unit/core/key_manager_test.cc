@@ -13,134 +13,106 @@
 #include <vector>
 
 #include "support/status_is.h"
+#include "unit/core/fake_backend.h"
 
 namespace okms {
 namespace {
 
 using namespace std::chrono_literals;
+using test::FakeBackend;
 using test::IsOk;
+using test::Plain;
 using test::StatusIs;
 using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
+using Code = absl::StatusCode;
+using Lines = std::vector<std::pair<Severity, std::string>>;
 
 constexpr std::chrono::milliseconds kTimeout = 10s;
-
-// A KMS whose answers the test gives by hand.
-class FakeBackend : public Backend {
- public:
-  template <typename T>
-  struct Call {
-    std::string key_id;
-    std::string input;
-    Deadline deadline;
-    Done<T> done;
-  };
-
-  void FindKey(Deadline deadline, Done<KeyInfo> done) override {
-    find_key.push_back({"", "", deadline, std::move(done)});
-  }
-  void Encrypt(const std::string& key_id, Secret plaintext, Deadline deadline,
-               Done<Ciphertext> done) override {
-    encrypt.push_back({key_id, std::string(AsText(plaintext.Reveal())), deadline, std::move(done)});
-  }
-  void Decrypt(const std::string& key_id, Ciphertext ciphertext, Deadline deadline,
-               Done<Secret> done) override {
-    decrypt.push_back({key_id, ciphertext.bytes, deadline, std::move(done)});
-  }
-
-  // Answers the oldest call of that kind; gives back what it was about.
-  template <typename T>
-  static Call<T> Answer(std::deque<Call<T>>& calls, absl::StatusOr<T> result) {
-    if (calls.empty()) {
-      ADD_FAILURE() << "nobody asked";
-      return {};
-    }
-    Call<T> call = std::move(calls.front());
-    calls.pop_front();
-    call.done(std::move(result));
-    return call;
-  }
-  std::size_t pending() const { return find_key.size() + encrypt.size() + decrypt.size(); }
-
-  std::deque<Call<KeyInfo>> find_key;
-  std::deque<Call<Ciphertext>> encrypt;
-  std::deque<Call<Secret>> decrypt;
-};
-
-Secret Plain(absl::string_view text) { return Secret(AsBytes(text)); }
+constexpr std::chrono::milliseconds kGrace = 15min;
 
 class KeyManagerTest : public ::testing::Test {
  protected:
-  static Deadline Later() { return Clock::now() + 1h; }
+  explicit KeyManagerTest(KeyName name = KeyId{"key-1"}) {
+    auto backend = std::make_unique<FakeBackend>();
+    backend_ = backend.get();
+    keys_ = std::make_unique<KeyManager>(std::move(backend), logger_,
+                                         KeyPolicy{std::move(name), kTimeout, kGrace},
+                                         [this] { return now_; });
+  }
 
   // Results of a call, in order; empty while it waits.
   template <typename T>
   using Results = std::vector<absl::StatusOr<T>>;
-
   template <typename T>
   static auto Into(Results<T>& results) {
     return [&results](absl::StatusOr<T> result) { results.push_back(std::move(result)); };
   }
-  // What Status would answer now, without waiting.
-  absl::StatusOr<std::string> Current() const {
-    const Health health = keys_->Current();
-    if (!health.status.ok()) return health.status;
-    return health.key_id;
-  }
-  Results<std::string>& Status(Deadline deadline = Later()) {
+
+  Results<std::string>& Status(Clock::duration patience = 3s) {
     statuses_.emplace_back();
-    keys_->Status(deadline, Into(statuses_.back()));
+    keys_->Status(now_ + patience, Into(statuses_.back()));
     return statuses_.back();
   }
-  Results<Encrypted>& Encrypt(absl::string_view text = "seed", Deadline deadline = Later()) {
+  // Status, which must not wait.
+  absl::StatusOr<std::string> StatusNow() {
+    const auto& results = Status();
+    if (results.size() == 1) return results[0];
+    return absl::UnknownError("it waits");
+  }
+  Results<Encrypted>& Encrypt(absl::string_view text = "seed") {
     encrypted_.emplace_back();
-    keys_->Encrypt(Plain(text), deadline, Into(encrypted_.back()));
+    keys_->Encrypt(Plain(text), now_ + 3s, Into(encrypted_.back()));
     return encrypted_.back();
   }
+  Results<Secret>& Decrypt(const std::string& key_id = "key-1") {
+    decrypted_.emplace_back();
+    keys_->Decrypt(key_id, Record(), now_ + 3s, Into(decrypted_.back()));
+    return decrypted_.back();
+  }
 
-  void Found(std::string id, bool verified = true) {
-    FakeBackend::Answer<KeyInfo>(backend_->find_key, KeyInfo{std::move(id), verified});
+  // Lets time pass, as the main loop sees it.
+  void Pass(Clock::duration time) {
+    const Deadline end = now_ + time;
+    while (now_ < end) {
+      now_ = std::min({end, std::max(keys_->Tick(), now_ + 1ms)});
+    }
+    keys_->Tick();
   }
-  void NotFound(const std::string& why = "no such key") {
-    FakeBackend::Answer<KeyInfo>(backend_->find_key, absl::NotFoundError(why));
+  // Until a check asks something.
+  void AwaitCheck() {
+    for (int i = 0; i < 1000 && backend_->pending() == 0; ++i) Pass(100ms);
+    ASSERT_NE(backend_->pending(), 0u) << "no check is made";
   }
+
   static Ciphertext Record() { return {"ciphertext", {{"iv.okms.ovh.com", "iv"}}}; }
-  // Answers the test encryption and decryption as a KMS that works.
-  void RoundTrip(const std::string& id) {
+  static KeyInfo Active() { return {"", true, {{"kek"}}}; }
+  void Inspected(absl::StatusOr<KeyInfo> info = Active()) {
+    FakeBackend::Answer<KeyInfo>(backend_->inspect, std::move(info));
+  }
+  // Answers an encryption and the decryption that follows, as a KMS that works.
+  void RoundTrip(const std::string& key_id = "key-1") {
     const auto encrypt = FakeBackend::Answer<Ciphertext>(backend_->encrypt, Record());
-    EXPECT_EQ(encrypt.key_id, id);
-    EXPECT_EQ(encrypt.input.size(), 32u);
+    EXPECT_EQ(encrypt.name, key_id);
     ASSERT_THAT(backend_->decrypt, SizeIs(1));
     const auto decrypt = FakeBackend::Answer<Secret>(backend_->decrypt, Plain(encrypt.input));
-    EXPECT_EQ(decrypt.key_id, id);
+    EXPECT_EQ(decrypt.name, key_id);
     EXPECT_EQ(decrypt.input, "ciphertext");
+    EXPECT_EQ(decrypt.way, encrypt.way);
   }
   // From nothing to an adopted key.
-  void Adopt(const std::string& id = "key-1") {
+  void Adopt() {
     keys_->Tick();
-    Found(id);
-    RoundTrip(id);
-    ASSERT_THAT(Current(), IsOk());
-    ASSERT_EQ(*Current(), id);
+    Inspected();
+    RoundTrip();
+    ASSERT_THAT(StatusNow(), IsOk());
     log_.clear();
-  }
-  // A key that was adopted and whose check failed since.
-  void AdoptThenFail(const std::string& why = "no such key") {
-    Adopt();
-    Suspect();
-    NotFound(why);
-    ASSERT_THAT(Current(), StatusIs(absl::StatusCode::kNotFound, why));
-    log_.clear();
-  }
-  // Has a check started, by a call that fails.
-  void Suspect() {
-    Encrypt();
-    FakeBackend::Answer<Ciphertext>(backend_->encrypt, absl::UnavailableError("closed"));
-    ASSERT_THAT(backend_->find_key, SizeIs(1));
   }
 
-  std::vector<std::pair<Severity, std::string>> log_;
+  Deadline now_ = Clock::now();
+  Lines log_;
   const Logger logger_{true, [this](Severity severity, absl::string_view line) {
                          log_.emplace_back(severity, std::string(line));
                        }};
@@ -148,176 +120,221 @@ class KeyManagerTest : public ::testing::Test {
   // Not vectors: a callback keeps a reference to its results.
   std::deque<Results<std::string>> statuses_;
   std::deque<Results<Encrypted>> encrypted_;
-  std::unique_ptr<KeyManager> keys_ = [this] {
-    auto backend = std::make_unique<FakeBackend>();
-    backend_ = backend.get();
-    return std::make_unique<KeyManager>(std::move(backend), logger_, kTimeout);
-  }();
+  std::deque<Results<Secret>> decrypted_;
+  std::unique_ptr<KeyManager> keys_;
 };
 
 // ---- From nothing to a key
 
-TEST_F(KeyManagerTest, IsNotReadyAtFirst) {
-  EXPECT_THAT(Current(), StatusIs(absl::StatusCode::kUnavailable, "no key has been verified yet"));
-  EXPECT_EQ(backend_->pending(), 0u);
-}
-
 TEST_F(KeyManagerTest, AdoptsAKeyOnlyAfterItsRoundTrip) {
+  auto& status = Status();
   keys_->Tick();
-  ASSERT_THAT(backend_->find_key, SizeIs(1));
-  Found("key-1");
-  EXPECT_THAT(Current(), StatusIs(absl::StatusCode::kUnavailable, ::testing::_));
+  Inspected();
   const auto sent = FakeBackend::Answer<Ciphertext>(backend_->encrypt, Record());
-  EXPECT_THAT(Current(), StatusIs(absl::StatusCode::kUnavailable, ::testing::_));
+  EXPECT_THAT(status, IsEmpty());
+  EXPECT_EQ(keys_->Current().key_id, "");
   FakeBackend::Answer<Secret>(backend_->decrypt, Plain(sent.input));
-  ASSERT_THAT(Current(), IsOk());
-  EXPECT_EQ(*Current(), "key-1");
-  EXPECT_THAT(log_, ElementsAre(std::pair(Severity::kNotice,
-                                          std::string("ready: key key-1 encrypts and decrypts"))));
-}
-
-TEST_F(KeyManagerTest, EachProbeIsAnother) {
-  Adopt();
-  std::string probes[2];
-  for (std::string& probe : probes) {
-    Suspect();
-    Found("key-1", /*verified=*/false);
-    probe = backend_->encrypt.front().input;
-    RoundTrip("key-1");
-  }
-  EXPECT_NE(probes[0], probes[1]);
+  ASSERT_THAT(status, SizeIs(1));
+  ASSERT_THAT(status[0], IsOk());
+  EXPECT_EQ(*status[0], "key-1");
+  EXPECT_EQ(log_, (Lines{{Severity::kNotice, "ready: key key-1 encrypts and decrypts"}}));
 }
 
 TEST_F(KeyManagerTest, KeyThatDecryptsToSomethingElseIsNotAdopted) {
   keys_->Tick();
-  Found("key-1");
+  Inspected();
   FakeBackend::Answer<Ciphertext>(backend_->encrypt, Record());
   FakeBackend::Answer<Secret>(backend_->decrypt, Plain(std::string(32, 'x')));
-  EXPECT_THAT(Current(),
-              StatusIs(absl::StatusCode::kDataLoss,
-                       "the KMS decrypted its own ciphertext to something else; nothing is "
-                       "encrypted with this key"));
+  EXPECT_THAT(StatusNow(), StatusIs(Code::kDataLoss, HasSubstr("nothing is encrypted with this")));
+  EXPECT_EQ(keys_->Current().key_id, "");
+  EXPECT_THAT(Encrypt().at(0), StatusIs(Code::kDataLoss, HasSubstr("nothing is encrypted")));
 }
 
-TEST_F(KeyManagerTest, FailedTestEncryptionIsTheReason) {
+TEST_F(KeyManagerTest, UnknownKeyIsNamedWithItsFlag) {
   keys_->Tick();
-  Found("key-1");
-  FakeBackend::Answer<Ciphertext>(backend_->encrypt, absl::PermissionDeniedError("not yours"));
-  EXPECT_THAT(Current(),
-              StatusIs(absl::StatusCode::kPermissionDenied, "test encryption: not yours"));
-  EXPECT_EQ(backend_->pending(), 0u);
+  Inspected(absl::NotFoundError("no such object"));
+  EXPECT_THAT(StatusNow(),
+              StatusIs(Code::kNotFound, "--encryption-key-id: key key-1: no such object"));
+  EXPECT_EQ(log_, (Lines{{Severity::kError,
+                          "not ready: NOT_FOUND: --encryption-key-id: key key-1: no such "
+                          "object"}}));
 }
 
-TEST_F(KeyManagerTest, TestEncryptionThatTheApiserverWouldRefuseIsTheReason) {
+TEST_F(KeyManagerTest, EveryOperationOfACheckHasItsOwnDeadline) {
   keys_->Tick();
-  Found("key-1");
-  FakeBackend::Answer<Ciphertext>(backend_->encrypt, Ciphertext{std::string(1025, 'c'), {}});
-  EXPECT_THAT(Current(), StatusIs(absl::StatusCode::kDataLoss,
-                                  "test encryption: the KMS returned a ciphertext of 1025 bytes; "
-                                  "kube-apiserver takes at most 1024"));
-}
-
-TEST_F(KeyManagerTest, FailedTestDecryptionIsTheReason) {
-  keys_->Tick();
-  Found("key-1");
-  FakeBackend::Answer<Ciphertext>(backend_->encrypt, Record());
-  FakeBackend::Answer<Secret>(backend_->decrypt, absl::InvalidArgumentError("bad tag"));
-  EXPECT_THAT(Current(), StatusIs(absl::StatusCode::kInvalidArgument, "test decryption: bad tag"));
-}
-
-TEST_F(KeyManagerTest, UnfitKeyIdIsTheReason) {
-  keys_->Tick();
-  Found(std::string(1025, 'k'));
-  EXPECT_THAT(Current(), StatusIs(absl::StatusCode::kFailedPrecondition,
-                                  "the key id has 1025 bytes; kube-apiserver takes at most 1024"));
-  EXPECT_EQ(backend_->pending(), 0u);
-}
-
-TEST_F(KeyManagerTest, WholeCheckHasOneDeadline) {
-  keys_->Tick();
-  const Deadline deadline = backend_->find_key.front().deadline;
-  Found("key-1");
-  EXPECT_EQ(backend_->encrypt.front().deadline, deadline);
+  EXPECT_EQ(backend_->inspect.front().deadline, now_ + kTimeout);
+  EXPECT_EQ(keys_->CheckDeadline(), now_ + kTimeout);
+  now_ += 2s;
+  Inspected();
+  EXPECT_EQ(backend_->encrypt.front().deadline, now_ + kTimeout);
+  now_ += 2s;
   const auto sent = FakeBackend::Answer<Ciphertext>(backend_->encrypt, Record());
-  EXPECT_EQ(backend_->decrypt.front().deadline, deadline);
+  EXPECT_EQ(backend_->decrypt.front().deadline, now_ + kTimeout);
+  EXPECT_EQ(keys_->CheckDeadline(), now_ + kTimeout);
+  now_ += 9s;
   FakeBackend::Answer<Secret>(backend_->decrypt, Plain(sent.input));
+  EXPECT_THAT(StatusNow(), IsOk());
+  EXPECT_EQ(keys_->CheckDeadline(), Deadline::max());
 }
+
+// Every call answered, each after so long: never an error, by the clock of a day.
+class SlowKmsTest : public KeyManagerTest,
+                    public testing::WithParamInterface<std::chrono::milliseconds> {
+ protected:
+  // Answers what was asked so long ago.
+  void Serve() {
+    const auto due = [&](const auto& calls) {
+      return !calls.empty() && calls.front().deadline - kTimeout + GetParam() <= now_;
+    };
+    while (due(backend_->inspect)) Inspected();
+    while (due(backend_->encrypt)) {
+      const std::string input = backend_->encrypt.front().input;
+      FakeBackend::Answer<Ciphertext>(backend_->encrypt, Ciphertext{input + "-wrapped", {}});
+    }
+    while (due(backend_->decrypt)) {
+      const std::string input = backend_->decrypt.front().input;
+      FakeBackend::Answer<Secret>(backend_->decrypt, Plain(input.substr(0, input.find("-wrap"))));
+    }
+  }
+};
+
+TEST_P(SlowKmsTest, IsAKmsThatWorks) {
+  const Deadline begin = now_;
+  while (keys_->Current().key_id.empty()) {
+    Pass(50ms);
+    Serve();
+    ASSERT_LT(now_ - begin, 3 * GetParam() + 1s) << "ready as soon as its three answers are there";
+  }
+  for (int i = 0; i < 20 * 60 * 10; ++i) {
+    Pass(50ms);
+    Serve();
+    ASSERT_THAT(StatusNow(), IsOk()) << "after " << (now_ - begin) / 1s << " s";
+  }
+  EXPECT_THAT(log_, SizeIs(1));
+}
+
+INSTANTIATE_TEST_SUITE_P(Delay, SlowKmsTest, testing::Values(1ms, 700ms, 900ms, 2100ms, 3400ms, 9s),
+                         [](const auto& test) { return std::to_string(test.param.count()); });
 
 // ---- Status
 
 TEST_F(KeyManagerTest, StatusOfAWorkingKeyAsksNobody) {
   Adopt();
-  for (int i = 0; i < 100; ++i) EXPECT_EQ(*Status().at(0), "key-1");
+  for (int i = 0; i < 100; ++i) EXPECT_EQ(*StatusNow(), "key-1");
   EXPECT_EQ(backend_->pending(), 0u);
 }
 
-TEST_F(KeyManagerTest, StatusStartsACheckThatIsDue) {
-  const Deadline deadline = Later();
-  auto& status = Status(deadline);
-  EXPECT_THAT(status, IsEmpty());
-  ASSERT_THAT(backend_->find_key, SizeIs(1));
-  EXPECT_EQ(backend_->find_key.front().deadline, deadline);
-  Found("key-1");
-  RoundTrip("key-1");
-  ASSERT_THAT(status, SizeIs(1));
-  EXPECT_EQ(*status[0], "key-1");
-}
-
-TEST_F(KeyManagerTest, StatusJoinsTheCheckUnderWay) {
-  keys_->Tick();
+TEST_F(KeyManagerTest, StatusWaitsForTheVeryFirstVerdictOnly) {
   auto& first = Status();
   auto& second = Status();
+  keys_->Tick();
   EXPECT_THAT(first, IsEmpty());
-  EXPECT_THAT(second, IsEmpty());
-  EXPECT_THAT(backend_->find_key, SizeIs(1));
-  NotFound();
+  Inspected(absl::UnavailableError("connect: refused"));
   ASSERT_THAT(first, SizeIs(1));
-  EXPECT_THAT(first[0], StatusIs(absl::StatusCode::kNotFound, "no such key"));
   ASSERT_THAT(second, SizeIs(1));
-  EXPECT_THAT(second[0], StatusIs(absl::StatusCode::kNotFound, "no such key"));
+  EXPECT_THAT(first[0], StatusIs(Code::kUnavailable, "connect: refused"));
+  AwaitCheck();  // the next one hangs
+  EXPECT_THAT(StatusNow(), StatusIs(Code::kUnavailable, "connect: refused"));
 }
 
-TEST_F(KeyManagerTest, StatusAnswersAtOnceWhenTheCheckEndsAfterItsDeadline) {
+TEST_F(KeyManagerTest, WhoWaitsInVainIsAnsweredInTime) {
+  auto& status = Status(3s);
   keys_->Tick();
-  ASSERT_THAT(backend_->find_key, SizeIs(1));
-  auto& status = Status(backend_->find_key.front().deadline - 1ns);
+  Pass(2900ms);
+  EXPECT_THAT(status, IsEmpty());
+  Pass(100ms);
   ASSERT_THAT(status, SizeIs(1));
-  EXPECT_THAT(status[0], StatusIs(absl::StatusCode::kUnavailable, "no key has been verified yet"));
-  EXPECT_THAT(backend_->find_key, SizeIs(1));
+  EXPECT_THAT(status[0], StatusIs(Code::kDeadlineExceeded, "the KMS does not answer"));
 }
 
-TEST_F(KeyManagerTest, StatusJoinsACheckThatEndsWithItsDeadline) {
-  keys_->Tick();
-  EXPECT_THAT(Status(backend_->find_key.front().deadline), IsEmpty());
+TEST_F(KeyManagerTest, StatusNeverWaitsForACheckOfAnAdoptedKey) {
+  Adopt();
+  Pass(10s);
+  ASSERT_NE(backend_->pending(), 0u);
+  for (int i = 0; i < 100; ++i) {  // while it hangs
+    EXPECT_THAT(Status(), SizeIs(1));
+    Pass(1s);
+  }
 }
 
-TEST_F(KeyManagerTest, StatusBetweenTwoChecksGivesTheReasonWithoutAskingAgain) {
-  keys_->Tick();
-  NotFound();
-  auto& status = Status();
-  ASSERT_THAT(status, SizeIs(1));
-  EXPECT_THAT(status[0], StatusIs(absl::StatusCode::kNotFound, "no such key"));
-  EXPECT_EQ(backend_->pending(), 0u);
+TEST_F(KeyManagerTest, SilenceIsAnErrorAfterTenSeconds) {
+  Adopt();
+  Pass(10s);
+  ASSERT_NE(backend_->pending(), 0u);
+  Pass(9999ms);
+  EXPECT_THAT(StatusNow(), IsOk());
+  EXPECT_THAT(log_, IsEmpty());
+  Pass(1ms);
+  EXPECT_THAT(StatusNow(), StatusIs(Code::kDeadlineExceeded, "the KMS does not answer"));
+  Pass(1s);
+  EXPECT_EQ(log_, (Lines{{Severity::kError,
+                          "not ready: DEADLINE_EXCEEDED: the KMS does not "
+                          "answer"}}));
 }
 
-TEST_F(KeyManagerTest, StatusSaysThatAnAdoptedKeyFails) {
-  AdoptThenFail();
-  auto& status = Status();
-  ASSERT_THAT(status, SizeIs(1));
-  EXPECT_THAT(status[0], StatusIs(absl::StatusCode::kNotFound, "no such key"));
+TEST_F(KeyManagerTest, TheFirstSuccessEndsSilenceAtOnce) {
+  Adopt();
+  Pass(30s);
+  ASSERT_THAT(StatusNow(), StatusIs(Code::kDeadlineExceeded, testing::_));
+  log_.clear();
+  Decrypt("an older key");
+  FakeBackend::Answer<Secret>(backend_->decrypt, Plain("seed"));
+  EXPECT_THAT(StatusNow(), IsOk());
+  EXPECT_EQ(log_, (Lines{{Severity::kNotice, "ready again: key key-1"}}));
+}
+
+TEST_F(KeyManagerTest, FailedCallsAreEvidenceToo) {
+  Adopt();
+  const Deadline begin = now_;
+  while (now_ - begin < 10s) {
+    ASSERT_THAT(StatusNow(), IsOk());
+    Decrypt();
+    Pass(1s);
+    FakeBackend::Answer<Secret>(backend_->decrypt, absl::UnavailableError("reset"));
+  }
+  EXPECT_THAT(StatusNow(), StatusIs(Code::kUnavailable, "reset"));
+}
+
+TEST_F(KeyManagerTest, CallsThatSucceedOutweighChecksThatFail) {
+  Adopt();
+  for (int i = 0; i < 1638; ++i) {
+    Decrypt();
+    FakeBackend::Answer<Secret>(backend_->decrypt, Plain("seed"));
+    while (!backend_->inspect.empty()) Inspected(absl::DeadlineExceededError("late"));
+    ASSERT_THAT(StatusNow(), IsOk());
+    Pass(100ms);
+  }
+}
+
+TEST_F(KeyManagerTest, ANoIsAnErrorAtOnce) {
+  Adopt();
+  Pass(10s);
+  Inspected(KeyInfo{"is in state Deactivated, not Active", false, {}});
+  EXPECT_THAT(StatusNow(),
+              StatusIs(Code::kFailedPrecondition, "key key-1 is in state Deactivated, not Active"));
+  // It still decrypts, which does not make it one that encrypts.
+  Decrypt();
+  FakeBackend::Answer<Secret>(backend_->decrypt, Plain("seed"));
+  EXPECT_THAT(StatusNow(), StatusIs(Code::kFailedPrecondition, testing::_));
+  AwaitCheck();
+  Inspected();
+  RoundTrip();
+  EXPECT_THAT(StatusNow(), IsOk());
 }
 
 // ---- Encrypt
 
-TEST_F(KeyManagerTest, EncryptsWithTheAdoptedKey) {
+TEST_F(KeyManagerTest, WhatIsEncryptedIsDecryptedBeforeItIsAnswered) {
   Adopt();
-  const Deadline deadline = Later();
-  auto& result = Encrypt("seed", deadline);
-  ASSERT_THAT(backend_->encrypt, SizeIs(1));
-  const auto call = FakeBackend::Answer<Ciphertext>(backend_->encrypt, Record());
-  EXPECT_EQ(call.key_id, "key-1");
-  EXPECT_EQ(call.input, "seed");
-  EXPECT_EQ(call.deadline, deadline);
+  auto& result = Encrypt("seed");
+  EXPECT_EQ(backend_->encrypt.front().way, Way::kCalls);
+  EXPECT_EQ(backend_->encrypt.front().input, "seed");
+  EXPECT_EQ(backend_->encrypt.front().deadline, now_ + 3s);
+  now_ += 1s;
+  FakeBackend::Answer<Ciphertext>(backend_->encrypt, Record());
+  EXPECT_THAT(result, IsEmpty());
+  EXPECT_EQ(backend_->decrypt.front().deadline, now_ + 2s);
+  FakeBackend::Answer<Secret>(backend_->decrypt, Plain("seed"));
   ASSERT_THAT(result, SizeIs(1));
   ASSERT_THAT(result[0], IsOk());
   EXPECT_EQ(result[0]->key_id, "key-1");
@@ -326,384 +343,324 @@ TEST_F(KeyManagerTest, EncryptsWithTheAdoptedKey) {
   EXPECT_EQ(backend_->pending(), 0u);
 }
 
+TEST_F(KeyManagerTest, AMisfitStopsEncryptUntilTheKeyIsProven) {
+  Adopt();
+  auto& result = Encrypt("seed");
+  FakeBackend::Answer<Ciphertext>(backend_->encrypt, Record());
+  now_ += 1s;
+  FakeBackend::Answer<Secret>(backend_->decrypt, Plain("sEed"));
+  ASSERT_THAT(result, SizeIs(1));
+  EXPECT_THAT(result[0], StatusIs(Code::kDataLoss, HasSubstr("to something else")));
+  EXPECT_THAT(StatusNow(), StatusIs(Code::kDataLoss, HasSubstr("to something else")));
+  EXPECT_THAT(Encrypt().at(0), StatusIs(Code::kDataLoss, HasSubstr("to something else")));
+  EXPECT_THAT(backend_->encrypt, IsEmpty());
+  ASSERT_THAT(backend_->inspect, SizeIs(1)) << "it is checked at once";
+  Inspected();
+  RoundTrip();
+  EXPECT_THAT(StatusNow(), IsOk());
+  EXPECT_THAT(Encrypt(), IsEmpty());
+  RoundTrip();
+  EXPECT_THAT(encrypted_.back().at(0), IsOk());
+}
+
 TEST_F(KeyManagerTest, EncryptBeforeAdoptionWaitsForTheCheck) {
   auto& result = Encrypt();
-  ASSERT_THAT(backend_->find_key, SizeIs(1));
-  Found("key-1");
-  RoundTrip("key-1");
+  keys_->Tick();
+  Inspected();
+  RoundTrip();
   EXPECT_THAT(result, IsEmpty());
-  ASSERT_THAT(backend_->encrypt, SizeIs(1));
   EXPECT_EQ(backend_->encrypt.front().input, "seed");
-  FakeBackend::Answer<Ciphertext>(backend_->encrypt, Record());
+  RoundTrip();
   ASSERT_THAT(result, SizeIs(1));
-  ASSERT_THAT(result[0], IsOk());
   EXPECT_EQ(result[0]->key_id, "key-1");
 }
 
 TEST_F(KeyManagerTest, EncryptBeforeAdoptionGivesTheReasonOfTheFailedCheck) {
   auto& result = Encrypt();
-  NotFound();
+  keys_->Tick();
+  Inspected(absl::UnavailableError("refused"));
   ASSERT_THAT(result, SizeIs(1));
-  EXPECT_THAT(result[0], StatusIs(absl::StatusCode::kNotFound, "no such key"));
+  EXPECT_THAT(result[0], StatusIs(Code::kUnavailable, "refused"));
   EXPECT_THAT(backend_->encrypt, IsEmpty());
 }
 
 TEST_F(KeyManagerTest, EncryptKeepsTheAdoptedKeyWhileItsChecksFail) {
-  AdoptThenFail();
+  Adopt();
+  Pass(10s);
+  Inspected(absl::PermissionDeniedError("no longer yours"));
   auto& result = Encrypt();
-  ASSERT_THAT(backend_->encrypt, SizeIs(1));
-  EXPECT_EQ(backend_->encrypt.front().key_id, "key-1");
-  FakeBackend::Answer<Ciphertext>(backend_->encrypt, Record());
-  ASSERT_THAT(result, SizeIs(1));
-  EXPECT_THAT(result[0], IsOk());
+  RoundTrip();
+  EXPECT_THAT(result.at(0), IsOk());
+  EXPECT_THAT(StatusNow(), IsOk()) << "which proves that it works";
 }
 
-TEST_F(KeyManagerTest, EncryptRefusesSizesThatCannotBe) {
+TEST_F(KeyManagerTest, RefusesSizesThatCannotBe) {
   Adopt();
-  auto& empty = Encrypt("");
-  ASSERT_THAT(empty, SizeIs(1));
-  EXPECT_THAT(empty[0], StatusIs(absl::StatusCode::kInvalidArgument, "the plaintext is empty"));
-  auto& large = Encrypt(std::string(1009, 'p'));
-  ASSERT_THAT(large, SizeIs(1));
-  EXPECT_THAT(large[0], StatusIs(absl::StatusCode::kInvalidArgument,
-                                 "the plaintext has 1009 bytes; the limit is 1008"));
+  EXPECT_THAT(Encrypt("").at(0), StatusIs(Code::kInvalidArgument, "the plaintext is empty"));
+  EXPECT_THAT(Encrypt(std::string(1009, 'p')).at(0),
+              StatusIs(Code::kInvalidArgument, "the plaintext has 1009 bytes; the limit is 1008"));
+  EXPECT_THAT(Decrypt("").at(0), StatusIs(Code::kInvalidArgument, "the key id is empty"));
   EXPECT_EQ(backend_->pending(), 0u);
 }
 
-TEST_F(KeyManagerTest, EncryptRefusesWhatTheApiserverWouldRefuseAndHasTheKeyChecked) {
-  Adopt();
-  auto& result = Encrypt();
-  FakeBackend::Answer<Ciphertext>(backend_->encrypt, Ciphertext{std::string(1025, 'c'), {}});
-  ASSERT_THAT(result, SizeIs(1));
-  EXPECT_THAT(result[0], StatusIs(absl::StatusCode::kDataLoss,
-                                  "the KMS returned a ciphertext of 1025 bytes; kube-apiserver "
-                                  "takes at most 1024"));
-  EXPECT_THAT(backend_->find_key, SizeIs(1));
-}
-
-TEST_F(KeyManagerTest, RequestKeepsTheKeyThatItBeganWith) {
-  Adopt("key-1");
-  auto& result = Encrypt();
-  Encrypt();
-  auto second = std::move(backend_->encrypt.back());
-  backend_->encrypt.pop_back();
-  second.done(absl::UnavailableError("closed"));  // a check starts
-  auto first = std::move(backend_->encrypt.front());
-  backend_->encrypt.pop_front();
-  Found("key-2");
-  RoundTrip("key-2");
-  ASSERT_EQ(*Current(), "key-2");
-  first.done(Record());
-  ASSERT_THAT(result, SizeIs(1));
-  ASSERT_THAT(result[0], IsOk());
-  EXPECT_EQ(result[0]->key_id, "key-1");
-}
-
-// ---- Decrypt
-
-class DecryptTest : public KeyManagerTest {
- protected:
-  void Decrypt(const std::string& key_id, Ciphertext record) {
-    keys_->Decrypt(key_id, std::move(record), Later(), Into(results_));
-  }
-  Results<Secret> results_;
-};
-
-TEST_F(DecryptTest, UsesTheKeyOfTheRecordWhateverTheCurrentOne) {
-  Decrypt("an older key", Record());  // and before any key was adopted
-  ASSERT_THAT(backend_->decrypt, SizeIs(1));
+TEST_F(KeyManagerTest, DecryptsWithTheKeyOfTheRecordWhateverTheCurrentOne) {
+  auto& result = Decrypt("an older key");  // and before any key was adopted
+  EXPECT_EQ(backend_->decrypt.front().way, Way::kCalls);
   const auto call = FakeBackend::Answer<Secret>(backend_->decrypt, Plain("seed"));
-  EXPECT_EQ(call.key_id, "an older key");
-  EXPECT_EQ(call.input, "ciphertext");
-  ASSERT_THAT(results_, SizeIs(1));
-  ASSERT_THAT(results_[0], IsOk());
-  EXPECT_EQ(AsText(results_[0]->Reveal()), "seed");
-  EXPECT_EQ(backend_->pending(), 0u);
+  EXPECT_EQ(call.name, "an older key");
+  EXPECT_EQ(AsText(result.at(0)->Reveal()), "seed");
 }
 
-TEST_F(DecryptTest, RefusesSizesThatCannotBe) {
-  Decrypt("", Record());
-  ASSERT_THAT(results_, SizeIs(1));
-  EXPECT_THAT(results_[0], StatusIs(absl::StatusCode::kInvalidArgument, "the key id is empty"));
-  Decrypt("k", {"", {}});
-  ASSERT_THAT(results_, SizeIs(2));
-  EXPECT_THAT(results_[1], StatusIs(absl::StatusCode::kInvalidArgument, "the ciphertext is empty"));
-  EXPECT_EQ(backend_->pending(), 0u);
-}
+// ---- Suspicion
 
-TEST_F(DecryptTest, SilenceOfTheKmsHasTheKeyChecked) {
+TEST_F(KeyManagerTest, FailedCallsHaveTheKeyProvenAtOnce) {
   Adopt();
   for (const absl::Status& status :
-       {absl::UnavailableError("closed"), absl::DeadlineExceededError("late")}) {
-    Decrypt("key-1", Record());
-    FakeBackend::Answer<Secret>(backend_->decrypt, status);
-    EXPECT_EQ(results_.back().status(), status);
-    ASSERT_THAT(backend_->find_key, SizeIs(1));
-    Found("key-1");
-    RoundTrip("key-1");
-  }
-}
-
-TEST_F(DecryptTest, RefusalOfTheCurrentKeyHasItProvenAgain) {
-  Adopt();
-  Decrypt("key-1", Record());
-  FakeBackend::Answer<Secret>(backend_->decrypt, absl::PermissionDeniedError("no longer yours"));
-  ASSERT_THAT(backend_->find_key, SizeIs(1));
-  Found("key-1");
-  EXPECT_THAT(backend_->encrypt, SizeIs(1));
-}
-
-TEST_F(DecryptTest, RefusalConcernsTheRecordAlone) {
-  Adopt();
-  for (const absl::Status& status :
-       {absl::InvalidArgumentError("bad tag"), absl::NotFoundError("gone"),
-        absl::PermissionDeniedError("not yours"), absl::FailedPreconditionError("state")}) {
-    Decrypt("an older key", Record());
-    FakeBackend::Answer<Secret>(backend_->decrypt, status);
-    EXPECT_EQ(results_.back().status(), status);
-  }
-  EXPECT_EQ(backend_->pending(), 0u);
-  EXPECT_THAT(Current(), IsOk());
-}
-
-// ---- Checks that follow
-
-TEST_F(KeyManagerTest, FailedEncryptHasTheKeyCheckedUnlessTheRequestWasAtFault) {
-  Adopt();
-  for (const absl::Status& harmless :
-       {absl::InvalidArgumentError("bad"), absl::ResourceExhaustedError("busy")}) {
-    auto& result = Encrypt();
-    FakeBackend::Answer<Ciphertext>(backend_->encrypt, harmless);
-    ASSERT_THAT(result, SizeIs(1));
-    EXPECT_EQ(result[0].status(), harmless);
-    EXPECT_THAT(backend_->find_key, IsEmpty());
-  }
-  auto& result = Encrypt();
-  FakeBackend::Answer<Ciphertext>(backend_->encrypt, absl::PermissionDeniedError("not Active"));
-  ASSERT_THAT(result, SizeIs(1));
-  EXPECT_THAT(result[0], StatusIs(absl::StatusCode::kPermissionDenied, "not Active"));
-  EXPECT_THAT(backend_->find_key, SizeIs(1));
-}
-
-TEST_F(KeyManagerTest, OnlyOneCheckRunsAtATime) {
-  Adopt();
-  for (int i = 0; i < 3; ++i) {
+       {absl::UnavailableError("closed"), absl::PermissionDeniedError("no longer yours"),
+        absl::DataLossError("garbage"), absl::InternalError("GeneralFailure")}) {
+    now_ += 1s;
     Encrypt();
-    FakeBackend::Answer<Ciphertext>(backend_->encrypt, absl::UnavailableError("closed"));
+    FakeBackend::Answer<Ciphertext>(backend_->encrypt, status);
+    ASSERT_THAT(backend_->inspect, SizeIs(1)) << status;
+    Inspected();
+    ASSERT_THAT(backend_->encrypt, SizeIs(1)) << "attributes are not enough";
+    EXPECT_EQ(backend_->encrypt.front().way, Way::kChecks);
+    RoundTrip();
+    EXPECT_THAT(StatusNow(), IsOk());
   }
-  EXPECT_THAT(backend_->find_key, SizeIs(1));
+  now_ += 1s;
+  Decrypt();
+  FakeBackend::Answer<Secret>(backend_->decrypt, absl::PermissionDeniedError("no"));
+  EXPECT_THAT(StatusNow(), IsOk()) << "it may be the record's fault";
+  EXPECT_THAT(backend_->inspect, SizeIs(1));
 }
 
-TEST_F(KeyManagerTest, SuspectKeyIsProvenAgainWhateverItsAttributesSay) {
+TEST_F(KeyManagerTest, NothingIsStartedForWhatTellsNothing) {
   Adopt();
-  Suspect();
-  Found("key-1", /*verified=*/true);
-  EXPECT_THAT(backend_->encrypt, SizeIs(1));
-  RoundTrip("key-1");
-  EXPECT_EQ(backend_->pending(), 0u);
-  EXPECT_EQ(*Current(), "key-1");
-}
-
-TEST_F(KeyManagerTest, ProvenKeyWithoutItsAttributesIsProvenAgain) {
-  Adopt();
-  Suspect();
-  Found("key-1", /*verified=*/false);
-  EXPECT_THAT(backend_->encrypt, SizeIs(1));
-  RoundTrip("key-1");
-  EXPECT_EQ(*Current(), "key-1");
-}
-
-TEST_F(KeyManagerTest, NewIdIsProvenBeforeItReplacesTheOldOne) {
-  Adopt("key-1");
-  Suspect();
-  Found("key-2", /*verified=*/true);
-  EXPECT_EQ(*Current(), "key-1");
-  RoundTrip("key-2");
-  EXPECT_EQ(*Current(), "key-2");
-  EXPECT_THAT(log_,
-              ElementsAre(std::pair(
-                  Severity::kNotice,
-                  std::string("ready: key key-2 encrypts and decrypts; it replaces key key-1"))));
-}
-
-TEST_F(KeyManagerTest, NewIdThatDoesNotWorkReplacesNothing) {
-  Adopt("key-1");
-  Suspect();
-  Found("key-2");
-  FakeBackend::Answer<Ciphertext>(backend_->encrypt, absl::PermissionDeniedError("not Active"));
-  EXPECT_THAT(Current(),
-              StatusIs(absl::StatusCode::kPermissionDenied, "test encryption: not Active"));
-  auto& result = Encrypt();
-  EXPECT_EQ(FakeBackend::Answer<Ciphertext>(backend_->encrypt, Record()).key_id, "key-1");
-  ASSERT_THAT(result, SizeIs(1));
-  EXPECT_EQ(result[0]->key_id, "key-1");
-}
-
-TEST_F(KeyManagerTest, HealthIsKeptWhileACheckRuns) {
-  Adopt();
-  Suspect();
-  EXPECT_EQ(*Current(), "key-1");
-  EXPECT_EQ(*Status().at(0), "key-1");
-}
-
-// ---- How long it fails
-
-TEST_F(KeyManagerTest, NothingFailsBeforeTheFirstCheckHasEnded) {
-  EXPECT_FALSE(keys_->Current().failing_since.has_value());
-  keys_->Tick();
-  EXPECT_FALSE(keys_->Current().failing_since.has_value());
-  EXPECT_EQ(keys_->Current().key_id, "");
-}
-
-TEST_F(KeyManagerTest, FailingBeginsWithTheFirstFailureAndEndsWithTheFirstSuccess) {
-  Adopt();
-  EXPECT_FALSE(keys_->Current().failing_since.has_value());
-  Suspect();
-  const auto before = Clock::now();
-  NotFound();
-  const auto after = Clock::now();
-  const Health health = keys_->Current();
-  EXPECT_EQ(health.key_id, "key-1");
-  ASSERT_TRUE(health.failing_since.has_value());
-  EXPECT_GE(*health.failing_since, before);
-  EXPECT_LE(*health.failing_since, after);
-}
-
-// ---- The check under way
-
-TEST_F(KeyManagerTest, CheckDeadlineIsThatOfTheCheckUnderWay) {
-  EXPECT_EQ(keys_->CheckDeadline(), Deadline::max());
-  keys_->Tick();
-  EXPECT_EQ(keys_->CheckDeadline(), backend_->find_key.front().deadline);
-  Found("key-1");
-  EXPECT_EQ(keys_->CheckDeadline(), backend_->encrypt.front().deadline) << "of the whole chain";
-  RoundTrip("key-1");
-  EXPECT_EQ(keys_->CheckDeadline(), Deadline::max());
-}
-
-// ---- The log
-
-using Lines = std::vector<std::pair<Severity, std::string>>;
-
-TEST_F(KeyManagerTest, FailureIsLoggedOncePerChange) {
-  Adopt();
-  Suspect();
-  NotFound("gone");
-  EXPECT_EQ(log_, (Lines{{Severity::kError, "not ready: NOT_FOUND: gone"}}));
-}
-
-// Drives checks by the clock's own pace: each one is due half a second after the first failure, so
-// the manager is asked until it is.
-class RepeatedCheckTest : public KeyManagerTest {
- protected:
-  void NextCheck() {
-    while (backend_->find_key.empty()) keys_->Tick();
+  now_ += 1s;
+  for (const absl::Status& status :
+       {absl::InvalidArgumentError("bad"), absl::ResourceExhaustedError("busy"),
+        absl::CancelledError("the end")}) {
+    Encrypt();
+    FakeBackend::Answer<Ciphertext>(backend_->encrypt, status);
+    Decrypt();
+    FakeBackend::Answer<Secret>(backend_->decrypt, status);
+    EXPECT_EQ(encrypted_.back().at(0).status(), status);
+    EXPECT_EQ(decrypted_.back().at(0).status(), status);
   }
-};
-
-TEST_F(RepeatedCheckTest, SameFailureIsLoggedOnceAndRecoveryOnce) {
-  keys_->Tick();
-  NotFound("gone");
-  NextCheck();
-  NotFound("gone");
-  EXPECT_EQ(log_, (Lines{{Severity::kError, "not ready: NOT_FOUND: gone"}}));
-  NextCheck();
-  NotFound("gone for good");
-  EXPECT_EQ(log_, (Lines{{Severity::kError, "not ready: NOT_FOUND: gone"},
-                         {Severity::kError, "not ready: NOT_FOUND: gone for good"}}));
-}
-
-TEST_F(RepeatedCheckTest, FailingGoesOnUntilTheReasonIsOfAnotherKind) {
-  keys_->Tick();
-  FakeBackend::Answer<KeyInfo>(backend_->find_key, absl::UnavailableError("refused"));
-  const auto first = keys_->Current().failing_since;
-  ASSERT_TRUE(first.has_value());
-  NextCheck();
-  FakeBackend::Answer<KeyInfo>(backend_->find_key, absl::DeadlineExceededError("late"));
-  EXPECT_EQ(keys_->Current().failing_since, first) << "still no answer";
-  NextCheck();
-  NotFound();
-  EXPECT_GT(keys_->Current().failing_since, first) << "an answer, if a bad one";
-  NextCheck();
-  Found("key-1");
-  RoundTrip("key-1");
-  EXPECT_FALSE(keys_->Current().failing_since.has_value());
-}
-
-TEST_F(RepeatedCheckTest, CheckThatTheEndOfThePluginCutsShortIsNotLogged) {
-  keys_->Tick();
-  FakeBackend::Answer<KeyInfo>(backend_->find_key, absl::CancelledError("the plugin is stopping"));
-  EXPECT_EQ(log_, (Lines{}));
-}
-
-TEST_F(RepeatedCheckTest, KeyThatFailedIsProvenAgainBeforeItCountsAsReady) {
-  AdoptThenFail();
-  NextCheck();
-  Found("key-1", /*verified=*/true);
-  EXPECT_THAT(Current(), StatusIs(absl::StatusCode::kNotFound, ::testing::_));
-  RoundTrip("key-1");
-  EXPECT_EQ(*Current(), "key-1");
-  EXPECT_EQ(log_, (Lines{{Severity::kNotice, "ready again: key key-1"}}));
-}
-
-TEST_F(RepeatedCheckTest, CheckAfterALateOneMayTakeAllTheTimeThereIs) {
-  keys_->Tick();
-  FakeBackend::Answer<KeyInfo>(backend_->find_key, absl::DeadlineExceededError("late"));
-  NextCheck();
-  const Deadline after = Clock::now();
-  EXPECT_GT(backend_->find_key.front().deadline, after + kTimeout - 2s);
-}
-
-// ---- Tick
-
-TEST_F(KeyManagerTest, FirstCheckLeavesTheApiserverTimeToHearOfIt) {
-  const auto before = Clock::now();
-  keys_->Tick();
-  const auto after = Clock::now();
-  const Deadline deadline = backend_->find_key.front().deadline;
-  EXPECT_GE(deadline, before + 2s);
-  EXPECT_LE(deadline, after + 2s);
-}
-
-TEST_F(KeyManagerTest, TickStartsNothingTwice) {
-  keys_->Tick();
-  keys_->Tick();
-  EXPECT_THAT(backend_->find_key, SizeIs(1));
-}
-
-TEST_F(KeyManagerTest, TickLooksAgainSoonWhileACheckRuns) {
-  const auto before = Clock::now();
-  const Deadline next = keys_->Tick();
-  const auto after = Clock::now();
-  EXPECT_GE(next, before + 500ms);
-  EXPECT_LE(next, after + 500ms);
-}
-
-TEST_F(KeyManagerTest, TickComesBackInTenSecondsWhenAllIsWell) {
-  const auto before = Clock::now();
-  Adopt();
-  const auto after = Clock::now();
-  const Deadline next = keys_->Tick();
-  EXPECT_GE(next, before + 10s);
-  EXPECT_LE(next, after + 10s);
+  Decrypt("an older key");
+  FakeBackend::Answer<Secret>(backend_->decrypt, absl::PermissionDeniedError("deactivated"));
   EXPECT_EQ(backend_->pending(), 0u);
+  EXPECT_THAT(StatusNow(), IsOk());
 }
 
-TEST_F(KeyManagerTest, TickComesBackSoonerAfterAFailureAndNotInStep) {
-  keys_->Tick();
-  const auto before = Clock::now();
-  NotFound();
-  const auto after = Clock::now();
-  const Deadline next = keys_->Tick();
-  EXPECT_GE(next, before + 375ms);  // up to a quarter less than half a second
-  EXPECT_LE(next, after + 500ms);
+TEST_F(KeyManagerTest, ASuspicionDuringACheckIsNotLost) {
+  Adopt();
+  Pass(10s);
+  ASSERT_THAT(backend_->inspect, SizeIs(1));
+  now_ += 1s;
+  Decrypt();
+  FakeBackend::Answer<Secret>(backend_->decrypt, absl::PermissionDeniedError("no"));
+  ASSERT_THAT(backend_->inspect, SizeIs(2)) << "one that began after it";
+  Inspected();  // the older one, for which attributes are enough
+  EXPECT_THAT(backend_->encrypt, IsEmpty());
+  Inspected();
+  EXPECT_THAT(backend_->encrypt, SizeIs(1));
+}
+
+TEST_F(KeyManagerTest, AStormOfSuspicionsIsNoStormOfChecks) {
+  Adopt();
+  const Deadline begin = now_;
+  int checks = 0;
+  while (now_ - begin < 10s) {
+    Decrypt();
+    FakeBackend::Answer<Secret>(backend_->decrypt, absl::PermissionDeniedError("no"));
+    now_ += 1ms;
+    keys_->Tick();
+    if (backend_->inspect.empty()) continue;
+    ++checks;
+    Inspected();
+    RoundTrip();
+  }
+  EXPECT_LE(checks, 20);
+  EXPECT_GE(checks, 19);
+}
+
+TEST_F(KeyManagerTest, ACheckThatHangsDoesNotKeepTheNextOneWaiting) {
+  Adopt();
+  Pass(10s);
+  ASSERT_THAT(backend_->inspect, SizeIs(1));
+  Pass(2500ms);
+  ASSERT_THAT(backend_->inspect, SizeIs(2));
+  FakeBackend::Answer<KeyInfo>(backend_->inspect, absl::DeadlineExceededError("dead"));
+  Inspected();
+  EXPECT_THAT(StatusNow(), IsOk());
+  EXPECT_THAT(log_, IsEmpty());
 }
 
 // ---- The end
 
+TEST_F(KeyManagerTest, ACancelledCheckIsNoVerdictAndNoLine) {
+  Adopt();
+  Pass(10s);
+  Inspected(absl::CancelledError("the end"));
+  EXPECT_THAT(log_, IsEmpty());
+  EXPECT_THAT(StatusNow(), IsOk());
+}
+
 TEST_F(KeyManagerTest, MayGoWhileACheckRuns) {
   keys_->Tick();
   keys_.reset();
+}
+
+// ---- By label
+
+class LabelTest : public KeyManagerTest {
+ protected:
+  LabelTest() : KeyManagerTest(KeyLabel{"kek"}) {}
+
+  void Located(std::vector<std::string> ids) {
+    const auto call =
+        FakeBackend::Answer<okms::Located>(backend_->locate, okms::Located{std::move(ids), false});
+    EXPECT_EQ(call.name, "kek");
+  }
+  void AdoptByLabel() {
+    keys_->Tick();
+    Located({"key-1"});
+    Inspected();
+    RoundTrip();
+    ASSERT_THAT(StatusNow(), IsOk());
+    log_.clear();
+  }
+  // One check: the key in use is well, and the label leads to `ids`, of which the new ones are
+  // active.
+  void CheckLeadsTo(std::vector<std::string> ids) {
+    AwaitCheck();
+    Inspected();
+    while (!backend_->encrypt.empty()) RoundTrip();
+    const std::size_t others = ids.size() - (std::count(ids.begin(), ids.end(), "key-1") > 0);
+    Located(std::move(ids));
+    for (std::size_t i = 0; i < others; ++i) Inspected();
+  }
+};
+
+TEST_F(LabelTest, ChecksTheKeyInUseAndItsName) {
+  AdoptByLabel();
+  CheckLeadsTo({"key-1"});
+  EXPECT_EQ(backend_->pending(), 0u) << "it is not looked at twice";
+  EXPECT_THAT(log_, IsEmpty());
+}
+
+TEST_F(LabelTest, ANewKeyIsAdoptedWhenTwoChecksHaveProvenIt) {
+  AdoptByLabel();
+  CheckLeadsTo({"key-2"});
+  RoundTrip("key-2");
+  EXPECT_EQ(*StatusNow(), "key-1");
+  EXPECT_THAT(log_, ElementsAre(std::pair(Severity::kNotice,
+                                          std::string("key key-2 works and is to be adopted; key "
+                                                      "key-1 stays in use"))));
+  log_.clear();
+  CheckLeadsTo({"key-2"});
+  RoundTrip("key-2");
+  EXPECT_EQ(*StatusNow(), "key-2");
+  EXPECT_EQ(log_, (Lines{{Severity::kNotice,
+                          "ready: key key-2 encrypts and decrypts; it replaces key key-1"}}));
+  Encrypt();
+  EXPECT_EQ(backend_->encrypt.front().name, "key-2");
+}
+
+TEST_F(LabelTest, ARequestKeepsTheKeyThatItBeganWith) {
+  AdoptByLabel();
+  auto& result = Encrypt();
+  auto call = std::move(backend_->encrypt.front());
+  backend_->encrypt.clear();
+  for (int i = 0; i < 2; ++i) {
+    CheckLeadsTo({"key-2"});
+    RoundTrip("key-2");
+  }
+  ASSERT_EQ(*StatusNow(), "key-2");
+  call.done(Record());
+  EXPECT_EQ(backend_->decrypt.front().name, "key-1");
+  FakeBackend::Answer<Secret>(backend_->decrypt, Plain("seed"));
+  EXPECT_EQ(result.at(0)->key_id, "key-1");
+}
+
+TEST_F(LabelTest, ACandidateThatFailsIsSaidAndHarmsNothing) {
+  AdoptByLabel();
+  for (int i = 0; i < 100; ++i) {
+    AwaitCheck();
+    Inspected();
+    while (!backend_->encrypt.empty()) RoundTrip();
+    Located({"key-2"});
+    Inspected(KeyInfo{"is in state Deactivated, not Active", false, {{"kek"}}});
+    EXPECT_EQ(*StatusNow(), "key-1");
+  }
+  EXPECT_EQ(log_, (Lines{{Severity::kError,
+                          "the key's name leads astray: key key-2 is in state Deactivated, not "
+                          "Active; key key-1 stays in use"}}));
+  EXPECT_THAT(StatusLine(keys_->Current(), now_, ""),
+              HasSubstr("(key key-2 is in state Deactivated, not Active)"));
+}
+
+TEST_F(LabelTest, ALabelThatFitsNoKeyIsAnErrorAfterTheGrace) {
+  AdoptByLabel();
+  CheckLeadsTo({});
+  const Deadline begin = now_;
+  EXPECT_THAT(log_, ElementsAre(std::pair(
+                        Severity::kError,
+                        std::string("the key's name leads astray: no active symmetric key has the "
+                                    "label \"kek\", or this client may not see it; key key-1 stays "
+                                    "in use for a while (--label-grace)"))));
+  while (now_ - begin < kGrace - 20s) {
+    CheckLeadsTo({});
+    ASSERT_EQ(*StatusNow(), "key-1");
+  }
+  while (now_ - begin < kGrace) CheckLeadsTo({});
+  EXPECT_THAT(StatusNow(), StatusIs(Code::kNotFound, HasSubstr("no active symmetric key")));
+  CheckLeadsTo({"key-1"});
+  EXPECT_EQ(*StatusNow(), "key-1");
+}
+
+TEST_F(LabelTest, ReplicasThatDisagreeChangeNoKey) {
+  AdoptByLabel();
+  for (int i = 0; i < 200; ++i) {
+    CheckLeadsTo({i % 2 == 0 ? "key-2" : "key-1"});
+    if (i % 2 == 0) RoundTrip("key-2");
+    ASSERT_EQ(*StatusNow(), "key-1");
+  }
+}
+
+TEST_F(LabelTest, SilenceOfTheSearchSaysNothingOfTheKey) {
+  AdoptByLabel();
+  for (int i = 0; i < 10; ++i) {
+    AwaitCheck();
+    Inspected();
+    while (!backend_->encrypt.empty()) RoundTrip();
+    FakeBackend::Answer<okms::Located>(backend_->locate, absl::DeadlineExceededError("late"));
+    EXPECT_EQ(*StatusNow(), "key-1");
+  }
+  EXPECT_THAT(log_, IsEmpty());
+}
+
+TEST_F(LabelTest, WithoutAKeyWhatIsWrongWithTheNameIsTheReason) {
+  keys_->Tick();
+  Located({"key-1", "key-2"});
+  Inspected();
+  Inspected();
+  EXPECT_THAT(StatusNow(), StatusIs(Code::kFailedPrecondition,
+                                    HasSubstr("the label \"kek\" fits 2 active keys (key-1, "
+                                              "key-2)")));
+  EXPECT_THAT(log_, SizeIs(1));
+}
+
+TEST_F(LabelTest, AHiddenNameIsSaid) {
+  keys_->Tick();
+  Located({"key-1"});
+  Inspected(KeyInfo{"", true, {}});
+  RoundTrip();
+  EXPECT_EQ(*StatusNow(), "key-1");
+  ASSERT_THAT(log_, SizeIs(2));
+  EXPECT_THAT(log_[1].second, HasSubstr("the KMS hides the names of keys"));
 }
 
 }  // namespace

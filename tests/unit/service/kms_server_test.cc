@@ -34,11 +34,12 @@ using test::StatusIs;
 // Keeps all questions for itself until it is told to answer them.
 class SilentBackend : public Backend {
  public:
-  void FindKey(Deadline, Done<KeyInfo> done) override { Keep(std::move(done)); }
-  void Encrypt(const std::string&, Secret, Deadline, Done<Ciphertext> done) override {
+  void Locate(const std::string&, Deadline, Done<Located> done) override { Keep(std::move(done)); }
+  void Inspect(const std::string&, Deadline, Done<KeyInfo> done) override { Keep(std::move(done)); }
+  void Encrypt(Way, const std::string&, Secret, Deadline, Done<Ciphertext> done) override {
     Keep(std::move(done));
   }
-  void Decrypt(const std::string&, Ciphertext, Deadline, Done<Secret> done) override {
+  void Decrypt(Way, const std::string&, Ciphertext, Deadline, Done<Secret> done) override {
     Keep(std::move(done));
   }
   void AnswerAll() {
@@ -70,7 +71,8 @@ class KmsServerTest : public ::testing::Test {
   KmsServerTest() {
     auto backend = std::make_unique<SilentBackend>();
     backend_ = backend.get();
-    keys_ = std::make_unique<KeyManager>(std::move(backend), logger_, kTimeout);
+    keys_ = std::make_unique<KeyManager>(
+        std::move(backend), logger_, KeyPolicy{KeyId{"key-1"}, kTimeout, kTimeout});
     auto server = KmsServer::Start(*keys_, logger_, kTimeout);
     EXPECT_THAT(server, IsOk());
     server_ = *std::move(server);

@@ -1,0 +1,90 @@
+// SPDX-FileCopyrightText: The okms-k8s-encryption-provider authors
+// SPDX-License-Identifier: Apache-2.0
+
+#include "core/adoption.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/status.h"
+
+namespace okms {
+namespace {
+
+constexpr int kProofs = 2;                // in checks running, one each
+constexpr std::size_t kMaxReplaced = 64;  // remembered
+
+}  // namespace
+
+void Adoption::Confirmed() {
+  candidate_.reset();
+  astray_.reset();
+}
+
+bool Adoption::Proven(const std::string& id, Deadline began, Deadline now) {
+  if (id == adopted_) {
+    Confirmed();
+    return false;
+  }
+  Candidate& candidate = Meet(id, now);
+  // Of two checks side by side one counts.
+  if (candidate.proofs == 0 || began >= candidate.proven) {
+    ++candidate.proofs;
+    candidate.proven = now;
+  }
+  candidate.status = absl::OkStatus();
+  const bool stayed = !WasReplaced(id) || now - candidate.since >= kReturn;
+  if (!adopted_.empty() && (candidate.proofs < kProofs || !stayed)) return false;
+  if (!adopted_.empty()) replaced_.push_back(std::move(adopted_));
+  if (replaced_.size() > kMaxReplaced) replaced_.pop_front();
+  adopted_ = id;
+  Confirmed();
+  return true;
+}
+
+void Adoption::Failed(const std::string& id, const absl::Status& status, Deadline now) {
+  Candidate& candidate = Meet(id, now);
+  candidate.proofs = 0;
+  candidate.status = status;
+}
+
+void Adoption::Astray(const absl::Status& status, Deadline now) {
+  candidate_.reset();
+  if (!astray_) astray_ = Trouble{status, now};
+  astray_->status = status;
+}
+
+Adoption::Candidate& Adoption::Meet(const std::string& id, Deadline now) {
+  astray_.reset();
+  if (!candidate_ || candidate_->id != id) candidate_ = Candidate{id, now, 0, {}, absl::OkStatus()};
+  return *candidate_;
+}
+
+bool Adoption::WasReplaced(const std::string& id) const {
+  return std::find(replaced_.begin(), replaced_.end(), id) != replaced_.end();
+}
+
+std::optional<Adoption::Note> Adoption::Current() const {
+  if (astray_) {
+    std::optional<Deadline> error_from;
+    if (!adopted_.empty()) error_from = astray_->since + label_grace_;
+    return Note{astray_->status, std::string(astray_->status.message()), astray_->since,
+                error_from};
+  }
+  if (!candidate_) return std::nullopt;
+  const absl::Status& wrong = candidate_->status;
+  return Note{wrong,
+              !wrong.ok()
+                  ? std::string(wrong.message())
+                  : absl::StrCat("key ", Printable(candidate_->id), " works and is to be adopted",
+                                 WasReplaced(candidate_->id) ? " again when it has stayed" : ""),
+              candidate_->since, std::nullopt};
+}
+
+absl::Status Adoption::At(Deadline now) const {
+  const bool over = astray_ && !adopted_.empty() && now - astray_->since >= label_grace_;
+  return over ? astray_->status : absl::OkStatus();
+}
+
+}  // namespace okms

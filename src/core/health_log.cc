@@ -1,0 +1,55 @@
+// SPDX-FileCopyrightText: The okms-k8s-encryption-provider authors
+// SPDX-License-Identifier: Apache-2.0
+
+#include "core/health_log.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/status.h"
+
+namespace okms {
+
+std::vector<HealthLog::Line> HealthLog::Changes(const Health& health) {
+  std::vector<Line> lines;
+  const std::string key = Printable(health.key_id);
+  const std::string before = std::exchange(key_id_, health.key_id);
+  const absl::Status was = std::exchange(status_, health.status);
+  if (before != health.key_id) {
+    lines.push_back({Severity::kNotice,
+                     absl::StrCat("ready: key ", key, " encrypts and decrypts",
+                                  before.empty() ? "" : "; it replaces key ", Printable(before))});
+  } else if (health.status.ok() && !was.ok()) {
+    lines.push_back({Severity::kNotice, absl::StrCat("ready again: key ", key)});
+  }
+  const bool same = was.code() == health.status.code() && was.message() == health.status.message();
+  if (!health.status.ok() && !same) {
+    lines.push_back({Severity::kError, absl::StrCat("not ready: ", Describe(health.status))});
+  }
+
+  // Without a key, what is wrong with its name is why there is none.
+  const std::string note = health.note && !key.empty() ? health.note->text : "";
+  if (std::exchange(note_, note) != note) {
+    if (!note.empty()) {
+      const bool wrong = !health.note->wrong.ok();
+      lines.push_back(
+          {wrong ? Severity::kError : Severity::kNotice,
+           absl::StrCat(wrong ? "the key's name leads astray: " : "", note, "; key ", key,
+                        " stays in use",
+                        health.note->error_from ? " for a while (--label-grace)" : "")});
+    } else if (before == health.key_id) {
+      lines.push_back(
+          {Severity::kNotice, absl::StrCat("the key's name leads to key ", key, " again")});
+    }
+  }
+  if (std::exchange(name_unproven_, health.name_unproven) != health.name_unproven &&
+      health.name_unproven) {
+    lines.push_back(
+        {Severity::kWarning,
+         absl::StrCat("the KMS hides the names of keys: that key ", key,
+                      " has the label is its word alone; --encryption-key-id needs none")});
+  }
+  return lines;
+}
+
+}  // namespace okms

@@ -1,0 +1,41 @@
+// SPDX-FileCopyrightText: The okms-k8s-encryption-provider authors
+// SPDX-License-Identifier: Apache-2.0
+
+// What the log is told of the key's health: one line a change.
+
+#ifndef OKMS_CORE_HEALTH_LOG_H_
+#define OKMS_CORE_HEALTH_LOG_H_
+
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "base/log.h"
+#include "core/health.h"
+
+namespace okms {
+
+// Pure; not thread-safe.
+class HealthLog {
+ public:
+  struct Line {
+    Severity severity;
+    std::string text;
+  };
+
+  // What is new since the last call.
+  std::vector<Line> Changes(const Health& health);
+
+  // Whether the last that was said is that something is wrong with the key.
+  bool unwell() const { return !status_.ok(); }
+
+ private:
+  std::string key_id_;
+  absl::Status status_;
+  std::string note_;
+  bool name_unproven_ = false;
+};
+
+}  // namespace okms
+
+#endif  // OKMS_CORE_HEALTH_LOG_H_

@@ -1,0 +1,79 @@
+// SPDX-FileCopyrightText: The okms-k8s-encryption-provider authors
+// SPDX-License-Identifier: Apache-2.0
+
+#include "core/key_check.h"
+
+#include <openssl/rand.h>
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/status.h"
+#include "core/key_health.h"
+#include "core/limits.h"
+
+namespace okms {
+namespace {
+
+using Report = absl::AnyInvocable<void(KeyReport)>;
+
+constexpr std::size_t kProbeSize = 32;  // bytes, as the seeds that the apiserver sends
+
+absl::Status Named(const absl::Status& status, const std::string& key_id) {
+  if (status.ok() || IsSilence(status)) return status;
+  return Annotate(status, absl::StrCat("key ", Printable(key_id)));
+}
+
+void Prove(Backend& backend, const std::string& key_id, KeyInfo info, NextDeadline deadline,
+           Report done) {
+  WipedBytes random(kProbeSize);
+  if (RAND_bytes(random.data(), kProbeSize) != 1) {
+    done({absl::InternalError(absl::StrCat("no random bytes: ", OpenSslErrors())), false, {}});
+    return;
+  }
+  RoundTrip(backend, Way::kChecks, key_id, Secret(std::move(random)), std::move(deadline),
+            [key_id, info = std::move(info),
+             done = std::move(done)](const absl::StatusOr<Ciphertext>& result) mutable {
+              done({Named(result.status(), key_id), /*proven=*/result.ok(), std::move(info)});
+            });
+}
+
+// With the attributes at hand.
+void Judge(Backend& backend, const std::string& key_id, KeyInfo info, bool must_prove,
+           NextDeadline deadline, Report done) {
+  if (!info.unfit.empty()) {
+    done({absl::FailedPreconditionError(absl::StrCat("key ", Printable(key_id), " ", info.unfit)),
+          false, std::move(info)});
+  } else if (info.active && !must_prove) {
+    done({absl::OkStatus(), false, std::move(info)});
+  } else {
+    Prove(backend, key_id, std::move(info), std::move(deadline), std::move(done));
+  }
+}
+
+}  // namespace
+
+void CheckKey(Backend& backend, const std::string& key_id, std::optional<KeyInfo> known,
+              bool must_prove, NextDeadline deadline, Report done) {
+  if (absl::Status status = CheckKeyId(key_id); !status.ok()) {
+    done({std::move(status), false, {}});
+    return;
+  }
+  if (known) {
+    Judge(backend, key_id, *std::move(known), must_prove, std::move(deadline), std::move(done));
+    return;
+  }
+  const Deadline inspected_by = deadline();
+  backend.Inspect(key_id, inspected_by,
+                  [&backend, key_id, must_prove, deadline = std::move(deadline),
+                   done = std::move(done)](absl::StatusOr<KeyInfo> info) mutable {
+                    if (info.ok()) {
+                      Judge(backend, key_id, *std::move(info), must_prove, std::move(deadline),
+                            std::move(done));
+                    } else {
+                      done({Named(info.status(), key_id), false, {}});
+                    }
+                  });
+}
+
+}  // namespace okms

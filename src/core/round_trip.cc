@@ -1,0 +1,61 @@
+// SPDX-FileCopyrightText: The okms-k8s-encryption-provider authors
+// SPDX-License-Identifier: Apache-2.0
+
+#include "core/round_trip.h"
+
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "base/status.h"
+#include "core/limits.h"
+
+namespace okms {
+namespace {
+
+// What it means that the KMS answered so to what it had just encrypted.
+absl::Status Judge(const absl::StatusOr<Secret>& back, const Secret& original) {
+  if (back.ok()) {
+    if (back->Equals(original)) return absl::OkStatus();
+    return absl::DataLossError(
+        "the KMS decrypted its own ciphertext to something else; nothing is encrypted with this "
+        "key");
+  }
+  const absl::Status status =
+      Annotate(back.status(), "decryption of what the KMS had just encrypted");
+  // No stored record is at fault here.
+  if (absl::IsInvalidArgument(status)) return absl::DataLossError(status.message());
+  return status;
+}
+
+}  // namespace
+
+void RoundTrip(Backend& backend, Way way, const std::string& key_id, Secret plaintext,
+               NextDeadline deadline, Done<Ciphertext> done) {
+  Secret sent(plaintext.Reveal());
+  const Deadline encrypted_by = deadline();
+  backend.Encrypt(
+      way, key_id, std::move(sent), encrypted_by,
+      [&backend, way, key_id, plaintext = std::move(plaintext), deadline = std::move(deadline),
+       done = std::move(done)](absl::StatusOr<Ciphertext> result) mutable {
+        absl::Status status = result.ok() ? CheckEncrypted(*result) : result.status();
+        if (!status.ok()) {
+          done(std::move(status));
+          return;
+        }
+        Ciphertext copy = *result;
+        const Deadline decrypted_by = deadline();
+        backend.Decrypt(way, key_id, std::move(copy), decrypted_by,
+                        [plaintext = std::move(plaintext), ciphertext = *std::move(result),
+                         done = std::move(done)](absl::StatusOr<Secret> back) mutable {
+                          absl::Status verdict = Judge(back, plaintext);
+                          if (verdict.ok()) {
+                            done(std::move(ciphertext));
+                          } else {
+                            done(std::move(verdict));
+                          }
+                        });
+      });
+}
+
+}  // namespace okms

@@ -1,0 +1,32 @@
+// SPDX-FileCopyrightText: The okms-k8s-encryption-provider authors
+// SPDX-License-Identifier: Apache-2.0
+
+// No wrap that cannot be unwrapped: each encryption is followed by the decryption of what came
+// back.
+
+#ifndef OKMS_CORE_ROUND_TRIP_H_
+#define OKMS_CORE_ROUND_TRIP_H_
+
+#include <functional>
+#include <string>
+
+#include "base/deadline.h"
+#include "base/secret.h"
+#include "core/backend.h"
+
+namespace okms {
+
+// Asked before each operation of a chain: by when it is to be answered.
+using NextDeadline = std::function<Deadline()>;
+
+// Encrypts, has what came back decrypted, and compares the two in constant time; only then is
+// `done` given the ciphertext. kube-apiserver has a seed encrypted once and writes with it for
+// days, so what could not be decrypted would take all of that with it. Does not block; `backend`
+// must outlive the answer. Errors: the backend's; kDataLoss when the KMS does not give back what it
+// was given (also when it refuses its own ciphertext) or its answer makes no sense.
+void RoundTrip(Backend& backend, Way way, const std::string& key_id, Secret plaintext,
+               NextDeadline deadline, Done<Ciphertext> done);
+
+}  // namespace okms
+
+#endif  // OKMS_CORE_ROUND_TRIP_H_

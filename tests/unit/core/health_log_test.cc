@@ -1,0 +1,190 @@
+// SPDX-FileCopyrightText: The okms-k8s-encryption-provider authors
+// SPDX-License-Identifier: Apache-2.0
+
+#include "core/health_log.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/status.h"
+
+namespace okms {
+namespace {
+
+using namespace std::chrono_literals;
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+using ::testing::Pair;
+
+constexpr Deadline kStart = Deadline(1000h);
+
+const absl::Status kRefused = absl::UnavailableError("connect: Connection refused");
+const absl::Status kNone = absl::NotFoundError("no key has the label \"kek\"");
+
+class HealthLogTest : public ::testing::Test {
+ protected:
+  using Lines = std::vector<std::pair<Severity, std::string>>;
+
+  Lines Say() {
+    Lines lines;
+    for (HealthLog::Line& line : log_.Changes(health_)) {
+      lines.emplace_back(line.severity, std::move(line.text));
+    }
+    return lines;
+  }
+  // As all is well with key a, and that has been said.
+  void Ready() {
+    health_.key_id = "a";
+    Say();
+  }
+  static Adoption::Note Failing() {
+    return {absl::FailedPreconditionError("key b is in state Deactivated"),
+            "key b is in state Deactivated",
+            kStart,
+            {}};
+  }
+  static Adoption::Note Astray() {
+    return {kNone, std::string(kNone.message()), kStart, kStart + 15min};
+  }
+
+  HealthLog log_;
+  Health health_;
+};
+
+// ---- The key
+
+TEST_F(HealthLogTest, TheFirstKeyIsToldOnce) {
+  health_.key_id = "a\n";
+  EXPECT_THAT(Say(), ElementsAre(Pair(Severity::kNotice, "ready: key a? encrypts and decrypts")));
+  EXPECT_THAT(Say(), IsEmpty());
+}
+
+TEST_F(HealthLogTest, AnotherKeyIsToldWithTheOneBefore) {
+  Ready();
+  health_.key_id = "b";
+  EXPECT_THAT(Say(), ElementsAre(Pair(Severity::kNotice,
+                                      "ready: key b encrypts and decrypts; it replaces key a")));
+}
+
+TEST_F(HealthLogTest, AnErrorIsToldOnceAndThatItEnded) {
+  Ready();
+  EXPECT_FALSE(log_.unwell());
+  health_.status = kRefused;
+  EXPECT_THAT(Say(), ElementsAre(Pair(Severity::kError,
+                                      "not ready: UNAVAILABLE: connect: Connection refused")));
+  EXPECT_TRUE(log_.unwell());
+  EXPECT_THAT(Say(), IsEmpty());
+  health_.status = absl::OkStatus();
+  EXPECT_THAT(Say(), ElementsAre(Pair(Severity::kNotice, "ready again: key a")));
+  EXPECT_FALSE(log_.unwell());
+  EXPECT_THAT(Say(), IsEmpty());
+}
+
+TEST_F(HealthLogTest, AnErrorOfOtherWordsOrKindIsNews) {
+  Ready();
+  health_.status = kRefused;
+  Say();
+  health_.status = absl::UnavailableError("connect: No route to host");
+  EXPECT_THAT(Say(), ElementsAre(Pair(Severity::kError,
+                                      "not ready: UNAVAILABLE: connect: No route to host")));
+  health_.status = absl::PermissionDeniedError("connect: No route to host");
+  EXPECT_THAT(Say(), ElementsAre(Pair(Severity::kError,
+                                      "not ready: PERMISSION_DENIED: connect: No route to host")));
+}
+
+TEST_F(HealthLogTest, AFactThatDiffersEachTimeIsShownAndNoNews) {
+  Ready();
+  health_.status = WithDetail(kRefused, "request 1");
+  EXPECT_THAT(Say(),
+              ElementsAre(Pair(Severity::kError,
+                               "not ready: UNAVAILABLE: connect: Connection refused (request 1)")));
+  health_.status = WithDetail(kRefused, "request 2");
+  EXPECT_THAT(Say(), IsEmpty());
+}
+
+TEST_F(HealthLogTest, WithoutAKeyTheReasonIsToldOnce) {
+  health_.status = kNone;
+  health_.note = Adoption::Note{kNone, std::string(kNone.message()), kStart, {}};
+  EXPECT_THAT(Say(), ElementsAre(Pair(Severity::kError,
+                                      "not ready: NOT_FOUND: no key has the label \"kek\"")));
+  EXPECT_THAT(Say(), IsEmpty());
+  health_ = Health();
+  health_.key_id = "a";
+  EXPECT_THAT(Say(), ElementsAre(Pair(Severity::kNotice, "ready: key a encrypts and decrypts")));
+}
+
+TEST_F(HealthLogTest, TroubleThatDoesNotCountYetIsNoLine) {
+  Ready();
+  health_.trouble = Trouble{kRefused, kStart};
+  EXPECT_THAT(Say(), IsEmpty());
+}
+
+// ---- Its name
+
+TEST_F(HealthLogTest, ACandidateThatFailsIsToldOnceAndThatItEnded) {
+  Ready();
+  health_.note = Failing();
+  EXPECT_THAT(Say(), ElementsAre(Pair(Severity::kError,
+                                      "the key's name leads astray: key b is in state Deactivated; "
+                                      "key a stays in use")));
+  EXPECT_THAT(Say(), IsEmpty());
+  health_.note.reset();
+  EXPECT_THAT(Say(), ElementsAre(Pair(Severity::kNotice, "the key's name leads to key a again")));
+  EXPECT_THAT(Say(), IsEmpty());
+}
+
+TEST_F(HealthLogTest, ALabelAstrayNamesTheFlagThatSaysForHowLong) {
+  Ready();
+  health_.note = Astray();
+  EXPECT_THAT(Say(), ElementsAre(Pair(Severity::kError,
+                                      "the key's name leads astray: no key has the label \"kek\"; "
+                                      "key a stays in use for a while (--label-grace)")));
+  // When the while is over.
+  health_.status = kNone;
+  EXPECT_THAT(Say(), ElementsAre(Pair(Severity::kError,
+                                      "not ready: NOT_FOUND: no key has the label \"kek\"")));
+}
+
+TEST_F(HealthLogTest, ACandidateThatWorksIsToldAndThenThatItIsTheKey) {
+  Ready();
+  health_.note = {absl::OkStatus(), "key b works and is to be adopted", kStart, {}};
+  EXPECT_THAT(Say(), ElementsAre(Pair(Severity::kNotice,
+                                      "key b works and is to be adopted; key a stays in use")));
+  health_.note.reset();
+  health_.key_id = "b";
+  EXPECT_THAT(Say(), ElementsAre(Pair(Severity::kNotice,
+                                      "ready: key b encrypts and decrypts; it replaces key a")));
+}
+
+TEST_F(HealthLogTest, AnotherNoteIsNews) {
+  Ready();
+  health_.note = Failing();
+  Say();
+  health_.note = Astray();
+  EXPECT_THAT(Say(), ::testing::SizeIs(1));
+  health_.note->since += 1h;
+  health_.note->error_from = kStart;
+  EXPECT_THAT(Say(), IsEmpty());
+}
+
+TEST_F(HealthLogTest, ThatTheNameIsUnprovenIsToldOnce) {
+  health_.key_id = "a";
+  health_.name_unproven = true;
+  EXPECT_THAT(Say(),
+              ElementsAre(Pair(Severity::kNotice, "ready: key a encrypts and decrypts"),
+                          Pair(Severity::kWarning,
+                               "the KMS hides the names of keys: that key a has the label is its "
+                               "word alone; --encryption-key-id needs none")));
+  EXPECT_THAT(Say(), IsEmpty());
+  health_.name_unproven = false;
+  EXPECT_THAT(Say(), IsEmpty());
+  health_.name_unproven = true;
+  EXPECT_THAT(Say(), ::testing::SizeIs(1));
+}
+
+}  // namespace
+}  // namespace okms
