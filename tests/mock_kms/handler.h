@@ -80,7 +80,7 @@ class Handler {
   template <typename OperationRequest>
   WipedBytes Reply(const kmip::Request& request, std::optional<Fault> fault) const;
   WipedBytes Refuse(kmip::ProtocolVersion version, std::optional<kmip::Operation> operation,
-                    Refusal refusal) const;
+                    ByteView batch_item_id, Refusal refusal) const;
   bool Knows(kmip::ProtocolVersion version) const;
   bool HasOperation(kmip::ProtocolVersion version, kmip::Operation operation) const;
   std::variant<Refusal, MockKey> KeyFor(absl::string_view id, int32_t usage) const;
