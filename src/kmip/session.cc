@@ -145,7 +145,9 @@ absl::Status Session::Renegotiate(Deadline deadline) {
   version_refused_ = false;
   const std::vector<ProtocolVersion> candidates = Candidates(known_.header());
   std::span<const ProtocolVersion> headers = candidates;
-  return Negotiate(headers, deadline);
+  absl::Status status = Negotiate(headers, deadline);
+  if (!status.ok()) usable_ = false;  // it has no version
+  return status;
 }
 
 absl::Status Session::Discover(Deadline deadline) {
@@ -238,7 +240,7 @@ absl::Status Session::CheckId(const Response& response, ByteView id) {
   // Who cannot read a message finds no id in it.
   if (known_.echoes_ids && !response.RefusesMessage()) {
     return absl::DataLossError(
-        "this is a reply without the batch item id that the KMS else returns");
+        "the reply has no batch item id, which this KMS gives back otherwise");
   }
   return absl::OkStatus();
 }

@@ -314,6 +314,19 @@ TEST_F(SessionPoolTest, RefusedVersionIsNegotiatedAnewWithinTheCall) {
   EXPECT_EQ(kms_.dials() - before, 1);
 }
 
+// The session has no version then: it must not be used by the next call.
+TEST_F(SessionPoolTest, SessionWhoseNegotiationAnewFailedIsThrownAway) {
+  LeaveOneWorker();
+  ASSERT_THAT(Run(), IsOk());
+  kms_.CloseIdle();
+  kms_.Handle([](const Request&) { return Unreadable(); });
+  EXPECT_THAT(Run(), StatusIs(absl::StatusCode::kFailedPrecondition, ::testing::_));
+  kms_.Handle(Answers(Found));
+  kms_.Forget();
+  EXPECT_EQ(*Run(), "id");
+  EXPECT_EQ(kms_.headers().back(), "1.4");
+}
+
 // ---- Replies that are not ours: with several requests a second, whoever takes one for another
 // hands a Secret to the wrong reader.
 

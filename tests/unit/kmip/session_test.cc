@@ -494,14 +494,15 @@ TEST_F(CallTest, RefusalWithAnotherIdBreaksTheSession) {
 
 TEST_F(CallTest, ReplyWithoutAnIdBreaksTheSessionOnceTheServerEchoedOne) {
   for (const bool refusal : {false, true}) {
-    EXPECT_THAT(CallStatus([&](Request request) {
-                  request.batch_item_id = {};
-                  return refusal ? Refusal(request, ResultReason::kItemNotFound)
-                                 : Success(request, LocateResponse{{"id"}});
-                }),
-                StatusIs(kDataLoss,
-                         "KMIP Locate: this is a reply without the batch item id that the KMS "
-                         "else returns"));
+    EXPECT_THAT(
+        CallStatus([&](Request request) {
+          request.batch_item_id = {};
+          return refusal ? Refusal(request, ResultReason::kItemNotFound)
+                         : Success(request, LocateResponse{{"id"}});
+        }),
+        StatusIs(
+            kDataLoss,
+            "KMIP Locate: the reply has no batch item id, which this KMS gives back otherwise"));
     EXPECT_FALSE(session_->usable());
   }
 }
