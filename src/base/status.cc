@@ -23,11 +23,23 @@ absl::Status ErrnoStatus(absl::StatusCode code, absl::string_view what, int erro
   return absl::Status(code, absl::StrCat(what, ": ", std::generic_category().message(error)));
 }
 
+namespace {
+
+absl::Status Remade(const absl::Status& from, absl::StatusCode code, absl::string_view message) {
+  absl::Status status(code, message);
+  const auto detail = from.GetPayload(kDetail);
+  return detail ? WithDetail(std::move(status), std::string(*detail)) : status;
+}
+
+}  // namespace
+
 absl::Status Annotate(const absl::Status& status, absl::string_view what) {
   if (status.ok()) return status;
-  absl::Status annotated(status.code(), absl::StrCat(what, ": ", status.message()));
-  const auto detail = status.GetPayload(kDetail);
-  return detail ? WithDetail(std::move(annotated), std::string(*detail)) : annotated;
+  return Remade(status, status.code(), absl::StrCat(what, ": ", status.message()));
+}
+
+absl::Status WithCode(const absl::Status& status, absl::StatusCode code) {
+  return Remade(status, code, status.message());
 }
 
 absl::Status WithDetail(absl::Status status, absl::string_view detail) {

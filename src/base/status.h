@@ -26,6 +26,9 @@ absl::Status ErrnoStatus(absl::StatusCode code, absl::string_view what, int erro
 // The same code, with "`what`: " before the message.
 absl::Status Annotate(const absl::Status& status, absl::string_view what);
 
+// The same, detail included, with another code.
+absl::Status WithCode(const absl::Status& status, absl::StatusCode code);
+
 // Drains this thread's OpenSSL error queue into one line; "no further detail" when it is empty.
 std::string OpenSslErrors();
 

@@ -20,7 +20,8 @@ using Report = absl::AnyInvocable<void(KeyReport)>;
 constexpr std::size_t kProbeSize = 32;  // bytes, as the seeds that the apiserver sends
 
 absl::Status Named(const absl::Status& status, const std::string& key_id) {
-  if (status.ok() || IsSilence(status)) return status;
+  // Without an answer it is not the key's matter.
+  if (status.ok() || (IsSilence(status) && !absl::IsDataLoss(status))) return status;
   return Annotate(status, absl::StrCat("key ", Printable(key_id)));
 }
 

@@ -65,15 +65,12 @@ void KeyHealth::Misfit(const absl::Status& status, Deadline now) {
 std::optional<Trouble> KeyHealth::TroubleAt(Deadline now,
                                             std::optional<Deadline> waiting_since) const {
   if (refusal_) return refusal_;
-  std::optional<Trouble> silence = silence_;
-  if (waiting_since && now - *waiting_since >= kNotice) {
-    const Deadline since = std::max(*waiting_since, answered_);
-    if (!silence) {
-      silence = Trouble{absl::DeadlineExceededError("the KMS does not answer"), since};
-    }
-    silence->since = std::min(silence->since, since);
-  }
-  if (silence && silence->since > now) silence->since = now;
+  const bool waiting = waiting_since && now - *waiting_since >= kNotice;
+  if (!silence_ && !waiting) return std::nullopt;
+  Trouble silence =
+      silence_.value_or(Trouble{absl::DeadlineExceededError("the KMS does not answer"), now});
+  if (waiting) silence.since = std::min(silence.since, std::max(*waiting_since, answered_));
+  silence.since = std::min(silence.since, now);
   return silence;
 }
 

@@ -29,7 +29,7 @@ using std::chrono::milliseconds;
 constexpr milliseconds kProofLasts{30'000};
 // How often the main loop looks after what nothing else wakes it for.
 constexpr milliseconds kLook{1'000};
-constexpr milliseconds kLookWhileSomebodyWaits{50};
+constexpr milliseconds kLookBeforeTheFirstVerdict{50};  // somebody may wait for it
 
 uint8_t Jitter() {
   uint8_t random = 0;
@@ -363,7 +363,7 @@ Deadline KeyManager::Tick() {
   Advance();
   return state_.With([this](const State& state) {
     const Deadline now = now_();
-    const milliseconds look = state.waiters.empty() ? kLook : kLookWhileSomebodyWaits;
+    const milliseconds look = state.decided ? kLook : kLookBeforeTheFirstVerdict;
     return std::min(now + look, std::max(now, state.schedule.Next()));
   });
 }
@@ -379,7 +379,7 @@ void KeyManager::Advance() {
     answer = Answer(state, now);
     const auto waits = std::stable_partition(
         state.waiters.begin(), state.waiters.end(), [&](const Waiter& waiter) {
-          return !state.decided && waiter.deadline - now > kLookWhileSomebodyWaits;
+          return !state.decided && waiter.deadline - now > kLookBeforeTheFirstVerdict;
         });
     std::move(waits, state.waiters.end(), std::back_inserter(answered));
     state.waiters.erase(waits, state.waiters.end());

@@ -24,8 +24,7 @@ absl::Status Judge(const absl::StatusOr<Secret>& back, const Secret& original) {
   const absl::Status status =
       Annotate(back.status(), "decryption of what the KMS had just encrypted");
   // No stored record is at fault here.
-  if (absl::IsInvalidArgument(status)) return absl::DataLossError(status.message());
-  return status;
+  return absl::IsInvalidArgument(status) ? WithCode(status, absl::StatusCode::kDataLoss) : status;
 }
 
 }  // namespace

@@ -6,14 +6,15 @@
 #include <openssl/rand.h>
 
 #include <array>
+#include <optional>
+#include <string>
 #include <utility>
-#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "absl/strings/string_view.h"
 #include "base/status.h"
+#include "base/uuid.h"
 #include "kmip/operations.h"
 
 namespace okms::kmip {
@@ -32,36 +33,85 @@ CryptographicParameters AesGcm() {
           .tag_length = int32_t{kTagSize}};
 }
 
+// Whether the KMS means the key that we mean: it may write a UUID in another case.
+bool IsKey(absl::string_view theirs, absl::string_view ours) {
+  if (theirs == ours) return true;
+  const std::optional<std::string> uuid = ParseUuid(ours);
+  return uuid && ParseUuid(theirs) == uuid;
+}
+
 // The first thing that makes a key unfit. What the server left out is not held against it: the
 // round trip that follows decides.
-absl::Status CheckAttributes(const std::string& id, const GetAttributesResponse& key) {
-  const auto unfit = [&](absl::string_view why) {
-    return absl::FailedPreconditionError(absl::StrCat("key ", Printable(id), " ", why));
-  };
-  if (key.unique_identifier != id) {
-    return absl::DataLossError(absl::StrCat("KMIP GetAttributes: the reply is about key ",
-                                            Printable(key.unique_identifier), ", not ",
-                                            Printable(id)));
-  }
+std::string Unfit(const GetAttributesResponse& key) {
   if (key.object_type && *key.object_type != ObjectType::kSymmetricKey) {
-    return unfit(absl::StrCat("is no symmetric key (object type ",
-                              static_cast<uint32_t>(*key.object_type), ")"));
+    return absl::StrCat("is no symmetric key (object type ",
+                        static_cast<uint32_t>(*key.object_type), ")");
   }
   if (key.state && *key.state != State::kActive) {
-    return unfit(absl::StrCat("is in state ", ToString(*key.state), ", not Active"));
+    return absl::StrCat("is in state ", ToString(*key.state), ", not Active");
   }
   if (key.algorithm && *key.algorithm != CryptographicAlgorithm::kAes) {
-    return unfit(
-        absl::StrCat("is not an AES key (algorithm ", static_cast<uint32_t>(*key.algorithm), ")"));
+    return absl::StrCat("is not an AES key (algorithm ", static_cast<uint32_t>(*key.algorithm),
+                        ")");
   }
   if (key.length && *key.length != 128 && *key.length != 192 && *key.length != 256) {
-    return unfit(absl::StrCat("has ", *key.length, " bits; AES has 128, 192 or 256"));
+    return absl::StrCat("has ", *key.length, " bits; AES has 128, 192 or 256");
   }
   if (key.usage_mask) {
-    if ((*key.usage_mask & kUsageEncrypt) == 0) return unfit("may not Encrypt by its usage mask");
-    if ((*key.usage_mask & kUsageDecrypt) == 0) return unfit("may not Decrypt by its usage mask");
+    if ((*key.usage_mask & kUsageEncrypt) == 0) return "may not Encrypt by its usage mask";
+    if ((*key.usage_mask & kUsageDecrypt) == 0) return "may not Decrypt by its usage mask";
   }
-  return absl::OkStatus();
+  return "";
+}
+
+absl::StatusOr<Located> LocateOn(Session& session, const std::string& label, Deadline deadline) {
+  auto found =
+      session.Call(LocateRequest{label, ObjectType::kSymmetricKey, State::kActive}, deadline);
+  if (!found.ok() && session.usable() && !absl::IsPermissionDenied(found.status()) &&
+      !absl::IsUnauthenticated(found.status())) {
+    // Some servers cannot search by type and state; the attributes are checked anyway.
+    found = session.Call(LocateRequest{label, {}, {}}, deadline);
+  }
+  if (absl::IsNotFound(found.status())) return Located();
+  if (!found.ok()) return found.status();
+  Located located;
+  for (const absl::string_view id : found->unique_identifiers) {
+    if (id.empty()) return absl::DataLossError("KMIP Locate: an empty key id");
+    located.key_ids.emplace_back(id);
+  }
+  return located;
+}
+
+absl::StatusOr<KeyInfo> InspectOn(Session& session, const std::string& key_id, Deadline deadline) {
+  GetAttributesRequest request{
+      key_id,
+      {attribute::kState, attribute::kObjectType, attribute::kCryptographicAlgorithm,
+       attribute::kCryptographicLength, attribute::kCryptographicUsageMask, attribute::kName}};
+  // OVHcloud's documented rights are encrypt, decrypt and locate only, and not every server knows
+  // these attributes: one that refuses to show them may still serve.
+  const auto hidden = [&](const absl::Status& status) {
+    return !status.ok() && session.usable() && !absl::IsNotFound(status) &&
+           !absl::IsUnauthenticated(status);
+  };
+  auto attributes = session.Call(request, deadline);
+  if (hidden(attributes.status())) {
+    request.names.pop_back();  // the name may be all that it refuses
+    attributes = session.Call(request, deadline);
+  }
+  if (hidden(attributes.status())) return KeyInfo();
+  if (!attributes.ok()) return attributes.status();
+  if (!IsKey(attributes->unique_identifier, key_id)) {
+    return absl::DataLossError(absl::StrCat("KMIP GetAttributes: the reply is about key ",
+                                            Printable(attributes->unique_identifier), ", not ",
+                                            Printable(key_id)));
+  }
+  KeyInfo info;
+  info.unfit = Unfit(*attributes);
+  info.active = attributes->state == State::kActive;
+  // Servers leave out what they do not show. A key without any name has none to compare either.
+  if (!attributes->names.empty())
+    info.labels.emplace(attributes->names.begin(), attributes->names.end());
+  return info;
 }
 
 // What can be said about a stored record without the KMS.
@@ -94,72 +144,23 @@ absl::Status CheckRecord(const Ciphertext& record) {
 
 }  // namespace
 
-void KmipBackend::FindKey(Deadline deadline, Done<KeyInfo> done) {
-  pool_.Run<KeyInfo>(
+void KmipBackend::Locate(const std::string& label, Deadline deadline, Done<Located> done) {
+  checks_.Run<Located>(
       deadline,
-      [this](Session& session, Deadline until) -> absl::StatusOr<KeyInfo> {
-        KeyInfo info;
-        if (const auto* label = std::get_if<KeyLabel>(&key_)) {
-          OKMS_ASSIGN_OR_RETURN(info.id, LocateKey(session, label->value, until));
-        } else {
-          info.id = std::get<KeyId>(key_).value;
-        }
-        const auto attributes = session.Call(
-            GetAttributesRequest{
-                info.id,
-                {attribute::kState, attribute::kObjectType, attribute::kCryptographicAlgorithm,
-                 attribute::kCryptographicLength, attribute::kCryptographicUsageMask}},
-            until);
-        if (attributes.ok()) {
-          OKMS_RETURN_IF_ERROR(CheckAttributes(info.id, *attributes));
-          // Without the state, a deactivated key would pass.
-          info.attributes_verified = attributes->state.has_value();
-          return info;
-        }
-        // OVHcloud's documented rights are encrypt, decrypt and locate only, and not every server
-        // knows these attributes: one that refuses to show them may still serve.
-        if (session.usable() && !absl::IsNotFound(attributes.status()) &&
-            !absl::IsUnauthenticated(attributes.status())) {
-          return info;
-        }
-        return attributes.status();
-      },
+      [label](Session& session, Deadline until) { return LocateOn(session, label, until); },
       std::move(done));
 }
 
-absl::StatusOr<std::string> KmipBackend::LocateKey(Session& session, const std::string& label,
-                                                   Deadline deadline) {
-  auto found =
-      session.Call(LocateRequest{label, ObjectType::kSymmetricKey, State::kActive}, deadline);
-  absl::string_view what = " active keys (";
-  if (!found.ok() && session.usable() && !absl::IsPermissionDenied(found.status()) &&
-      !absl::IsUnauthenticated(found.status())) {
-    // Some servers cannot search by type and state; the attributes are checked anyway.
-    found = session.Call(LocateRequest{label, {}, {}}, deadline);
-    what = " keys of any state (";
-  }
-  if (!found.ok()) return found.status();
-  const auto& ids = found->unique_identifiers;
-  const std::string shown = Printable(label);
-  if (ids.empty()) {
-    return absl::NotFoundError(absl::StrCat("no active symmetric key has the label \"", shown,
-                                            "\", or this client may not see it"));
-  }
-  if (ids.size() > 1) {
-    const std::vector<absl::string_view> some(
-        ids.begin(), ids.begin() + std::min<std::ptrdiff_t>(8, std::ssize(ids)));
-    return absl::FailedPreconditionError(absl::StrCat(
-        "the label \"", shown, "\" fits ", ids.size(), what,
-        Printable(absl::StrJoin(some, ", "), 400), ids.size() > some.size() ? ", ..." : "",
-        "); rename all but one, or name the key by its id"));
-  }
-  if (ids.front().empty()) return absl::DataLossError("KMIP Locate: an empty key id");
-  return std::string(ids.front());
+void KmipBackend::Inspect(const std::string& key_id, Deadline deadline, Done<KeyInfo> done) {
+  checks_.Run<KeyInfo>(
+      deadline,
+      [key_id](Session& session, Deadline until) { return InspectOn(session, key_id, until); },
+      std::move(done));
 }
 
-void KmipBackend::Encrypt(const std::string& key_id, Secret plaintext, Deadline deadline,
+void KmipBackend::Encrypt(Way way, const std::string& key_id, Secret plaintext, Deadline deadline,
                           Done<Ciphertext> done) {
-  pool_.Run<Ciphertext>(
+  Pool(way).Run<Ciphertext>(
       deadline,
       [this, key_id, plaintext = std::move(plaintext)](Session& session, Deadline until) {
         return EncryptOn(session, key_id, plaintext, until);
@@ -183,7 +184,7 @@ absl::StatusOr<Ciphertext> KmipBackend::EncryptOn(Session& session, const std::s
   const auto refuse = [](auto... why) {
     return absl::DataLossError(absl::StrCat("KMIP Encrypt: ", why...));
   };
-  if (reply.unique_identifier != key_id) {
+  if (!IsKey(reply.unique_identifier.value_or(""), key_id)) {
     return refuse("the reply is about key ", Printable(reply.unique_identifier.value_or("(none)")),
                   ", not ", Printable(key_id));
   }
@@ -200,23 +201,23 @@ absl::StatusOr<Ciphertext> KmipBackend::EncryptOn(Session& session, const std::s
     return refuse("the tag has ", tag.size(), " bytes, not ", kTagSize);
   }
   // The IV that was really used; a server may choose its own.
-  const ByteView iv = reply.iv.value_or(ByteView(random));
+  const ByteView iv = reply.iv && !reply.iv->empty() ? *reply.iv : ByteView(random);
   if (iv.size() != kIvSize) {
     return refuse("the KMS used an IV of ", iv.size(), " bytes, not ", kIvSize);
   }
-  tag_place_before_1_4_ = tag.empty() ? TagPlace::kInData : TagPlace::kInField;
+  known_.tag_place_before_1_4 = tag.empty() ? TagPlace::kInData : TagPlace::kInField;
   return Ciphertext{
       absl::StrCat(AsText(data), AsText(tag)),
       {{kIvAnnotation, std::string(AsText(iv))}, {kAlgorithmAnnotation, kAlgorithmAesGcm}}};
 }
 
-void KmipBackend::Decrypt(const std::string& key_id, Ciphertext ciphertext, Deadline deadline,
-                          Done<Secret> done) {
+void KmipBackend::Decrypt(Way way, const std::string& key_id, Ciphertext ciphertext,
+                          Deadline deadline, Done<Secret> done) {
   if (absl::Status status = CheckRecord(ciphertext); !status.ok()) {
     done(std::move(status));
     return;
   }
-  pool_.Run<Secret>(
+  Pool(way).Run<Secret>(
       deadline,
       [this, key_id, ciphertext = std::move(ciphertext)](Session& session, Deadline until) {
         return DecryptOn(session, key_id, ciphertext, until);
@@ -242,7 +243,7 @@ absl::StatusOr<Secret> KmipBackend::DecryptOn(Session& session, const std::strin
       request.tag = all.subspan(size);
     }
     OKMS_ASSIGN_OR_RETURN(const DecryptResponse reply, session.Call(request, deadline));
-    if (reply.unique_identifier.value_or(key_id) != key_id) {
+    if (!IsKey(reply.unique_identifier.value_or(key_id), key_id)) {
       return absl::DataLossError(absl::StrCat("KMIP Decrypt: the reply is about key ",
                                               Printable(*reply.unique_identifier), ", not ",
                                               Printable(key_id)));
@@ -256,7 +257,7 @@ absl::StatusOr<Secret> KmipBackend::DecryptOn(Session& session, const std::strin
   };
 
   if (session.version() >= kFirstWithTagField) return decrypt(TagPlace::kInField);
-  const TagPlace first = tag_place_before_1_4_;
+  const TagPlace first = known_.tag_place_before_1_4;
   const TagPlace second = first == TagPlace::kInData ? TagPlace::kInField : TagPlace::kInData;
   absl::StatusOr<Secret> result = decrypt(first);
   if (result.ok() || !session.usable() || absl::IsPermissionDenied(result.status()) ||
@@ -265,7 +266,7 @@ absl::StatusOr<Secret> KmipBackend::DecryptOn(Session& session, const std::strin
   }
   absl::StatusOr<Secret> other = decrypt(second);
   if (!other.ok()) return result;
-  tag_place_before_1_4_ = second;
+  known_.tag_place_before_1_4 = second;
   return other;
 }
 

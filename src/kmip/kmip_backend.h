@@ -10,12 +10,13 @@
 #ifndef OKMS_KMIP_KMIP_BACKEND_H_
 #define OKMS_KMIP_KMIP_BACKEND_H_
 
-#include <atomic>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "core/backend.h"
-#include "core/key_name.h"
+#include "core/check_schedule.h"
+#include "kmip/known_server.h"
 #include "kmip/session_pool.h"
 #include "net/stream.h"
 
@@ -27,32 +28,33 @@ inline constexpr char kAlgorithmAesGcm[] = "AES_GCM";
 
 class KmipBackend : public Backend {
  public:
-  KmipBackend(std::unique_ptr<Dialer> dialer, KeyName key)
-      : key_(std::move(key)), dialer_(std::move(dialer)), pool_(*dialer_) {}
+  static constexpr std::size_t kSessionsForCalls = 8;
+  // A check that hangs on a dead connection must not keep the next one waiting.
+  static constexpr std::size_t kSessionsForChecks = CheckSchedule::kMaxChecks;
 
-  void FindKey(Deadline deadline, Done<KeyInfo> done) override;
-  void Encrypt(const std::string& key_id, Secret plaintext, Deadline deadline,
+  explicit KmipBackend(std::unique_ptr<Dialer> dialer) : dialer_(std::move(dialer)) {}
+  ~KmipBackend() override { dialer_->Cancel(); }
+
+  void Locate(const std::string& label, Deadline deadline, Done<Located> done) override;
+  void Inspect(const std::string& key_id, Deadline deadline, Done<KeyInfo> done) override;
+  void Encrypt(Way way, const std::string& key_id, Secret plaintext, Deadline deadline,
                Done<Ciphertext> done) override;
-  void Decrypt(const std::string& key_id, Ciphertext ciphertext, Deadline deadline,
+  void Decrypt(Way way, const std::string& key_id, Ciphertext ciphertext, Deadline deadline,
                Done<Secret> done) override;
 
  private:
-  // Where a server of KMIP 1.2 or 1.3 wants the GCM tag: those versions have no field for it, and
-  // servers differ. From 1.4 on it has its own field.
-  enum class TagPlace { kInData, kInField };
+  SessionPool& Pool(Way way) { return way == Way::kCalls ? calls_ : checks_; }
 
-  absl::StatusOr<std::string> LocateKey(Session& session, const std::string& label,
-                                        Deadline deadline);
   absl::StatusOr<Ciphertext> EncryptOn(Session& session, const std::string& key_id,
                                        const Secret& plaintext, Deadline deadline);
   absl::StatusOr<Secret> DecryptOn(Session& session, const std::string& key_id,
                                    const Ciphertext& ciphertext, Deadline deadline);
 
-  const KeyName key_;
-  // As the last Encrypt answered, or as the last Decrypt was accepted.
-  std::atomic<TagPlace> tag_place_before_1_4_ = TagPlace::kInData;
   const std::unique_ptr<Dialer> dialer_;
-  SessionPool pool_;  // last: its threads use all above
+  KnownServer known_;
+  // Last: their threads use all above.
+  SessionPool calls_{*dialer_, known_, kSessionsForCalls};
+  SessionPool checks_{*dialer_, known_, kSessionsForChecks};
 };
 
 }  // namespace okms::kmip

@@ -62,6 +62,11 @@ absl::StatusOr<std::optional<Enum>> FindEnum(const Item& parent, ttlv::Tag tag) 
   return static_cast<Enum>(value);
 }
 
+absl::StatusOr<ByteView> FindBatchItemId(const Item& item) {
+  OKMS_ASSIGN_OR_RETURN(const std::optional<Item> id, item.Find(tag::kUniqueBatchItemId));
+  return id ? id->AsBytes() : ByteView();
+}
+
 absl::StatusCode CodeOf(ResultReason reason) {
   switch (reason) {
     case ResultReason::kItemNotFound: return absl::StatusCode::kNotFound;
@@ -77,7 +82,7 @@ absl::StatusCode CodeOf(ResultReason reason) {
 
 }  // namespace
 
-WipedBytes Request::Encode(ProtocolVersion version, Operation operation, PayloadWriter payload) {
+WipedBytes Request::Encode(ProtocolVersion version, const RequestItem& item) {
   Writer writer;
   writer.Structure(tag::kRequestMessage, [&] {
     writer.Structure(tag::kRequestHeader, [&] {
@@ -85,8 +90,9 @@ WipedBytes Request::Encode(ProtocolVersion version, Operation operation, Payload
       writer.Integer(tag::kBatchCount, 1);
     });
     writer.Structure(tag::kBatchItem, [&] {
-      writer.Enumeration(tag::kOperation, static_cast<uint32_t>(operation));
-      writer.Structure(tag::kRequestPayload, [&] { payload(writer); });
+      writer.Enumeration(tag::kOperation, static_cast<uint32_t>(item.operation));
+      if (!item.batch_item_id.empty()) writer.Bytes(tag::kUniqueBatchItemId, item.batch_item_id);
+      writer.Structure(tag::kRequestPayload, [&] { item.payload(writer); });
     });
   });
   return writer.Take();
@@ -100,6 +106,7 @@ absl::StatusOr<Request> Request::Decode(ByteView message) {
   request.version = envelope.version;
   OKMS_ASSIGN_OR_RETURN(const uint32_t code, operation.AsEnumeration());
   request.operation = static_cast<Operation>(code);
+  OKMS_ASSIGN_OR_RETURN(request.batch_item_id, FindBatchItemId(envelope.item));
   OKMS_ASSIGN_OR_RETURN(request.payload, envelope.item.Get(tag::kRequestPayload));
   OKMS_RETURN_IF_ERROR(request.payload.ExpectType(ttlv::Type::kStructure));
   return request;
@@ -116,6 +123,9 @@ WipedBytes Response::Encode(const Response& header, int64_t time_stamp, PayloadW
     writer.Structure(tag::kBatchItem, [&] {
       if (header.operation) {
         writer.Enumeration(tag::kOperation, static_cast<uint32_t>(*header.operation));
+      }
+      if (!header.batch_item_id.empty()) {
+        writer.Bytes(tag::kUniqueBatchItemId, header.batch_item_id);
       }
       writer.Enumeration(tag::kResultStatus, static_cast<uint32_t>(header.status));
       if (header.status == ResultStatus::kSuccess) {
@@ -138,6 +148,7 @@ absl::StatusOr<Response> Response::Decode(ByteView message) {
   Response response;
   response.version = envelope.version;
   OKMS_ASSIGN_OR_RETURN(response.operation, FindEnum<Operation>(item, tag::kOperation));
+  OKMS_ASSIGN_OR_RETURN(response.batch_item_id, FindBatchItemId(item));
   OKMS_ASSIGN_OR_RETURN(const auto status, FindEnum<ResultStatus>(item, tag::kResultStatus));
   if (!status) return absl::DataLossError("KMIP response without a result status");
   response.status = *status;
@@ -155,7 +166,7 @@ absl::StatusOr<Response> Response::Decode(ByteView message) {
   return response;
 }
 
-absl::StatusOr<Item> Response::Payload(Operation wanted, ProtocolVersion expected) const {
+absl::StatusOr<Item> Response::Payload(Operation wanted) const {
   const auto malformed = [&](absl::string_view why) {
     return absl::DataLossError(absl::StrCat("KMIP ", ToString(wanted), ": ", why));
   };
@@ -168,9 +179,9 @@ absl::StatusOr<Item> Response::Payload(Operation wanted, ProtocolVersion expecte
     default:
       return malformed(absl::StrCat("unknown result status ", static_cast<uint32_t>(status)));
   }
-  if (version != expected) {
-    return malformed(absl::StrCat("the reply is in version ", version.ToString(),
-                                  ", the request was in ", expected.ToString()));
+  // Servers answer in a minor version of their choice. Who offers others may do so in any.
+  if (version.major != 1 && wanted != Operation::kDiscoverVersions) {
+    return malformed(absl::StrCat("the reply is in version ", version.ToString()));
   }
   if (!operation) return malformed("success without naming the operation");
   if (*operation != wanted) {

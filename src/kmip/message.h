@@ -24,13 +24,21 @@ namespace okms::kmip {
 // Writes what stands inside a payload structure.
 using PayloadWriter = absl::FunctionRef<void(ttlv::Writer&)>;
 
+// One batch item of a request, to be written.
+struct RequestItem {
+  Operation operation;
+  ByteView batch_item_id;  // section 6.4; empty: none
+  PayloadWriter payload;
+};
+
 struct Request {
   ProtocolVersion version;
   Operation operation{};
-  ttlv::Item payload;  // a view of the message that was decoded
+  ByteView batch_item_id;  // empty: none. This and the payload are views of what was decoded
+  ttlv::Item payload;
 
   // No time stamp: it is optional, and servers refuse one of a clock that runs ahead of theirs.
-  static WipedBytes Encode(ProtocolVersion version, Operation operation, PayloadWriter payload);
+  static WipedBytes Encode(ProtocolVersion version, const RequestItem& item);
   // Errors: kDataLoss.
   static absl::StatusOr<Request> Decode(ByteView message);
 };
@@ -38,6 +46,7 @@ struct Request {
 struct Response {
   ProtocolVersion version;
   std::optional<Operation> operation;  // failures of the whole message have none
+  ByteView batch_item_id = {};         // that of the request; empty: none
   ResultStatus status = ResultStatus::kSuccess;
   ResultReason reason = ResultReason::kNone;
   std::string message;                // the server's words, unfiltered
@@ -48,10 +57,13 @@ struct Response {
   // Errors: kDataLoss when these bytes are not one response of one item.
   static absl::StatusOr<Response> Decode(ByteView message);
 
+  // Whether the KMS refused the whole message, as servers do that cannot read it.
+  bool RefusesMessage() const { return status == ResultStatus::kFailed && !operation; }
+
   // The payload of a success of `operation`. Errors: what the KMS refused, by its reason; kDataLoss
-  // when this is no answer to that operation in that version. The version and the operation of a
-  // refusal are not checked: servers that cannot read a request answer in one of their own.
-  absl::StatusOr<ttlv::Item> Payload(Operation operation, ProtocolVersion version) const;
+  // when this is no answer to that operation in KMIP 1. The version and the operation of a refusal
+  // are not checked: servers that cannot read a request answer in one of their own.
+  absl::StatusOr<ttlv::Item> Payload(Operation operation) const;
 };
 
 // A refusal as a status: "KMIP Encrypt refused: PermissionDenied: the server's words".

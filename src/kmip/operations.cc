@@ -111,6 +111,22 @@ void PutAttribute(Writer& writer, absl::string_view name, const std::optional<T>
   });
 }
 
+// Names have a structure of their own (section 3.2).
+void PutName(Writer& writer, absl::string_view name) {
+  writer.Structure(tag::kAttribute, [&] {
+    writer.Text(tag::kAttributeName, attribute::kName);
+    writer.Structure(tag::kAttributeValue, [&] {
+      writer.Text(tag::kNameValue, name);
+      writer.Enumeration(tag::kNameType, static_cast<uint32_t>(NameType::kUninterpretedTextString));
+    });
+  });
+}
+
+absl::StatusOr<absl::string_view> ReadName(const Item& value) {
+  OKMS_ASSIGN_OR_RETURN(const Item text, value.Get(tag::kNameValue));
+  return text.AsText();
+}
+
 struct Attribute {
   absl::string_view name;
   Item value;
@@ -173,16 +189,7 @@ absl::StatusOr<QueryResponse> QueryResponse::Read(const Item& payload) {
 }
 
 void LocateRequest::Write(Writer& writer) const {
-  if (name) {
-    writer.Structure(tag::kAttribute, [&] {
-      writer.Text(tag::kAttributeName, attribute::kName);
-      writer.Structure(tag::kAttributeValue, [&] {
-        writer.Text(tag::kNameValue, *name);
-        writer.Enumeration(tag::kNameType,
-                           static_cast<uint32_t>(NameType::kUninterpretedTextString));
-      });
-    });
-  }
+  if (name) PutName(writer, *name);
   PutAttribute(writer, attribute::kObjectType, object_type);
   PutAttribute(writer, attribute::kState, state);
 }
@@ -192,8 +199,7 @@ absl::StatusOr<LocateRequest> LocateRequest::Read(const Item& payload) {
   OKMS_ASSIGN_OR_RETURN(const auto attributes, ReadAttributes(payload));
   for (const auto& [name, value] : attributes) {
     if (name == attribute::kName) {
-      OKMS_ASSIGN_OR_RETURN(const Item text, value.Get(tag::kNameValue));
-      OKMS_ASSIGN_OR_RETURN(request.name, text.AsText());
+      OKMS_ASSIGN_OR_RETURN(request.name, ReadName(value));
     } else if (name == attribute::kObjectType) {
       OKMS_ASSIGN_OR_RETURN(request.object_type, AsEnum<ObjectType>(value));
     } else if (name == attribute::kState) {
@@ -237,13 +243,14 @@ void GetAttributesResponse::Write(Writer& writer) const {
   PutAttribute(writer, attribute::kCryptographicAlgorithm, algorithm);
   PutAttribute(writer, attribute::kCryptographicLength, length);
   PutAttribute(writer, attribute::kCryptographicUsageMask, usage_mask);
+  for (const absl::string_view name : names) PutName(writer, name);
 }
 
 absl::StatusOr<GetAttributesResponse> GetAttributesResponse::Read(const Item& payload) {
   GetAttributesResponse response;
   OKMS_ASSIGN_OR_RETURN(response.unique_identifier, TakeUniqueIdentifier(payload));
   OKMS_ASSIGN_OR_RETURN(const auto attributes, ReadAttributes(payload));
-  // None of these has several values: of two, nobody knows which counts.
+  // None of these but the name has several values: of two, nobody knows which counts.
   const auto once = [](const Attribute& attribute, auto& field) {
     if (!field) return kmip::Read(attribute.value, field);
     return absl::DataLossError(absl::StrCat("attribute \"", attribute.name, "\" comes twice"));
@@ -260,6 +267,9 @@ absl::StatusOr<GetAttributesResponse> GetAttributesResponse::Read(const Item& pa
       status = once(attribute, response.length);
     } else if (attribute.name == attribute::kCryptographicUsageMask) {
       status = once(attribute, response.usage_mask);
+    } else if (attribute.name == attribute::kName) {
+      OKMS_ASSIGN_OR_RETURN(const absl::string_view name, ReadName(attribute.value));
+      response.names.push_back(name);
     }
     OKMS_RETURN_IF_ERROR(status);
   }

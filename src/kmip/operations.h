@@ -65,8 +65,8 @@ struct LocateRequest {
   static absl::StatusOr<LocateRequest> Read(const ttlv::Item& payload);
 };
 
-// Section 4.12, for the attributes that tell whether a key is fit. A server leaves out what has no
-// value.
+// Section 4.12, for the attributes that tell whether a key is fit, and its names. A server leaves
+// out what has no value.
 struct GetAttributesResponse {
   absl::string_view unique_identifier;
   std::optional<ObjectType> object_type;
@@ -74,6 +74,7 @@ struct GetAttributesResponse {
   std::optional<CryptographicAlgorithm> algorithm;
   std::optional<int32_t> length;      // bits
   std::optional<int32_t> usage_mask;  // kUsageEncrypt | ...
+  std::vector<absl::string_view> names = {};
   void Write(ttlv::Writer& writer) const;
   static absl::StatusOr<GetAttributesResponse> Read(const ttlv::Item& payload);
 };

@@ -5,15 +5,19 @@
 // is what we do not know yet: 1.1 is tried first, since the operation is as old as that; servers
 // that know only some versions then want the header of one of those, and say InvalidMessage,
 // OperationNotSupported, or just close. Last comes 1.0, which has no Discover Versions at all:
-// there Query stands in for it.
+// there Query stands in for it. What was found serves all later sessions: they begin with it, and
+// negotiate again only when the server does not take it any more.
 //
 // Encrypt and Decrypt came with 1.2. Some older servers have them as an extension; Query tells.
 
 #include "kmip/session.h"
 
+#include <openssl/rand.h>
+
 #include <algorithm>
 #include <array>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -28,6 +32,7 @@ namespace {
 constexpr ProtocolVersion kHighest{1, 4};
 constexpr ProtocolVersion kLowest{1, 0};
 constexpr ProtocolVersion kFirstWithCryptography{1, 2};
+constexpr std::size_t kBatchItemIdSize = 8;
 
 // The headers to try, the hint first, 1.0 last.
 std::vector<ProtocolVersion> Candidates(ProtocolVersion hint) {
@@ -39,6 +44,12 @@ std::vector<ProtocolVersion> Candidates(ProtocolVersion hint) {
   return versions;
 }
 
+// The header to begin with when the server hung up on this one: all of those with Discover
+// Versions, in turn.
+ProtocolVersion NextHeader(ProtocolVersion header) {
+  return header.minor <= 1 ? kHighest : ProtocolVersion{1, header.minor - 1};
+}
+
 DiscoverVersionsRequest OurVersions() {
   DiscoverVersionsRequest request;
   for (ProtocolVersion version = kHighest; version >= kLowest; --version.minor) {
@@ -47,12 +58,16 @@ DiscoverVersionsRequest OurVersions() {
   return request;
 }
 
-// Whether another header may do better. kUnavailable and kDataLoss are the ways in which a server
-// that cannot read a version's header hangs up.
-bool WorthAnotherHeader(absl::StatusCode code) {
-  switch (code) {
-    case absl::StatusCode::kUnavailable:
-    case absl::StatusCode::kDataLoss:
+// The ways in which a server that cannot read a version's header hangs up.
+bool HungUp(const absl::Status& status) {
+  return absl::IsUnavailable(status) || absl::IsDataLoss(status);
+}
+
+// Whether another header may do better.
+bool WorthAnotherHeader(const absl::Status& status) {
+  if (HungUp(status)) return true;
+  switch (status.code()) {
+    case absl::StatusCode::kPermissionDenied:
     case absl::StatusCode::kUnimplemented:
     case absl::StatusCode::kFailedPrecondition:
     case absl::StatusCode::kInternal: return true;
@@ -62,55 +77,107 @@ bool WorthAnotherHeader(absl::StatusCode code) {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<Session>> Session::Open(Dialer& dialer, HeaderHint& hint,
-                                                       Deadline deadline) {
-  std::unique_ptr<Session> session;
+int Session::MostDials(const KnownServer& known) {
+  return known.was_negotiated() ? 2 : static_cast<int>(Candidates(known.header()).size()) + 1;
+}
+
+absl::StatusOr<std::unique_ptr<Session>> Session::Open(Dialer& dialer, KnownServer& known,
+                                                       int& dials, Deadline deadline) {
+  const auto dial = [&]() -> absl::StatusOr<std::unique_ptr<Session>> {
+    --dials;
+    OKMS_ASSIGN_OR_RETURN(auto stream, dialer.Dial(deadline));
+    return std::unique_ptr<Session>(new Session(std::move(stream), known));
+  };
+  if (const std::optional<ProtocolVersion> version = known.version()) {
+    OKMS_ASSIGN_OR_RETURN(std::unique_ptr<Session> session, dial());
+    session->version_ = *version;
+    session->untried_ = true;
+    return session;
+  }
+  const std::vector<ProtocolVersion> candidates = Candidates(known.header());
+  std::span<const ProtocolVersion> headers = candidates;
   absl::Status first_error;
-  for (const ProtocolVersion header : Candidates(hint.Get())) {
-    if (session == nullptr || !session->usable()) {
-      OKMS_ASSIGN_OR_RETURN(auto stream, dialer.Dial(deadline));
-      session.reset(new Session(std::move(stream), header));
+  do {
+    OKMS_ASSIGN_OR_RETURN(std::unique_ptr<Session> session, dial());
+    absl::Status status = session->Negotiate(headers, deadline);
+    if (status.ok()) return session;
+    // A reset may overtake the alert that says why.
+    if (first_error.ok() || absl::IsUnauthenticated(status)) first_error = status;
+    if (known.was_negotiated()) {
+      // The header is hardly why it hangs up: another one has to wait for the next dial.
+      if (HungUp(status)) known.SetHeader(NextHeader(session->version_));
+      break;
     }
-    session->version_ = header;
-    absl::Status status = header == kLowest ? absl::OkStatus() : session->Negotiate(deadline);
-    if (status.ok() && session->version_ < kFirstWithCryptography) {
-      const auto missing = session->MissingOperation(deadline);
+  } while (!headers.empty() && dials > 0);
+  return first_error;
+}
+
+absl::Status Session::Negotiate(std::span<const ProtocolVersion>& headers, Deadline deadline) {
+  absl::Status first_error;
+  while (!headers.empty() && usable_) {
+    const ProtocolVersion header = headers.front();
+    headers = headers.subspan(1);
+    version_ = header;
+    absl::Status status = header == kLowest ? absl::OkStatus() : Discover(deadline);
+    if (status.ok() && version_ < kFirstWithCryptography) {
+      const auto missing = MissingOperation(deadline);
+      if (usable_) headers = {};  // there is a version: no other header gives a better one
       if (missing.ok() && *missing) {
         return absl::FailedPreconditionError(
-            absl::StrCat("the KMS speaks at most KMIP ", session->version_.ToString(),
-                         " and has no ", ToString(**missing), "; KMIP 1.2 or later is needed"));
+            absl::StrCat("the KMS speaks at most KMIP ", version_.ToString(), " and has no ",
+                         ToString(**missing), "; KMIP 1.2 or later is needed"));
       }
       status = missing.status();
     }
     if (status.ok()) {
       // A server without Discover Versions may learn it one day: look for it each time.
-      if (header != kLowest) hint.Set(header);
-      return session;
+      if (header != kLowest) known_.SetHeader(header);
+      known_.Negotiated(version_);
+      return status;
     }
-    // A reset may overtake the alert that says why.
-    if (first_error.ok() || absl::IsUnauthenticated(status)) first_error = status;
-    if (!WorthAnotherHeader(status.code()) || Expired(deadline)) break;
+    if (!WorthAnotherHeader(status) || Expired(deadline)) headers = {};
+    if (first_error.ok() || absl::IsUnauthenticated(status)) first_error = std::move(status);
   }
   return first_error;
 }
 
-absl::Status Session::Negotiate(Deadline deadline) {
-  // The header of this one reply may be in any version.
-  OKMS_ASSIGN_OR_RETURN(const DiscoverVersionsResponse offered,
-                        Ask(OurVersions(), std::nullopt, deadline));
+absl::Status Session::Renegotiate(Deadline deadline) {
+  version_refused_ = false;
+  const std::vector<ProtocolVersion> candidates = Candidates(known_.header());
+  std::span<const ProtocolVersion> headers = candidates;
+  absl::Status status = Negotiate(headers, deadline);
+  if (!status.ok()) usable_ = false;  // it has no version
+  return status;
+}
+
+absl::Status Session::Discover(Deadline deadline) {
+  const DiscoverVersionsRequest request = OurVersions();
+  const auto response = Exchange(
+      Operation::kDiscoverVersions, [&](ttlv::Writer& writer) { request.Write(writer); }, deadline);
+  const auto offered = ReadAs<DiscoverVersionsRequest>(response);
+  if (!offered.ok()) {
+    // Who refuses only that operation has read the header, and so speaks its version.
+    const bool read =
+        response.ok() && (!response->RefusesMessage() || response->version == version_) &&
+        (absl::IsPermissionDenied(offered.status()) || absl::IsUnimplemented(offered.status()));
+    return read && version_ >= kFirstWithCryptography ? absl::OkStatus() : offered.status();
+  }
 
   // The highest, not the first: servers do not agree on the order.
   ProtocolVersion best;
-  for (const ProtocolVersion version : offered.versions) {
+  for (const ProtocolVersion version : offered->versions) {
     if (version >= kLowest && version <= kHighest) best = std::max(best, version);
   }
   if (best < kLowest) {
-    const std::string theirs = absl::StrJoin(
-        offered.versions, ", ",
-        [](std::string* out, ProtocolVersion v) { absl::StrAppend(out, v.ToString()); });
-    return absl::FailedPreconditionError(absl::StrCat("no KMIP version in common: the KMS offers ",
-                                                      theirs.empty() ? "none" : theirs,
-                                                      "; we speak 1.0 to 1.4"));
+    const std::span<const ProtocolVersion> some =
+        std::span(offered->versions).first(std::min<std::size_t>(8, offered->versions.size()));
+    const std::string theirs =
+        absl::StrJoin(some, ", ", [](std::string* out, ProtocolVersion version) {
+          absl::StrAppend(out, version.ToString());
+        });
+    return absl::FailedPreconditionError(absl::StrCat(
+        "no KMIP version in common: the KMS offers ", theirs.empty() ? "none" : theirs,
+        some.size() < offered->versions.size() ? ", ..." : "", "; we speak 1.0 to 1.4"));
   }
   version_ = best;
   return absl::OkStatus();
@@ -126,9 +193,30 @@ absl::StatusOr<std::optional<Operation>> Session::MissingOperation(Deadline dead
   return std::nullopt;
 }
 
+absl::StatusOr<Response> Session::Ask(Operation operation, PayloadWriter payload,
+                                      Deadline deadline) {
+  const bool untried = std::exchange(untried_, false);
+  auto response = Exchange(operation, payload, deadline);
+  if (!untried) return response;
+  if (response.ok()) {
+    known_.Answered();
+    version_refused_ = response->RefusesMessage() &&
+                       response->reason != ResultReason::kPermissionDenied &&
+                       response->reason != ResultReason::kAuthenticationNotSuccessful;
+    if (version_refused_) known_.ForgetVersion();
+  } else if (HungUp(response.status())) {
+    known_.HungUp();
+  }
+  return response;
+}
+
 absl::StatusOr<Response> Session::Exchange(Operation operation, PayloadWriter payload,
                                            Deadline deadline) {
-  const WipedBytes request = Request::Encode(version_, operation, payload);
+  std::array<uint8_t, kBatchItemIdSize> id{};
+  if (RAND_bytes(id.data(), id.size()) != 1) {
+    return absl::InternalError(absl::StrCat("no random bytes: ", OpenSslErrors()));
+  }
+  const WipedBytes request = Request::Encode(version_, {operation, id, payload});
   absl::Status status = stream_->Write(request, deadline);
   if (status.ok()) status = ReadMessage(deadline);
   if (!status.ok()) {
@@ -137,10 +225,24 @@ absl::StatusOr<Response> Session::Exchange(Operation operation, PayloadWriter pa
     return Annotate(status, absl::StrCat("KMIP ", ToString(operation)));
   }
   auto response = Response::Decode(reply_);
-  if (!response.ok()) {
-    return Check(Annotate(response.status(), absl::StrCat("KMIP ", ToString(operation))));
-  }
+  status = response.ok() ? CheckId(*response, id) : response.status();
+  if (!status.ok()) return Check(Annotate(status, absl::StrCat("KMIP ", ToString(operation))));
   return response;
+}
+
+absl::Status Session::CheckId(const Response& response, ByteView id) {
+  const ByteView theirs = response.batch_item_id;
+  if (std::equal(theirs.begin(), theirs.end(), id.begin(), id.end())) {
+    known_.echoes_ids = true;
+    return absl::OkStatus();
+  }
+  if (!theirs.empty()) return absl::DataLossError("this is the reply to another request");
+  // Who cannot read a message finds no id in it.
+  if (known_.echoes_ids && !response.RefusesMessage()) {
+    return absl::DataLossError(
+        "the reply has no batch item id, which this KMS gives back otherwise");
+  }
+  return absl::OkStatus();
 }
 
 absl::Status Session::ReadMessage(Deadline deadline) {

@@ -20,6 +20,8 @@ bool WorthRetrying(absl::StatusCode code) {
   return code == absl::StatusCode::kUnavailable || code == absl::StatusCode::kDataLoss;
 }
 
+absl::Status Stopping() { return absl::CancelledError("the plugin is stopping"); }
+
 }  // namespace
 
 SessionPool::~SessionPool() {
@@ -30,7 +32,7 @@ SessionPool::~SessionPool() {
     abandoned.swap(waiting_);
     for (const auto& worker : workers_) worker->wake.notify_one();
   }
-  for (const auto& job : abandoned) job->Finish(absl::UnavailableError("shutting down"));
+  for (const auto& job : abandoned) job->Finish(Stopping());
   for (const auto& worker : workers_) worker->thread.join();
 }
 
@@ -40,7 +42,7 @@ void SessionPool::Submit(std::unique_ptr<Job> job) {
 
 absl::Status SessionPool::Accept(std::unique_ptr<Job>& job) {
   const std::lock_guard lock(mutex_);
-  if (stopping_) return absl::UnavailableError("shutting down");
+  if (stopping_) return Stopping();
   if (!idle_.empty()) {
     Worker* worker = idle_.back();
     idle_.pop_back();
@@ -51,7 +53,7 @@ absl::Status SessionPool::Accept(std::unique_ptr<Job>& job) {
   if (waiting_.size() >= kMaxWaiting) {
     return absl::ResourceExhaustedError("too many requests are waiting for the KMS");
   }
-  if (workers_.size() < kMaxSessions) {
+  if (workers_.size() < max_sessions_) {
     auto worker = std::make_unique<Worker>();
     try {
       worker->thread = std::thread([this, self = worker.get()] { WorkerLoop(*self); });
@@ -93,13 +95,15 @@ std::unique_ptr<SessionPool::Job> SessionPool::NextJob(Worker& self,
 
 absl::Status SessionPool::RunJob(Job& job, std::unique_ptr<Session>& session) {
   absl::Status status;
+  int dials = Session::MostDials(known_);
   for (int attempt = 0; attempt < 2; ++attempt) {
     if (Expired(job.deadline)) {
       return status.ok() ? absl::DeadlineExceededError("the KMS was busy for too long") : status;
     }
     if (session != nullptr && !session->IsQuiet()) session.reset();
     if (session == nullptr) {
-      auto opened = Session::Open(dialer_, hint_, job.deadline);
+      if (dials == 0) return status;
+      auto opened = Session::Open(dialer_, known_, dials, job.deadline);
       if (!opened.ok()) {
         status = opened.status();
         if (!WorthRetrying(status.code())) return status;
@@ -108,6 +112,10 @@ absl::Status SessionPool::RunJob(Job& job, std::unique_ptr<Session>& session) {
       session = *std::move(opened);
     }
     status = job.Attempt(*session);
+    if (session->version_refused()) {
+      status = session->Renegotiate(job.deadline);
+      if (status.ok()) status = job.Attempt(*session);
+    }
     session->Forget();
     // An answer that is not ours may be the one to an earlier request: who is a reply behind could
     // hand one call's plaintext to another.

@@ -30,14 +30,14 @@ namespace okms::kmip {
 // deadline allows.
 class SessionPool {
  public:
-  static constexpr std::size_t kMaxSessions = 8;
   static constexpr std::size_t kMaxWaiting = 1024;
 
-  // `dialer` must outlive the pool.
-  explicit SessionPool(Dialer& dialer) : dialer_(dialer) {}
+  // `dialer` and `known` must outlive the pool.
+  SessionPool(Dialer& dialer, KnownServer& known, std::size_t max_sessions)
+      : dialer_(dialer), known_(known), max_sessions_(max_sessions) {}
 
-  // Waits for the work under way (bounded by its deadlines); what still waits in the queue ends
-  // with kUnavailable.
+  // Waits for the work under way, which ends at once when the dialer was cancelled; what still
+  // waits in the queue ends with kCancelled.
   ~SessionPool();
   SessionPool(const SessionPool&) = delete;
   SessionPool& operator=(const SessionPool&) = delete;
@@ -96,7 +96,8 @@ class SessionPool {
   absl::Status RunJob(Job& job, std::unique_ptr<Session>& session);
 
   Dialer& dialer_;
-  HeaderHint hint_;
+  KnownServer& known_;
+  const std::size_t max_sessions_;
 
   std::mutex mutex_;  // guards all below
   bool stopping_ = false;

@@ -19,7 +19,8 @@ Resolver::Resolver(HostPort target, std::string name_servers)
       name_servers_(std::move(name_servers)),
       address_(ParseAddress(target_)) {}
 
-absl::StatusOr<std::vector<Address>> Resolver::Resolve(Deadline deadline) {
+absl::StatusOr<std::vector<Address>> Resolver::Resolve(Deadline deadline,
+                                                       const Cancellation& cancellation) {
   if (address_) return std::vector<Address>{*address_};
 
   std::vector<Address> last_good =
@@ -30,12 +31,18 @@ absl::StatusOr<std::vector<Address>> Resolver::Resolve(Deadline deadline) {
   Lookup lookup(target_, name_servers_);
   while (!lookup.done() && !Expired(until)) {
     std::vector<pollfd> descriptors = lookup.Descriptors();
+    descriptors.push_back(cancellation.Watch());
     ::poll(descriptors.data(), descriptors.size(), PollTimeout(std::min(until, lookup.NextTime())));
+    if (descriptors.back().revents != 0) return Cancellation::Error();
     lookup.Process();
   }
   if (lookup.done() && lookup.result().ok()) {
-    last_good_.With([&](std::vector<Address>& addresses) { addresses = *lookup.result(); });
-    return lookup.result();
+    std::vector<Address> addresses = *lookup.result();
+    // Whoever answers in the name server's place chooses how many there are. Each gets a share of
+    // the caller's time, so of many none would get enough.
+    if (addresses.size() > kMaxAddresses) addresses.resize(kMaxAddresses);
+    last_good_.With([&](std::vector<Address>& last) { last = addresses; });
+    return addresses;
   }
   if (!last_good.empty()) return last_good;
   if (lookup.done()) return lookup.result();

@@ -14,6 +14,7 @@
 #include "base/deadline.h"
 #include "base/guarded.h"
 #include "net/address.h"
+#include "net/cancellation.h"
 #include "net/host_port.h"
 
 namespace okms {
@@ -25,9 +26,13 @@ class Resolver {
   // For tests: `name_servers` as Lookup takes them.
   explicit Resolver(HostPort target, std::string name_servers = "");
 
-  // At least one address, in the order in which to try them. An IP address is answered at once.
-  // Blocks at most until `deadline`. Errors: kUnavailable, kDeadlineExceeded.
-  absl::StatusOr<std::vector<Address>> Resolve(Deadline deadline);
+  // Of an answer with more, these many come first.
+  static constexpr std::size_t kMaxAddresses = 8;
+
+  // Between one and kMaxAddresses addresses, in the order in which to try them. An IP address is
+  // answered at once. Blocks at most until `deadline`. Errors: kUnavailable, kDeadlineExceeded,
+  // kCancelled.
+  absl::StatusOr<std::vector<Address>> Resolve(Deadline deadline, const Cancellation& cancellation);
 
  private:
   const HostPort target_;

@@ -23,11 +23,11 @@ class Stream {
   virtual ~Stream() = default;
 
   // Writes all of `data`. Blocks until it is handed to the kernel, at most until `deadline`.
-  // Errors: kUnavailable (reset, closed), kDeadlineExceeded.
+  // Errors: kUnavailable (reset, closed), kDeadlineExceeded, kCancelled (by the dialer).
   virtual absl::Status Write(ByteView data, Deadline deadline) = 0;
 
   // Reads between 1 and `buffer.size()` bytes. Blocks until there are some, at most until
-  // `deadline`. Errors: kUnavailable (reset, or closed by the peer), kDeadlineExceeded.
+  // `deadline`. Errors: kUnavailable (reset, or closed by the peer), kDeadlineExceeded, kCancelled.
   virtual absl::StatusOr<std::size_t> Read(std::span<uint8_t> buffer, Deadline deadline) = 0;
 
   // Whether a stream that was left idle can still be used: false when the peer has closed it or has
@@ -42,8 +42,12 @@ class Dialer {
 
   // Blocks at most until `deadline`, name resolution and handshake included. Errors: kUnavailable
   // (nobody there, or the handshake broke), kDeadlineExceeded, kUnauthenticated (the KMS's
-  // certificate is not what we trust).
+  // certificate is not what we trust), kCancelled.
   virtual absl::StatusOr<std::unique_ptr<Stream>> Dial(Deadline deadline) = 0;
+
+  // From now on, and at once, whatever waits in Dial or in a stream of this dialer ends with
+  // kCancelled. Does not block.
+  virtual void Cancel() = 0;
 };
 
 }  // namespace okms

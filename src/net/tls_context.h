@@ -32,6 +32,9 @@ struct TlsFiles {
 };
 
 // Immutable once made, and thread-safe. TLS 1.2 and 1.3; the KMS's certificate is always verified.
+// Held as std::shared_ptr<const TlsContext>: the two ways to the KMS use the same files, which are
+// read once, before the sandbox; nothing in it changes, so sharing needs no lock, and either way
+// may be the last to go.
 class TlsContext {
  public:
   // Reads the files. Does not use the network. Errors: kFailedPrecondition, one line that names the

@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 
 #include <cerrno>
+#include <iterator>
 #include <string>
 #include <utility>
 
@@ -25,14 +26,15 @@
 namespace okms {
 namespace {
 
-// Waits until `fd` is ready for `events`; false when the deadline passed first.
-bool WaitFor(int fd, short events, Deadline deadline) {
+// Waits until `fd` is ready for `events`. Errors: kDeadlineExceeded, kCancelled.
+absl::Status WaitFor(int fd, short events, Deadline deadline, const Cancellation& cancellation) {
   while (true) {
-    pollfd entry{fd, events, 0};
-    const int ready = ::poll(&entry, 1, PollTimeout(deadline));
-    if (ready > 0) return true;
-    if (ready == 0 && Expired(deadline)) return false;
-    if (ready < 0 && errno != EINTR && errno != EAGAIN) return true;  // the next call will say why
+    pollfd entries[] = {{fd, events, 0}, cancellation.Watch()};
+    const int ready = ::poll(entries, std::size(entries), PollTimeout(deadline));
+    if (ready > 0) return entries[1].revents != 0 ? Cancellation::Error() : absl::OkStatus();
+    if (ready == 0 && Expired(deadline)) return absl::DeadlineExceededError("no answer in time");
+    // Of any other error the next call on `fd` will say why.
+    if (ready < 0 && errno != EINTR && errno != EAGAIN) return absl::OkStatus();
   }
 }
 
@@ -55,8 +57,12 @@ bool RefusesCertificate(unsigned long error) {
 
 class TlsStream : public Stream {
  public:
-  TlsStream(std::string peer, UniqueFd fd, SslPtr ssl)
-      : peer_(std::move(peer)), fd_(std::move(fd)), ssl_(std::move(ssl)) {}
+  TlsStream(std::string peer, UniqueFd fd, SslPtr ssl,
+            std::shared_ptr<const Cancellation> cancellation)
+      : peer_(std::move(peer)),
+        fd_(std::move(fd)),
+        ssl_(std::move(ssl)),
+        cancellation_(std::move(cancellation)) {}
 
   // Tells the peer that we leave; its answer is not awaited, and a broken stream stays silent.
   ~TlsStream() override {
@@ -113,9 +119,10 @@ class TlsStream : public Stream {
       const int reason = SSL_get_error(ssl_.get(), result);
       if (reason == SSL_ERROR_WANT_READ || reason == SSL_ERROR_WANT_WRITE) {
         const short events = reason == SSL_ERROR_WANT_READ ? POLLIN : POLLOUT;
-        if (WaitFor(fd_.get(), events, deadline)) continue;
+        const absl::Status ready = WaitFor(fd_.get(), events, deadline, *cancellation_);
+        if (ready.ok()) continue;
         broken_ = true;
-        return absl::DeadlineExceededError(absl::StrCat(peer_, ": ", what, ": no answer in time"));
+        return Annotate(ready, absl::StrCat(peer_, ": ", what));
       }
       broken_ = true;
       return Failure(what, reason, error);
@@ -151,11 +158,12 @@ class TlsStream : public Stream {
   std::string peer_;
   UniqueFd fd_;
   SslPtr ssl_;
+  std::shared_ptr<const Cancellation> cancellation_;
   bool broken_ = false;
 };
 
-absl::StatusOr<UniqueFd> Connect(const Address& address, const std::string& peer,
-                                 Deadline deadline) {
+absl::StatusOr<UniqueFd> Connect(const Address& address, const std::string& peer, Deadline deadline,
+                                 const Cancellation& cancellation) {
   UniqueFd fd(::socket(address.storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   if (!fd) return ErrnoStatus(absl::StatusCode::kUnavailable, "socket", errno);
   // A sockaddr is what the socket API calls a sockaddr_storage.
@@ -164,9 +172,8 @@ absl::StatusOr<UniqueFd> Connect(const Address& address, const std::string& peer
     if (errno != EINPROGRESS) {
       return ErrnoStatus(absl::StatusCode::kUnavailable, absl::StrCat(peer, ": connect"), errno);
     }
-    if (!WaitFor(fd.get(), POLLOUT, deadline)) {
-      return absl::DeadlineExceededError(absl::StrCat(peer, ": connect: no answer in time"));
-    }
+    const absl::Status ready = WaitFor(fd.get(), POLLOUT, deadline, cancellation);
+    if (!ready.ok()) return Annotate(ready, absl::StrCat(peer, ": connect"));
     int error = 0;
     socklen_t size = sizeof error;
     ::getsockopt(fd.get(), SOL_SOCKET, SO_ERROR, &error, &size);
@@ -198,19 +205,20 @@ absl::StatusOr<std::unique_ptr<Stream>> TlsDialer::DialAddress(const Address& ad
   const std::string ip = address.ToString();
   const std::string peer =
       ip == target_.host ? target_.ToString() : absl::StrCat(target_.ToString(), " (", ip, ")");
-  OKMS_ASSIGN_OR_RETURN(UniqueFd fd, Connect(address, peer, deadline));
+  OKMS_ASSIGN_OR_RETURN(UniqueFd fd, Connect(address, peer, deadline, *cancellation_));
   SslPtr ssl(SSL_new(context_->get()));
   if (!ssl || SSL_set_fd(ssl.get(), fd.get()) != 1) {
     return absl::InternalError(absl::StrCat("cannot open a TLS session: ", OpenSslErrors()));
   }
   OKMS_RETURN_IF_ERROR(SetHost(ssl.get(), target_.host));
-  auto stream = std::make_unique<TlsStream>(peer, std::move(fd), std::move(ssl));
+  auto stream = std::make_unique<TlsStream>(peer, std::move(fd), std::move(ssl), cancellation_);
   OKMS_RETURN_IF_ERROR(stream->Handshake(deadline));
   return stream;
 }
 
 absl::StatusOr<std::unique_ptr<Stream>> TlsDialer::Dial(Deadline deadline) {
-  OKMS_ASSIGN_OR_RETURN(const std::vector<Address> addresses, resolver_.Resolve(deadline));
+  OKMS_ASSIGN_OR_RETURN(const std::vector<Address> addresses,
+                        resolver_.Resolve(deadline, *cancellation_));
   absl::Status last = absl::UnavailableError("no address");
   for (std::size_t i = 0; i < addresses.size(); ++i) {
     // A silent address may use up its share of the time, not that of the ones behind it.
@@ -219,6 +227,7 @@ absl::StatusOr<std::unique_ptr<Stream>> TlsDialer::Dial(Deadline deadline) {
     auto stream = DialAddress(addresses[i], now + (deadline - now) / left);
     if (stream.ok()) return stream;
     last = stream.status();
+    if (absl::IsCancelled(last)) break;
   }
   return last;
 }

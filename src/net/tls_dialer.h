@@ -8,6 +8,7 @@
 
 #include <memory>
 
+#include "net/cancellation.h"
 #include "net/host_port.h"
 #include "net/resolver.h"
 #include "net/stream.h"
@@ -19,17 +20,21 @@ namespace okms {
 // host's name (or IP address). Thread-safe.
 class TlsDialer : public Dialer {
  public:
-  TlsDialer(HostPort target, std::unique_ptr<const TlsContext> context)
+  TlsDialer(HostPort target, std::shared_ptr<const TlsContext> context)
       : target_(target), resolver_(std::move(target)), context_(std::move(context)) {}
 
   absl::StatusOr<std::unique_ptr<Stream>> Dial(Deadline deadline) override;
+  void Cancel() override { cancellation_->Cancel(); }
 
  private:
   absl::StatusOr<std::unique_ptr<Stream>> DialAddress(const Address& address, Deadline deadline);
 
   HostPort target_;
   Resolver resolver_;
-  std::unique_ptr<const TlsContext> context_;
+  // Shared with who else dials (see TlsContext).
+  std::shared_ptr<const TlsContext> context_;
+  // Shared with the streams, which may live longer.
+  const std::shared_ptr<const Cancellation> cancellation_ = std::make_shared<Cancellation>();
 };
 
 }  // namespace okms

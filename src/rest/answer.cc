@@ -6,6 +6,8 @@
 #include <array>
 #include <cstdint>
 #include <string>
+#include <string_view>
+#include <unordered_set>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -35,18 +37,23 @@ absl::string_view Text(const Json& object, const char* field) {
   return found->get_ref<const std::string&>();
 }
 
-// Whether the text holds any 16 bytes in a row of what was sent.
+// Whether the text holds any 16 bytes in a row of what was sent. Both may be long, so each is gone
+// through once.
 bool Repeats(absl::string_view text, absl::string_view sent) {
   constexpr std::size_t kPart = 16;
+  std::unordered_set<std::string_view> parts;
+  for (std::size_t i = 0; i + kPart <= text.size(); ++i) parts.emplace(text.data() + i, kPart);
   for (std::size_t i = 0; i + kPart <= sent.size(); ++i) {
-    if (absl::StrContains(text, sent.substr(i, kPart))) return true;
+    if (parts.count({sent.data() + i, kPart}) != 0) return true;
   }
   return false;
 }
 
-// A peer's text as it may be shown.
+// A peer's text as it may be shown. Cut first: it may be as long as an answer can be, and only what
+// is shown can give the request away.
 std::string Shown(absl::string_view text, absl::string_view sent, std::size_t limit) {
-  return Repeats(text, sent) ? "(a text that repeats the request)" : Printable(text, limit);
+  return Repeats(text.substr(0, limit), sent) ? "(a text that repeats the request)"
+                                              : Printable(text, limit);
 }
 
 // The fields of an error code, as OVHcloud's SDK reads them: system, component, category, number.
@@ -124,9 +131,12 @@ void Explain(const HttpResponse& response, absl::string_view sent, std::string& 
   if (const auto code = body.find("error_code"); code != body.end() && code->is_number_integer()) {
     absl::StrAppend(&message, " (", CodeText(code->get<int64_t>()), ")");
   }
+  constexpr std::size_t kMaxId = 80;
   const auto add_id = [&](const char* field, absl::string_view name) {
     const absl::string_view id = Text(body, field);
-    if (!id.empty() && !Repeats(id, sent)) detail.push_back(absl::StrCat(name, Printable(id, 80)));
+    if (!id.empty() && !Repeats(id.substr(0, kMaxId), sent)) {
+      detail.push_back(absl::StrCat(name, Printable(id, kMaxId)));
+    }
   };
   add_id("request_id", "request id ");
   add_id("error_id", "error id ");

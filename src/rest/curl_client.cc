@@ -53,7 +53,7 @@ ListPtr Headers(std::initializer_list<const char*> lines) {
 
 class CurlClient::Loop {
  public:
-  Loop(std::unique_ptr<TlsContext> tls, HostPort server, const std::string& name_servers)
+  Loop(std::shared_ptr<const TlsContext> tls, HostPort server, const std::string& name_servers)
       : tls_(std::move(tls)),
         server_(std::move(server)),
         peer_(server_.ToString()),
@@ -95,7 +95,7 @@ class CurlClient::Loop {
   absl::Status Outcome(Transfer& transfer, CURLcode code);
   void Answer(Job& job, absl::StatusOr<HttpResponse> result);
 
-  const std::unique_ptr<TlsContext> tls_;
+  const std::shared_ptr<const TlsContext> tls_;
   const HostPort server_;
   const std::string peer_;
   const std::optional<Proxy> proxy_;
@@ -427,9 +427,8 @@ void CurlClient::Loop::Answer(Job& job, absl::StatusOr<HttpResponse> result) {
   job.done(std::move(result));
 }
 
-absl::StatusOr<std::unique_ptr<CurlClient>> CurlClient::Create(std::unique_ptr<TlsContext> tls,
-                                                               HostPort server,
-                                                               const std::string& name_servers) {
+absl::StatusOr<std::unique_ptr<CurlClient>> CurlClient::Create(
+    std::shared_ptr<const TlsContext> tls, HostPort server, const std::string& name_servers) {
   OKMS_RETURN_IF_ERROR(LoadLibCurl());
   auto loop = std::make_unique<Loop>(std::move(tls), std::move(server), name_servers);
   OKMS_RETURN_IF_ERROR(loop->Start());

@@ -27,7 +27,7 @@ class CurlClient : public HttpClient {
  public:
   // `server` is who all requests go to. Must be called before there are other threads. For tests:
   // `name_servers` as Lookup takes them. Errors: kFailedPrecondition (this libcurl cannot be used).
-  static absl::StatusOr<std::unique_ptr<CurlClient>> Create(std::unique_ptr<TlsContext> tls,
+  static absl::StatusOr<std::unique_ptr<CurlClient>> Create(std::shared_ptr<const TlsContext> tls,
                                                             HostPort server,
                                                             const std::string& name_servers = "");
   // What is under way ends with kCancelled.

@@ -4,21 +4,19 @@
 // OVHcloud KMS over its REST API as the KMS.
 //
 // The stored format is that of the Go plugin, both ways: the ciphertext is the text that the KMS
-// returned (a JWE), byte for byte, without annotations. A key's id is the configured text as it is,
-// or, for a label, the UUID in lower case.
+// returned (a JWE), byte for byte, without annotations. A key's id may be any form that ParseUuid
+// takes; a label leads to the UUID in lower case.
 
 #ifndef OKMS_REST_REST_BACKEND_H_
 #define OKMS_REST_REST_BACKEND_H_
 
 #include <memory>
-#include <optional>
 #include <string>
 #include <utility>
 
 #include "base/deadline.h"
 #include "base/guarded.h"
 #include "core/backend.h"
-#include "core/key_name.h"
 #include "rest/http_client.h"
 #include "rest/service_key.h"
 
@@ -26,14 +24,16 @@ namespace okms::rest {
 
 class RestBackend : public Backend {
  public:
-  // A key id must be a UUID in a form that ParseUuid takes.
-  RestBackend(std::unique_ptr<HttpClient> http, ServiceKeyApi api, KeyName key)
-      : key_(std::move(key)), api_(std::move(api)), http_(std::move(http)) {}
+  // One client for each way.
+  RestBackend(std::unique_ptr<HttpClient> calls, std::unique_ptr<HttpClient> checks,
+              ServiceKeyApi api)
+      : api_(std::move(api)), calls_(std::move(calls)), checks_(std::move(checks)) {}
 
-  void FindKey(Deadline deadline, Done<KeyInfo> done) override;
-  void Encrypt(const std::string& key_id, Secret plaintext, Deadline deadline,
+  void Locate(const std::string& label, Deadline deadline, Done<Located> done) override;
+  void Inspect(const std::string& key_id, Deadline deadline, Done<KeyInfo> done) override;
+  void Encrypt(Way way, const std::string& key_id, Secret plaintext, Deadline deadline,
                Done<Ciphertext> done) override;
-  void Decrypt(const std::string& key_id, Ciphertext ciphertext, Deadline deadline,
+  void Decrypt(Way way, const std::string& key_id, Ciphertext ciphertext, Deadline deadline,
                Done<Secret> done) override;
 
  private:
@@ -41,23 +41,22 @@ class RestBackend : public Backend {
   // The key that a label led to. The list of all keys may be long: it is walked once a minute, and
   // meanwhile the key itself tells whether it still has the label.
   struct Found {
+    std::string label;
     std::string uuid;
     Clock::time_point until;
   };
 
-  void FindByLabel(Deadline deadline, Done<KeyInfo> done);
-  void StartSearch(Deadline deadline, Done<KeyInfo> done);
+  HttpClient& Http(Way way) { return way == Way::kCalls ? *calls_ : *checks_; }
   // The next page, and so on until the last one.
   void Continue(std::unique_ptr<Search> search);
-  // Checks the key of that UUID, and its label if there must be one; the answer names it
-  // `shown_id`.
-  void CheckKey(const std::string& uuid, std::string shown_id, std::optional<std::string> label,
-                Deadline deadline, Done<KeyInfo> done);
+  // Forgets what was found unless this, seen of that key, bears it out.
+  void Review(const std::string& uuid, const absl::StatusOr<KeyInfo>& info);
 
-  const KeyName key_;
   const ServiceKeyApi api_;
   Guarded<Found> found_;
-  const std::unique_ptr<HttpClient> http_;  // last: its thread uses all above
+  // Last: their threads use all above.
+  const std::unique_ptr<HttpClient> calls_;
+  const std::unique_ptr<HttpClient> checks_;
 };
 
 }  // namespace okms::rest

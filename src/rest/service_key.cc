@@ -16,6 +16,8 @@
 namespace okms::rest {
 namespace {
 
+constexpr std::size_t kMaxToken = 4096;
+
 absl::Status NoSense(absl::string_view call, absl::string_view why) {
   return absl::DataLossError(absl::StrCat("REST ", call, ": ", why));
 }
@@ -115,6 +117,11 @@ absl::StatusOr<ServiceKeyPage> ServiceKeyApi::ParseList(const HttpResponse& resp
     if (token == nullptr || token->empty()) {
       return NoSense(kCall,
                      "there are more keys, but \"continuation_token\" does not lead to them");
+    }
+    // It goes into a URL, and all of them are kept, to see one that comes again.
+    if (token->size() > kMaxToken) {
+      return NoSense(kCall, absl::StrCat("\"continuation_token\" has ", token->size(),
+                                         " bytes, the limit is ", kMaxToken));
     }
     page.next = std::move(*token);
   }

@@ -55,7 +55,7 @@ void CheckResponse(ByteView input) {
     OKMS_REQUIRE(response.status().code() == absl::StatusCode::kDataLoss);
     return;
   }
-  const auto payload = response->Payload(Operation::kEncrypt, {1, 4});
+  const auto payload = response->Payload(Operation::kEncrypt);
   OKMS_REQUIRE(payload.ok() || !payload.status().message().empty());
   for (const char c : payload.status().message()) {
     OKMS_REQUIRE(c >= 0x20 && c <= 0x7e);  // fit for the log, whatever the server says

@@ -55,18 +55,19 @@ def attribute(name, value, index=None):
     return structure(0x420008, *parts, value)
 
 
-def request(operation, *payload, minor=4):
+def request(operation, *payload, minor=4, batch_id=b""):
     return structure(
         0x420078,
         structure(0x420077, version(minor), integer(0x42000D, 1)),
-        structure(0x42000F, enumeration(0x42005C, operation), structure(0x420079, *payload)))
+        structure(0x42000F, enumeration(0x42005C, operation), batch_id,
+                  structure(0x420079, *payload)))
 
 
-def response(operation, *payload, minor=4):
+def response(operation, *payload, minor=4, batch_id=b""):
     return structure(
         0x42007B,
         structure(0x42007A, version(minor), date(0x420092, 1), integer(0x42000D, 1)),
-        structure(0x42000F, enumeration(0x42005C, operation), enumeration(0x42007F, 0),
+        structure(0x42000F, enumeration(0x42005C, operation), batch_id, enumeration(0x42007F, 0),
                   structure(0x42007C, *payload)))
 
 
@@ -80,6 +81,7 @@ def refusal(reason, words, operation=None, status=1):
 
 
 KEY = text(0x420094, "key-1")
+BATCH_ID = octets(0x420093, b"batch-id")
 GCM = structure(0x42002B, enumeration(0x420011, 9), enumeration(0x42005F, 1),
                 enumeration(0x420028, 3), boolean(0x4200C5, 0), integer(0x4200CD, 12),
                 integer(0x4200CE, 16))
@@ -137,6 +139,13 @@ MESSAGES = {
         attribute("Cryptographic Length", integer(0x42000B, 256)),
         attribute("Cryptographic Usage Mask", integer(0x42000B, 12)),
         attribute("Initial Date", date(0x42000B, 1))),
+    "attributes_names": response(0x0B, KEY, NAME, NAME, batch_id=BATCH_ID),
+    "attributes_bare_name": response(0x0B, KEY, attribute("Name", text(0x42000B, "etcd"))),
+    "batch_id_request": request(0x08, NAME, batch_id=BATCH_ID),
+    "batch_id_response": response(0x08, KEY, batch_id=BATCH_ID),
+    "batch_id_empty": response(0x08, KEY, batch_id=octets(0x420093, b"")),
+    "batch_id_twice": response(0x08, KEY, batch_id=BATCH_ID + BATCH_ID),
+    "batch_id_text": response(0x08, KEY, batch_id=text(0x420093, "batch-id")),
     "encrypt_request": request(0x1F, KEY, GCM, octets(0x4200C2, b"p" * 32),
                                octets(0x42003D, b"i" * 12), octets(0x4200FE, b"aad")),
     "encrypt_response": response(0x1F, KEY, octets(0x4200C2, b"c" * 32),

@@ -97,12 +97,31 @@ TEST_F(LabelsTest, AnAmbiguousLabelIsSaidAndTheKeyInUseStays) {
   StartReady();
   Put("id=key-2,name=kek");
   PromptCheck();
-  EXPECT_THAT(AwaitStatus(Code::kFailedPrecondition),
-              StatusIs(Code::kFailedPrecondition, HasSubstr("(key-1, key-2)")));
+  EXPECT_TRUE(plugin().WaitForLine(
+      "error: the key's name leads astray: the label \"kek\" fits 2 active keys (key-1, key-2); "
+      "rename all but one, or name the key by its id; key key-1 stays in use for a while "
+      "(--label-grace)"))
+      << plugin().Err();
+  EXPECT_THAT(client().Status(), IsOk());
   const auto record = client().Encrypt(NewPlaintext());
   ASSERT_THAT(record, IsOk());
   EXPECT_EQ(record->key_id, "key-1");
   Put("id=key-2,name=other");
+  EXPECT_TRUE(plugin().WaitForLine("notice: the key's name leads to key key-1 again"));
+}
+
+TEST_F(LabelsTest, ALabelThatFitsNoKeyIsAnErrorWhenItsGraceIsOver) {
+  flags_["--label-grace"] = "1s";
+  StartReady();
+  key_.name = "renamed";
+  kms().handler().Put(key_);
+  PromptCheck();
+  EXPECT_THAT(AwaitStatus(Code::kNotFound), StatusIs(Code::kNotFound, HasSubstr("\"kek\"")));
+  const auto record = client().Encrypt(NewPlaintext());  // the key itself works
+  ASSERT_THAT(record, IsOk());
+  EXPECT_EQ(record->key_id, "key-1");
+  key_.name = "kek";
+  kms().handler().Put(key_);
   EXPECT_TRUE(AwaitKey("key-1"));
 }
 
@@ -112,12 +131,28 @@ TEST_F(LabelsTest, ANewKeyThatDoesNotWorkIsNotAdopted) {
   kms().handler().Put(key_);
   Put("id=key-2,name=kek,usage=encrypt");
   PromptCheck();
-  EXPECT_THAT(AwaitStatus(Code::kFailedPrecondition),
-              StatusIs(Code::kFailedPrecondition, "key key-2 may not Decrypt by its usage mask"));
+  EXPECT_TRUE(plugin().WaitForLine(
+      "error: the key's name leads astray: key key-2 may not Decrypt by its usage mask; key key-1 "
+      "stays in use"))
+      << plugin().Err();
+  EXPECT_THAT(client().Status(), IsOk());
   const auto record = client().Encrypt(NewPlaintext());
   ASSERT_THAT(record, IsOk());
   EXPECT_EQ(record->key_id, "key-1");
   EXPECT_THAT(client().Decrypt(*record), IsOk());
+}
+
+// A search that ignores the name gives any key: under none of them may anything be encrypted.
+TEST_F(LabelsTest, AServerThatIgnoresTheNameIsNotBelieved) {
+  StopKms();
+  key_.name = "kms-master-kek";
+  StartKms({.ignore_name = true});
+  StartPlugin();
+  const std::string reason = "key key-1 has the label \"kms-master-kek\", not \"kek\"";
+  EXPECT_THAT(client().Status(), StatusIs(Code::kFailedPrecondition, reason));
+  EXPECT_THAT(client().Encrypt(NewPlaintext()), StatusIs(Code::kFailedPrecondition, reason));
+  Put("id=key-2,name=kek");
+  EXPECT_TRUE(AwaitKey("key-2"));
 }
 
 TEST_F(LabelsTest, AServerThatCannotSearchByState) {

@@ -161,7 +161,7 @@ TEST_P(ResolverTest, SilentNameServerIsTheReason) {
   StartAt(kHere);
   flags_["--timeout"] = "2s";
   StartPlugin();
-  EXPECT_THAT(client().Status(),
+  EXPECT_THAT(AwaitStatus(Code::kDeadlineExceeded),
               StatusIs(Code::kDeadlineExceeded,
                        "cannot resolve kms.test: the name service did not answer in time"));
   dns_->SetMode(DnsServer::Mode::kAnswer);

@@ -183,6 +183,7 @@ TEST_F(RestFaultsTest, WhatPassesByItselfIsHidden) {
 TEST_F(RestFaultsTest, WhatCannotHelpIsNotTriedAgain) {
   StartReady();
   for (const char* fault : {"status=501", "status=400", "status=403", "not-json", "empty"}) {
+    ASSERT_THAT(AwaitStatus(Code::kOk), IsOk());
     SetRestFault(absl::StrCat(fault, ":encrypt"));
     const std::string plaintext = NewPlaintext();
     EXPECT_FALSE(client().Encrypt(plaintext).ok()) << fault;
@@ -191,6 +192,7 @@ TEST_F(RestFaultsTest, WhatCannotHelpIsNotTriedAgain) {
       if (absl::StrContains(request.body, absl::Base64Escape(plaintext))) ++attempts;
     }
     EXPECT_EQ(attempts, 1) << fault;
+    ClearRestFault();
   }
   ExpectRecovery();
 }
@@ -238,8 +240,8 @@ TEST_F(RestFaultsTest, KmsThatCannotReadItsOwnTextIsNotUsed) {
   StartPlugin();
   EXPECT_THAT(client().Status(),
               StatusIs(Code::kDataLoss,
-                       "the KMS decrypted its own ciphertext to something else; nothing is "
-                       "encrypted with this key"));
+                       HasSubstr("the KMS decrypted its own ciphertext to something else; nothing is "
+                                 "encrypted with this key")));
   ExpectRecovery();
 }
 

@@ -37,10 +37,11 @@ TEST_F(RestTest, AsksWhatTheGoPluginAsks) {
     EXPECT_EQ(request.Header("Content-Type"), request.method == "POST" ? "application/json" : "");
     EXPECT_THAT(request.body, Not(HasSubstr("context")));
   }
-  // A check and its proof, then the two calls.
+  // A check and its proof, then the two calls, of which the first looks whether it can be undone.
   EXPECT_THAT(seen,
               ElementsAre("GET " + key, "POST " + key + "/encrypt", "POST " + key + "/decrypt",
-                          "POST " + key + "/encrypt", "POST " + key + "/decrypt"));
+                          "POST " + key + "/encrypt", "POST " + key + "/decrypt",
+                          "POST " + key + "/decrypt"));
 }
 
 TEST_F(RestTest, StatusCostsNoRequest) {
@@ -127,7 +128,7 @@ TEST_F(RestLabelTest, IsNotThere) {
   StartPlugin();
   EXPECT_THAT(client().Status(),
               StatusIs(Code::kNotFound,
-                       "no active key has the label \"other\", or this client may "
+                       "no active symmetric key has the label \"other\", or this client may "
                        "not see it"));
   EXPECT_EQ(Count(RestCall::kGet), 0) << "the Go plugin asks for key 00000000-... then";
   Put(absl::StrCat("id=", kOtherKeyId, ",name=other"));

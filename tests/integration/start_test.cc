@@ -62,12 +62,13 @@ TEST_F(StartTest, NameThatDoesNotResolve) {
 TEST_F(StartTest, KmsThatIsSilent) {
   StartKms();
   SetFault("hang");
-  flags_["--timeout"] = "3s";
+  flags_["--timeout"] = "4s";
   StartPlugin();
-  // The reason itself, not the caller's own clock, and within the caller's 3 seconds.
-  EXPECT_THAT(client().Status(), StatusIs(Code::kDeadlineExceeded,
-                                          absl::StrCat("KMIP DiscoverVersions: 127.0.0.1:", port(),
-                                                       ": read: no answer in time")));
+  // Who asks before anything is known hears it within his own 3 seconds; later there is a reason.
+  EXPECT_THAT(client().Status(), StatusIs(Code::kDeadlineExceeded, "the KMS does not answer"));
+  EXPECT_THAT(NewClient({.timeout = kPatience})->Status(),
+              StatusIs(Code::kDeadlineExceeded, absl::StrCat("KMIP DiscoverVersions: 127.0.0.1:",
+                                                             port(), ": read: no answer in time")));
   ClearFault();
   EXPECT_THAT(AwaitStatus(Code::kOk), IsOk());
   ExpectRoundTrip();
@@ -84,8 +85,9 @@ TEST_F(StartTest, KmsThatNeverShakesHands) {
   address.sin_port = htons(port());
   ASSERT_EQ(::bind(listener.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
   ASSERT_EQ(::listen(listener.get(), 16), 0);
+  flags_["--timeout"] = "1s";
   StartPlugin();
-  EXPECT_THAT(client().Status(),
+  EXPECT_THAT(AwaitStatus(Code::kDeadlineExceeded),
               StatusIs(Code::kDeadlineExceeded,
                        absl::StrCat("127.0.0.1:", port(), ": TLS handshake: no answer in time")));
 }

@@ -125,19 +125,23 @@ TEST_F(VersionsTest, OlderOnesWithEncryptAsAnExtension) {
 TEST_F(VersionsTest, Only11WithoutEncryptIsRefusedWithTheReason) {
   StartKms({.versions = {{1, 1}, {1, 0}}});
   StartPlugin();
-  EXPECT_THAT(client().Status(),
-              StatusIs(Code::kFailedPrecondition,
-                       "the KMS speaks at most KMIP 1.1 and has no Encrypt; KMIP 1.2 or later is "
-                       "needed"));
+  EXPECT_THAT(
+      client().Status(),
+      StatusIs(
+          Code::kFailedPrecondition,
+          "key key-1: the KMS speaks at most KMIP 1.1 and has no Encrypt; KMIP 1.2 or later is "
+          "needed"));
 }
 
 TEST_F(VersionsTest, Only10WithoutEncryptIsRefusedWithTheReason) {
   StartKms({.versions = {{1, 0}}});
   StartPlugin();
-  EXPECT_THAT(client().Status(),
-              StatusIs(Code::kFailedPrecondition,
-                       "the KMS speaks at most KMIP 1.0 and has no Encrypt; KMIP 1.2 or later is "
-                       "needed"));
+  EXPECT_THAT(
+      client().Status(),
+      StatusIs(
+          Code::kFailedPrecondition,
+          "key key-1: the KMS speaks at most KMIP 1.0 and has no Encrypt; KMIP 1.2 or later is "
+          "needed"));
 }
 
 TEST_F(VersionsTest, AnUpgradedServerIsUsedAtItsNewVersion) {
@@ -159,10 +163,10 @@ TEST_F(VersionsTest, HiddenAttributesAreReplacedByTheRoundTrip) {
   SetKeyState(kmip::State::kDeactivated);
   EXPECT_THAT(client().Encrypt(NewPlaintext()),
               StatusIs(Code::kPermissionDenied, HasSubstr("the object is Deactivated")));
-  EXPECT_THAT(AwaitStatus(Code::kPermissionDenied),
-              StatusIs(Code::kPermissionDenied,
-                       "test encryption: KMIP Encrypt refused: PermissionDenied: the object is "
-                       "Deactivated"));
+  EXPECT_THAT(
+      AwaitStatus(Code::kPermissionDenied),
+      StatusIs(Code::kPermissionDenied,
+               HasSubstr("KMIP Encrypt refused: PermissionDenied: the object is Deactivated")));
 }
 
 TEST_F(VersionsTest, HiddenAttributesAndALabel) {

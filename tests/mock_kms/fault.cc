@@ -17,7 +17,7 @@ namespace {
 using kmip::Operation;
 using kmip::ResultReason;
 
-constexpr std::array<std::pair<absl::string_view, FaultKind>, 14> kKinds{{
+constexpr std::array<std::pair<absl::string_view, FaultKind>, 16> kKinds{{
     {"reset", FaultKind::kReset},
     {"close", FaultKind::kClose},
     {"hang", FaultKind::kHang},
@@ -26,6 +26,8 @@ constexpr std::array<std::pair<absl::string_view, FaultKind>, 14> kKinds{{
     {"oversize", FaultKind::kOversize},
     {"wrong-operation", FaultKind::kWrongOperation},
     {"wrong-version", FaultKind::kWrongVersion},
+    {"other-id", FaultKind::kOtherId},
+    {"no-id", FaultKind::kNoId},
     {"no-operation", FaultKind::kNoOperation},
     {"no-payload", FaultKind::kNoPayload},
     {"other-key", FaultKind::kOtherKey},

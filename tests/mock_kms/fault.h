@@ -27,6 +27,8 @@ enum class FaultKind {
   kWrongOperation,  // success of another operation
   kWrongVersion,    // success in another version
   kNoOperation,     // success that does not say of what
+  kOtherId,         // success for another request, by its Unique Batch Item ID
+  kNoId,            // success without that id
   kNoPayload,       // success without a payload
   kOtherKey,        // success about another key
   kShortData,       // one byte of data less

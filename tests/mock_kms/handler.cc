@@ -85,10 +85,11 @@ bool Handler::HasOperation(ProtocolVersion version, Operation operation) const {
 }
 
 WipedBytes Handler::Refuse(ProtocolVersion version, std::optional<Operation> operation,
-                           Refusal refusal) const {
+                           ByteView batch_item_id, Refusal refusal) const {
   Response response;
   response.version = version;
   response.operation = operation;
+  response.batch_item_id = batch_item_id;
   response.status = kmip::ResultStatus::kFailed;
   response.reason = refusal.reason;
   response.message = std::move(refusal.message);
@@ -133,7 +134,7 @@ Handler::Result<kmip::LocateResponse> Handler::Serve(const kmip::LocateRequest& 
                                                      ProtocolVersion, std::string& storage) const {
   std::vector<std::string> ids;
   for (const MockKey& key : keys_.List()) {
-    if ((!wanted.name || key.name == *wanted.name) &&
+    if ((!wanted.name || options_.ignore_name || key.name == *wanted.name) &&
         (!wanted.object_type || key.object_type == *wanted.object_type) &&
         (!wanted.state || key.state == *wanted.state)) {
       ids.push_back(key.id);
@@ -150,7 +151,7 @@ Handler::Result<kmip::LocateResponse> Handler::Serve(const kmip::LocateRequest& 
 }
 
 Handler::Result<kmip::GetAttributesResponse> Handler::Serve(
-    const kmip::GetAttributesRequest& wanted, ProtocolVersion, std::string&) const {
+    const kmip::GetAttributesRequest& wanted, ProtocolVersion, std::string& storage) const {
   if (!options_.show_attributes) {
     return Refusal{ResultReason::kPermissionDenied, "attributes are not shown"};
   }
@@ -171,6 +172,10 @@ Handler::Result<kmip::GetAttributesResponse> Handler::Serve(
     answer.length = static_cast<int32_t>(key->material.size() * 8);
   }
   if (asked_for(kmip::attribute::kCryptographicUsageMask)) answer.usage_mask = key->usage_mask;
+  if (asked_for(kmip::attribute::kName) && !key->name.empty()) {
+    storage = key->name;
+    answer.names = {storage};
+  }
   return answer;
 }
 
@@ -244,26 +249,30 @@ template <typename OperationRequest>
 WipedBytes Handler::Reply(const Request& request, std::optional<Fault> fault) const {
   const auto parsed = OperationRequest::Read(request.payload);
   if (!parsed.ok()) {
-    return Refuse(request.version, request.operation,
+    return Refuse(request.version, request.operation, request.batch_item_id,
                   {ResultReason::kInvalidField, std::string(parsed.status().message())});
   }
   std::string storage;  // what the reply's views may point to
   Result<typename OperationRequest::Response> result = Serve(*parsed, request.version, storage);
   if (auto* refusal = std::get_if<Refusal>(&result)) {
-    return Refuse(request.version, request.operation, std::move(*refusal));
+    return Refuse(request.version, request.operation, request.batch_item_id, std::move(*refusal));
   }
   auto& answer = std::get<typename OperationRequest::Response>(result);
   Response response;
   response.version = request.version;
   response.operation = request.operation;
+  response.batch_item_id = request.batch_item_id;
   std::string spoiled;
   if (fault) {
     switch (fault->kind) {
       case FaultKind::kWrongOperation: response.operation = Operation::kQuery; break;
-      case FaultKind::kWrongVersion: response.version = {1, 9}; break;
+      case FaultKind::kWrongVersion: response.version = {2, 0}; break;
       case FaultKind::kNoOperation: response.operation.reset(); break;
+      case FaultKind::kOtherId: response.batch_item_id = AsBytes("of another request"); break;
+      case FaultKind::kNoId: response.batch_item_id = {}; break;
       case FaultKind::kRefuse:
-        return Refuse(request.version, request.operation, {fault->reason, "told to"});
+        return Refuse(request.version, request.operation, request.batch_item_id,
+                      {fault->reason, "told to"});
       default: Spoil(answer, fault->kind, spoiled); break;
     }
   }
@@ -277,6 +286,9 @@ WipedBytes Handler::Reply(const Request& request, std::optional<Fault> fault) co
       });
       writer.Structure(kmip::tag::kBatchItem, [&] {
         writer.Enumeration(kmip::tag::kOperation, static_cast<uint32_t>(request.operation));
+        if (!request.batch_item_id.empty()) {
+          writer.Bytes(kmip::tag::kUniqueBatchItemId, request.batch_item_id);
+        }
         writer.Enumeration(kmip::tag::kResultStatus, 0);
       });
     });
@@ -289,13 +301,13 @@ WipedBytes Handler::Reply(const Request& request, std::optional<Fault> fault) co
 WipedBytes Handler::Answer(ByteView message, std::optional<Fault> fault) {
   const auto request = Request::Decode(message);
   if (!request.ok()) {
-    return Refuse({1, 0}, {},
+    return Refuse({1, 0}, {}, {},
                   {ResultReason::kInvalidMessage, std::string(request.status().message())});
   }
   counts_.With([&](auto& counts) { ++counts[static_cast<uint32_t>(request->operation)]; });
   const ProtocolVersion version = request->version;
   if (!Knows(version)) {
-    return Refuse({1, 0}, {}, {ResultReason::kInvalidMessage, "unsupported protocol version"});
+    return Refuse({1, 0}, {}, {}, {ResultReason::kInvalidMessage, "unsupported protocol version"});
   }
   if (HasOperation(version, request->operation)) {
     switch (request->operation) {
@@ -308,7 +320,7 @@ WipedBytes Handler::Answer(ByteView message, std::optional<Fault> fault) {
       case Operation::kDecrypt: return Reply<DecryptRequest>(*request, fault);
     }
   }
-  return Refuse(version, request->operation,
+  return Refuse(version, request->operation, request->batch_item_id,
                 {ResultReason::kOperationNotSupported,
                  absl::StrCat("not supported by KMIP ", version.ToString())});
 }

@@ -33,6 +33,7 @@ struct HandlerOptions {
   bool cryptography_below_1_2 = false;  // Encrypt and Decrypt as an extension
   TagBelow14 tag_below_1_4 = TagBelow14::kInData;
   bool show_attributes = true;  // else GetAttributes is PermissionDenied
+  bool ignore_name = false;     // Locate finds keys of any name
   bool own_iv = false;          // the server chooses the IV and says which
 };
 
@@ -80,7 +81,7 @@ class Handler {
   template <typename OperationRequest>
   WipedBytes Reply(const kmip::Request& request, std::optional<Fault> fault) const;
   WipedBytes Refuse(kmip::ProtocolVersion version, std::optional<kmip::Operation> operation,
-                    Refusal refusal) const;
+                    ByteView batch_item_id, Refusal refusal) const;
   bool Knows(kmip::ProtocolVersion version) const;
   bool HasOperation(kmip::ProtocolVersion version, kmip::Operation operation) const;
   std::variant<Refusal, MockKey> KeyFor(absl::string_view id, int32_t usage) const;

@@ -105,6 +105,11 @@ void MockKms::SetFault(std::optional<Fault> fault) {
   fault_ = fault;
 }
 
+bool MockKms::fault_is_over() {
+  const std::lock_guard lock(mutex_);
+  return !fault_ || fault_->times == 0;
+}
+
 void MockKms::DropConnections() {
   const std::lock_guard lock(mutex_);
   for (Connection& connection : connections_) {

@@ -52,6 +52,8 @@ class MockKms {
 
   // From now on; replaces the one before. nullopt ends it.
   void SetFault(std::optional<Fault> fault);
+  // Whether it has come about as often as it was to.
+  bool fault_is_over();
   void SetDelay(std::chrono::microseconds delay) { delay_ = delay; }
 
   // Resets every connection there is; new ones are welcome.

@@ -7,6 +7,7 @@
 #define OKMS_TESTS_UNIT_KMIP_FAKE_STREAM_H_
 
 #include <algorithm>
+#include <condition_variable>
 #include <deque>
 #include <functional>
 #include <memory>
@@ -26,13 +27,15 @@ namespace okms::kmip::test {
 struct Reply {
   std::string bytes = {};
   absl::Status end = absl::OkStatus();
+  bool hangs = false;  // no end comes, until the dialer is cancelled
 };
 
 // Of a success.
-inline Response Header(ProtocolVersion version, Operation operation) {
+inline Response Header(const Request& request) {
   Response header;
-  header.version = version;
-  header.operation = operation;
+  header.version = request.version;
+  header.operation = request.operation;
+  header.batch_item_id = request.batch_item_id;
   return header;
 }
 
@@ -42,17 +45,19 @@ inline Reply Closed() {
 inline Reply Silent() {
   return {.bytes = {}, .end = absl::DeadlineExceededError("kms: read: no answer in time")};
 }
+inline Reply Hangs() { return {.bytes = {}, .hangs = true}; }
 inline Reply Bytes(std::string bytes) { return {.bytes = std::move(bytes)}; }
 inline Reply Bytes(const WipedBytes& bytes) { return {.bytes = std::string(AsText(bytes))}; }
 
 template <typename Payload>
 Reply Success(const Request& request, const Payload& payload) {
-  return Bytes(Response::Encode(Header(request.version, request.operation), 0,
-                                [&](ttlv::Writer& writer) { payload.Write(writer); }));
+  return Bytes(
+      Response::Encode(Header(request), 0, [&](ttlv::Writer& writer) { payload.Write(writer); }));
 }
 inline Reply Refusal(const Request& request, ResultReason reason, std::string message = "no") {
   return Bytes(Response::Encode({.version = request.version,
                                  .operation = request.operation,
+                                 .batch_item_id = request.batch_item_id,
                                  .status = ResultStatus::kFailed,
                                  .reason = reason,
                                  .message = std::move(message),
@@ -120,6 +125,23 @@ class FakeKms {
     for (const Seen& request : seen()) headers.push_back(request.version.ToString());
     return headers;
   }
+  // What hangs, or will, ends.
+  void Cancel() {
+    const std::lock_guard lock(mutex_);
+    cancelled_ = true;
+    changed_.notify_all();
+  }
+  absl::Status AwaitCancel() {
+    std::unique_lock lock(mutex_);
+    ++hanging_;
+    changed_.notify_all();
+    changed_.wait(lock, [&] { return cancelled_; });
+    return absl::CancelledError("the plugin is stopping");
+  }
+  void AwaitHanging(int streams) {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [&] { return hanging_ >= streams; });
+  }
   void Forget() {
     const std::lock_guard lock(mutex_);
     seen_.clear();
@@ -156,6 +178,9 @@ class FakeKms {
   std::deque<absl::Status> dial_failures_;
   int dials_ = 0;
   int closed_up_to_ = 0;  // connections are numbered from 1
+  std::condition_variable changed_;
+  bool cancelled_ = false;
+  int hanging_ = 0;
   std::vector<Seen> seen_;
 };
 
@@ -167,11 +192,13 @@ class FakeStream : public Stream {
     if (!end_.ok()) return end_;
     Reply reply = kms_.Answer(connection_, data);
     unread_ += reply.bytes;
+    hangs_ = reply.hangs;
     end_ = std::move(reply.end);
     return absl::OkStatus();
   }
   // In small pieces, as a network may deliver them.
   absl::StatusOr<std::size_t> Read(std::span<uint8_t> buffer, Deadline) override {
+    if (unread_.empty() && hangs_) return end_ = kms_.AwaitCancel();
     if (unread_.empty()) {
       return end_.ok() ? absl::DeadlineExceededError("kms: read: no answer in time") : end_;
     }
@@ -186,6 +213,7 @@ class FakeStream : public Stream {
   FakeKms& kms_;
   const int connection_;
   std::string unread_;
+  bool hangs_ = false;
   absl::Status end_;
 };
 
@@ -198,6 +226,7 @@ class FakeDialer : public Dialer {
     if (!connection.ok()) return connection.status();
     return std::make_unique<FakeStream>(kms_, *connection);
   }
+  void Cancel() override { kms_.Cancel(); }
 
  private:
   FakeKms& kms_;

@@ -238,14 +238,16 @@ TEST(Golden, RequestsOfOurOperationsAreReadAndWrittenToTheSameBytes) {
     const Item header = *message.Get(tag::kRequestHeader);
     const Item item = *message.Get(tag::kBatchItem);
     if (!HoldsOnly(header, {tag::kProtocolVersion, tag::kBatchCount}) ||
-        !HoldsOnly(item, {tag::kOperation, tag::kRequestPayload})) {
+        !HoldsOnly(item, {tag::kOperation, tag::kUniqueBatchItemId, tag::kRequestPayload})) {
       continue;
     }
     ++whole;
-    const WipedBytes encoded =
-        Request::Encode(request->version, request->operation, [&](Writer& writer) {
-          for (const Item child : request->payload.children()) Copy(child, writer);
-        });
+    const WipedBytes encoded = Request::Encode(
+        request->version, {request->operation, request->batch_item_id, [&](Writer& writer) {
+                             for (const Item child : request->payload.children()) {
+                               Copy(child, writer);
+                             }
+                           }});
     ASSERT_EQ(ToHex(encoded), ToHex(AsBytes(exchange.request))) << exchange.name;
   }
   for (const auto& [operation, codec] : Codecs()) {
@@ -266,7 +268,7 @@ TEST(Golden, ResponsesToOurOperationsAreReadAndWrittenToTheSameBytes) {
     }
     const auto codec = Codecs().find(*response->operation);
     if (codec == Codecs().end()) continue;
-    const auto payload = response->Payload(*response->operation, response->version);
+    const auto payload = response->Payload(*response->operation);
     ASSERT_THAT(payload, IsOk()) << exchange.name;
     // Our reader takes all of them, also where it leaves fields alone.
     const auto rewritten = codec->second.response.rewrite(*payload);
@@ -289,7 +291,7 @@ TEST(Golden, FailuresAreRefusals) {
     const auto response = Response::Decode(AsBytes(exchange.response));
     if (!response.ok() || response->status != ResultStatus::kFailed) continue;
     ++failures;
-    const auto payload = response->Payload(Operation::kEncrypt, {1, 4});
+    const auto payload = response->Payload(Operation::kEncrypt);
     EXPECT_FALSE(payload.ok()) << exchange.name;
     EXPECT_NE(payload.status().code(), absl::StatusCode::kDataLoss) << exchange.name;
     EXPECT_NE(response->reason, ResultReason::kNone) << exchange.name;

@@ -6,6 +6,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <memory>
 #include <string>
 #include <utility>
@@ -49,7 +50,6 @@ Deadline Later() { return Clock::now() + 1h; }
 class KmipBackendTest : public ::testing::Test {
  protected:
   // Set before the first call.
-  KeyName key_ = KeyId{"5"};
   ProtocolVersion version_{1, 4};
   Handler handler_;
 
@@ -59,21 +59,29 @@ class KmipBackendTest : public ::testing::Test {
   KmipBackend& backend() {
     if (backend_ == nullptr) {
       kms_.Handle(Speaks({version_}, [this](const Request& request) { return handler_(request); }));
-      backend_ = std::make_unique<KmipBackend>(std::make_unique<FakeDialer>(kms_), key_);
+      backend_ = std::make_unique<KmipBackend>(std::make_unique<FakeDialer>(kms_));
     }
     return *backend_;
   }
-  absl::StatusOr<KeyInfo> FindKey() {
-    return Await<KeyInfo>([&](auto done) { backend().FindKey(Later(), std::move(done)); });
+  absl::StatusOr<std::vector<std::string>> Locate(const std::string& label = "etcd") {
+    const auto located =
+        Await<Located>([&](auto done) { backend().Locate(label, Later(), std::move(done)); });
+    if (!located.ok()) return located.status();
+    EXPECT_FALSE(located->remembered);
+    return located->key_ids;
+  }
+  absl::StatusOr<KeyInfo> Inspect(const std::string& key_id = "5") {
+    return Await<KeyInfo>([&](auto done) { backend().Inspect(key_id, Later(), std::move(done)); });
   }
   absl::StatusOr<Ciphertext> Encrypt(const std::string& key_id = "5") {
     return Await<Ciphertext>([&](auto done) {
-      backend().Encrypt(key_id, Secret(AsBytes(kPlaintext)), Later(), std::move(done));
+      backend().Encrypt(Way::kCalls, key_id, Secret(AsBytes(kPlaintext)), Later(), std::move(done));
     });
   }
   absl::StatusOr<std::string> Decrypt(Ciphertext record, const std::string& key_id = "5") {
-    const auto secret = Await<Secret>(
-        [&](auto done) { backend().Decrypt(key_id, std::move(record), Later(), std::move(done)); });
+    const auto secret = Await<Secret>([&](auto done) {
+      backend().Decrypt(Way::kCalls, key_id, std::move(record), Later(), std::move(done));
+    });
     if (!secret.ok()) return secret.status();
     return std::string(AsText(secret->Reveal()));
   }
@@ -88,16 +96,71 @@ class KmipBackendTest : public ::testing::Test {
     }
     return operations;
   }
-  // The last request.
+  // The last request, and the id in it.
   std::string LastBytes() const { return kms_.seen().back().bytes; }
+  std::string LastId() const {
+    const std::string bytes = LastBytes();
+    return ToHex(Request::Decode(AsBytes(bytes))->batch_item_id);
+  }
 
   FakeKms kms_{[](const Request&) { return Closed(); }};
-
- private:
   std::unique_ptr<KmipBackend> backend_;  // last: its threads use all above
 };
 
-// ---- FindKey
+// ---- Locate
+
+TEST_F(KmipBackendTest, LocateAsksForActiveSymmetricKeysOfThatName) {
+  handler_ = [&](const Request& request) {
+    const auto locate = LocateRequest::Read(request.payload);
+    EXPECT_EQ(locate->name, "etcd");
+    EXPECT_EQ(locate->object_type, ObjectType::kSymmetricKey);
+    EXPECT_EQ(locate->state, State::kActive);
+    return Success(request, LocateResponse{{"second", "first", "second"}});
+  };
+  const auto ids = Locate();
+  ASSERT_THAT(ids, IsOk());
+  EXPECT_THAT(*ids, ElementsAre("second", "first", "second"));  // as the KMS said
+  EXPECT_THAT(Operations(), ElementsAre(Operation::kLocate));
+}
+
+TEST_F(KmipBackendTest, LocateOfALabelThatNoKeyHas) {
+  handler_ = [&](const Request& request) { return Success(request, LocateResponse{}); };
+  EXPECT_THAT(*Locate(), ElementsAre());
+  handler_ = [&](const Request& request) { return Refusal(request, ResultReason::kItemNotFound); };
+  EXPECT_THAT(*Locate(), ElementsAre());
+}
+
+TEST_F(KmipBackendTest, LocateOfAnEmptyId) {
+  handler_ = [&](const Request& request) { return Success(request, LocateResponse{{"5", ""}}); };
+  EXPECT_THAT(Locate(), StatusIs(kDataLoss, "KMIP Locate: an empty key id"));
+}
+
+TEST_F(KmipBackendTest, LocateAtAServerThatRejectsTheFilters) {
+  for (const ResultReason reason : {ResultReason::kInvalidField, ResultReason::kInvalidMessage,
+                                    ResultReason::kFeatureNotSupported,
+                                    ResultReason::kGeneralFailure, ResultReason::kItemNotFound}) {
+    kms_.Forget();
+    handler_ = [&](const Request& request) {
+      const auto locate = LocateRequest::Read(request.payload);
+      EXPECT_EQ(locate->name, "etcd");
+      return locate->object_type || locate->state ? Refusal(request, reason)
+                                                  : Success(request, LocateResponse{{"5"}});
+    };
+    EXPECT_THAT(*Locate(), ElementsAre("5"));
+    EXPECT_THAT(Operations(), ElementsAre(Operation::kLocate, Operation::kLocate));
+  }
+}
+
+TEST_F(KmipBackendTest, LocateWithoutTheRight) {
+  handler_ = [](const Request& request) {
+    return Refusal(request, ResultReason::kPermissionDenied, "locate is not yours");
+  };
+  EXPECT_THAT(Locate(), StatusIs(absl::StatusCode::kPermissionDenied,
+                                 "KMIP Locate refused: PermissionDenied: locate is not yours"));
+  EXPECT_THAT(Operations(), ElementsAre(Operation::kLocate));
+}
+
+// ---- Inspect
 
 GetAttributesResponse GoodKey(absl::string_view id = "5") {
   return {.unique_identifier = id,
@@ -105,26 +168,19 @@ GetAttributesResponse GoodKey(absl::string_view id = "5") {
           .state = State::kActive,
           .algorithm = CryptographicAlgorithm::kAes,
           .length = 256,
-          .usage_mask = kUsageEncrypt | kUsageDecrypt};
+          .usage_mask = kUsageEncrypt | kUsageDecrypt,
+          .names = {"etcd", "etcd-2"}};
 }
 
-class FindKeyTest : public KmipBackendTest {
+class InspectTest : public KmipBackendTest {
  protected:
-  FindKeyTest() {
-    handler_ = [this](const Request& request) {
-      switch (request.operation) {
-        case Operation::kGetAttributes: return Success(request, attributes_);
-        case Operation::kLocate:
-          return Success(request, LocateResponse{{ids_.begin(), ids_.end()}});
-        default: return Refusal(request, ResultReason::kOperationNotSupported);
-      }
-    };
+  InspectTest() {
+    handler_ = [this](const Request& request) { return Success(request, attributes_); };
   }
   GetAttributesResponse attributes_ = GoodKey();
-  std::vector<std::string> ids_ = {"5"};
 };
 
-TEST_F(FindKeyTest, ById) {
+TEST_F(InspectTest, AsksForAllThatTells) {
   std::vector<std::string> names;
   handler_ = [&](const Request& request) {
     const auto read = GetAttributesRequest::Read(request.payload);
@@ -132,193 +188,205 @@ TEST_F(FindKeyTest, ById) {
     for (const absl::string_view name : read->names) names.emplace_back(name);
     return Success(request, GoodKey());
   };
-  const auto key = FindKey();
+  const auto key = Inspect();
   ASSERT_THAT(key, IsOk());
-  EXPECT_EQ(key->id, "5");
-  EXPECT_TRUE(key->attributes_verified);
+  EXPECT_EQ(key->unfit, "");
+  EXPECT_TRUE(key->active);
+  ASSERT_TRUE(key->labels.has_value());
+  EXPECT_THAT(*key->labels, ElementsAre("etcd", "etcd-2"));
   EXPECT_THAT(Operations(), ElementsAre(Operation::kGetAttributes));
-  EXPECT_THAT(names, UnorderedElementsAre("State", "Object Type", "Cryptographic Algorithm",
-                                          "Cryptographic Length", "Cryptographic Usage Mask"));
+  EXPECT_THAT(names,
+              UnorderedElementsAre("State", "Object Type", "Cryptographic Algorithm",
+                                   "Cryptographic Length", "Cryptographic Usage Mask", "Name"));
 }
 
-TEST_F(FindKeyTest, ByLabel) {
-  key_ = KeyLabel{"etcd"};
-  ids_ = {"00000000-0000-0000-0000-000000000001"};
-  attributes_ = GoodKey(ids_.front());
-  const auto key = FindKey();
-  ASSERT_THAT(key, IsOk());
-  EXPECT_EQ(key->id, ids_.front());
-  EXPECT_TRUE(key->attributes_verified);
-  EXPECT_THAT(Operations(), ElementsAre(Operation::kLocate, Operation::kGetAttributes));
-}
-
-TEST_F(FindKeyTest, ByLabelAsksForActiveSymmetricKeysOfThatName) {
-  key_ = KeyLabel{"etcd"};
-  handler_ = [&](const Request& request) {
-    if (request.operation == Operation::kGetAttributes) return Success(request, GoodKey());
-    const auto locate = LocateRequest::Read(request.payload);
-    EXPECT_EQ(locate->name, "etcd");
-    EXPECT_EQ(locate->object_type, ObjectType::kSymmetricKey);
-    EXPECT_EQ(locate->state, State::kActive);
-    return Success(request, LocateResponse{{"5"}});
-  };
-  EXPECT_THAT(FindKey(), IsOk());
-}
-
-TEST_F(FindKeyTest, ByLabelThatNoKeyHas) {
-  key_ = KeyLabel{"etcd\n"};
-  ids_ = {};
-  EXPECT_THAT(FindKey(), StatusIs(absl::StatusCode::kNotFound,
-                                  "no active symmetric key has the label \"etcd?\", or this client "
-                                  "may not see it"));
-}
-
-TEST_F(FindKeyTest, ByLabelOfTwoKeys) {
-  key_ = KeyLabel{"etcd"};
-  ids_ = {"first", "second"};
-  EXPECT_THAT(FindKey(), StatusIs(kFailedPrecondition,
-                                  "the label \"etcd\" fits 2 active keys (first, second); rename "
-                                  "all but one, or name the key by its id"));
-}
-
-TEST_F(FindKeyTest, ByLabelOfManyKeysNamesSome) {
-  key_ = KeyLabel{"etcd"};
-  ids_ = {"1", "2", "3", "4", "5", "6", "7", "8", "9"};
-  EXPECT_THAT(FindKey(), StatusIs(kFailedPrecondition,
-                                  "the label \"etcd\" fits 9 active keys (1, 2, 3, 4, 5, 6, 7, 8, "
-                                  "...); rename all but one, or name the key by its id"));
-}
-
-TEST_F(FindKeyTest, ByLabelWithAnEmptyId) {
-  key_ = KeyLabel{"etcd"};
-  ids_ = {""};
-  EXPECT_THAT(FindKey(), StatusIs(kDataLoss, "KMIP Locate: an empty key id"));
-}
-
-TEST_F(FindKeyTest, ByLabelAtAServerThatRejectsTheFilters) {
-  for (const ResultReason reason : {ResultReason::kInvalidField, ResultReason::kInvalidMessage,
-                                    ResultReason::kFeatureNotSupported,
-                                    ResultReason::kGeneralFailure, ResultReason::kItemNotFound}) {
-    FakeKms kms(Speaks({{1, 4}}, [&](const Request& request) {
-      if (request.operation == Operation::kGetAttributes) return Success(request, GoodKey());
-      const auto locate = LocateRequest::Read(request.payload);
-      EXPECT_EQ(locate->name, "etcd");
-      return locate->object_type || locate->state ? Refusal(request, reason)
-                                                  : Success(request, LocateResponse{{"5"}});
-    }));
-    KmipBackend backend(std::make_unique<FakeDialer>(kms), KeyLabel{"etcd"});
-    const auto key = Await<KeyInfo>([&](auto done) { backend.FindKey(Later(), std::move(done)); });
-    ASSERT_THAT(key, IsOk());
-    EXPECT_EQ(key->id, "5");
-    EXPECT_THAT(kms.operations(), ElementsAre(Operation::kDiscoverVersions, Operation::kLocate,
-                                              Operation::kLocate, Operation::kGetAttributes));
-  }
-}
-
-TEST_F(FindKeyTest, ByLabelWithoutTheRight) {
-  key_ = KeyLabel{"etcd"};
-  handler_ = [](const Request& request) {
-    return Refusal(request, ResultReason::kPermissionDenied, "locate is not yours");
-  };
-  EXPECT_THAT(FindKey(), StatusIs(absl::StatusCode::kPermissionDenied,
-                                  "KMIP Locate refused: PermissionDenied: locate is not yours"));
-  EXPECT_THAT(Operations(), ElementsAre(Operation::kLocate));
-}
-
-struct Unfit {
+struct UnfitKey {
   const char* name;
   void (*spoil)(GetAttributesResponse&);
-  absl::StatusCode code;
-  const char* message;
+  const char* why;
+  bool active = true;
 };
 
-class UnfitKeyTest : public FindKeyTest, public ::testing::WithParamInterface<Unfit> {};
+class UnfitKeyTest : public InspectTest, public ::testing::WithParamInterface<UnfitKey> {};
 INSTANTIATE_TEST_SUITE_P(
     , UnfitKeyTest,
-    ::testing::Values(Unfit{"OtherKey", [](auto& a) { a.unique_identifier = "6"; }, kDataLoss,
-                            "KMIP GetAttributes: the reply is about key 6, not 5"},
-                      Unfit{"NoSymmetricKey",
-                            [](auto& a) { a.object_type = ObjectType::kCertificate; },
-                            kFailedPrecondition, "key 5 is no symmetric key (object type 1)"},
-                      Unfit{"PreActive", [](auto& a) { a.state = State::kPreActive; },
-                            kFailedPrecondition, "key 5 is in state PreActive, not Active"},
-                      Unfit{"Deactivated", [](auto& a) { a.state = State::kDeactivated; },
-                            kFailedPrecondition, "key 5 is in state Deactivated, not Active"},
-                      Unfit{"Destroyed", [](auto& a) { a.state = State::kDestroyed; },
-                            kFailedPrecondition, "key 5 is in state Destroyed, not Active"},
-                      Unfit{"UnknownState", [](auto& a) { a.state = static_cast<State>(9); },
-                            kFailedPrecondition, "key 5 is in state 0x9, not Active"},
-                      Unfit{"NotAes",
-                            [](auto& a) { a.algorithm = static_cast<CryptographicAlgorithm>(2); },
-                            kFailedPrecondition, "key 5 is not an AES key (algorithm 2)"},
-                      Unfit{"OddLength", [](auto& a) { a.length = 512; }, kFailedPrecondition,
-                            "key 5 has 512 bits; AES has 128, 192 or 256"},
-                      Unfit{"DecryptOnly", [](auto& a) { a.usage_mask = kUsageDecrypt; },
-                            kFailedPrecondition, "key 5 may not Encrypt by its usage mask"},
-                      Unfit{"EncryptOnly", [](auto& a) { a.usage_mask = kUsageEncrypt | 3; },
-                            kFailedPrecondition, "key 5 may not Decrypt by its usage mask"}),
+    ::testing::Values(
+        UnfitKey{"NoSymmetricKey", [](auto& a) { a.object_type = ObjectType::kCertificate; },
+                 "is no symmetric key (object type 1)"},
+        UnfitKey{"PreActive", [](auto& a) { a.state = State::kPreActive; },
+                 "is in state PreActive, not Active", false},
+        UnfitKey{"Deactivated", [](auto& a) { a.state = State::kDeactivated; },
+                 "is in state Deactivated, not Active", false},
+        UnfitKey{"Destroyed", [](auto& a) { a.state = State::kDestroyed; },
+                 "is in state Destroyed, not Active", false},
+        UnfitKey{"UnknownState", [](auto& a) { a.state = static_cast<State>(9); },
+                 "is in state 0x9, not Active", false},
+        UnfitKey{"NotAes", [](auto& a) { a.algorithm = static_cast<CryptographicAlgorithm>(2); },
+                 "is not an AES key (algorithm 2)"},
+        UnfitKey{"OddLength", [](auto& a) { a.length = 512; },
+                 "has 512 bits; AES has 128, 192 or 256"},
+        UnfitKey{"DecryptOnly", [](auto& a) { a.usage_mask = kUsageDecrypt; },
+                 "may not Encrypt by its usage mask"},
+        UnfitKey{"EncryptOnly", [](auto& a) { a.usage_mask = kUsageEncrypt | 3; },
+                 "may not Decrypt by its usage mask"}),
     [](const auto& test) { return std::string(test.param.name); });
 
-TEST_P(UnfitKeyTest, IsRefusedWithItsReason) {
+TEST_P(UnfitKeyTest, IsShownWithItsReason) {
   GetParam().spoil(attributes_);
-  EXPECT_THAT(FindKey(), StatusIs(GetParam().code, GetParam().message));
+  const auto key = Inspect();
+  ASSERT_THAT(key, IsOk());
+  EXPECT_EQ(key->unfit, GetParam().why);
+  EXPECT_EQ(key->active, GetParam().active);
+  EXPECT_TRUE(key->labels.has_value());
 }
 
-TEST_F(FindKeyTest, TakesEveryAesLengthAndFurtherUsages) {
+TEST_F(InspectTest, TakesEveryAesLengthAndFurtherUsages) {
   for (const int32_t length : {128, 192, 256}) {
     attributes_.length = length;
     attributes_.usage_mask = 0xFF;
-    EXPECT_THAT(FindKey(), IsOk()) << length;
+    EXPECT_EQ(Inspect()->unfit, "") << length;
   }
 }
 
-TEST_F(FindKeyTest, WhatTheServerLeavesOutIsNotHeldAgainstTheKey) {
+TEST_F(InspectTest, ReplyAboutAnotherKeyIsRefused) {
+  attributes_.unique_identifier = "6";
+  EXPECT_THAT(Inspect(),
+              StatusIs(kDataLoss, "KMIP GetAttributes: the reply is about key 6, not 5"));
+}
+
+TEST_F(InspectTest, WhatTheServerLeavesOutIsNotHeldAgainstTheKey) {
   attributes_ = GetAttributesResponse();
   attributes_.unique_identifier = "5";
-  const auto key = FindKey();
+  const auto key = Inspect();
   ASSERT_THAT(key, IsOk());
-  EXPECT_FALSE(key->attributes_verified);
+  EXPECT_EQ(key->unfit, "");
+  EXPECT_FALSE(key->active);
+  EXPECT_FALSE(key->labels.has_value());
 }
 
-TEST_F(FindKeyTest, StateAloneMakesItVerified) {
-  attributes_ = GetAttributesResponse();
-  attributes_.unique_identifier = "5";
-  attributes_.state = State::kActive;
-  EXPECT_TRUE(FindKey()->attributes_verified);
+TEST_F(InspectTest, ServerMayRefuseToShowTheNameAlone) {
+  for (const ResultReason reason : {ResultReason::kPermissionDenied, ResultReason::kInvalidField,
+                                    ResultReason::kGeneralFailure}) {
+    handler_ = [=](const Request& request) {
+      const auto names = GetAttributesRequest::Read(request.payload)->names;
+      if (std::find(names.begin(), names.end(), "Name") != names.end()) {
+        return Refusal(request, reason);
+      }
+      GetAttributesResponse answer = GoodKey();
+      answer.names.clear();
+      answer.state = State::kDeactivated;
+      return Success(request, answer);
+    };
+    const auto key = Inspect();
+    ASSERT_THAT(key, IsOk());
+    EXPECT_EQ(key->unfit, "is in state Deactivated, not Active");
+    EXPECT_FALSE(key->labels.has_value());
+  }
 }
 
-TEST_F(FindKeyTest, ServerMayRefuseToShowAttributes) {
+TEST_F(InspectTest, ServerMayRefuseToShowAttributes) {
   for (const ResultReason reason :
        {ResultReason::kPermissionDenied, ResultReason::kOperationNotSupported,
         ResultReason::kInvalidField, ResultReason::kGeneralFailure}) {
     handler_ = [=](const Request& request) { return Refusal(request, reason); };
-    const auto key = FindKey();
+    const auto key = Inspect();
     ASSERT_THAT(key, IsOk());
-    EXPECT_EQ(key->id, "5");
-    EXPECT_FALSE(key->attributes_verified);
+    EXPECT_EQ(key->unfit, "");
+    EXPECT_FALSE(key->active);
+    EXPECT_FALSE(key->labels.has_value());
   }
 }
 
-TEST_F(FindKeyTest, KeyThatDoesNotExist) {
+TEST_F(InspectTest, KeyThatDoesNotExist) {
   handler_ = [](const Request& request) {
     return Refusal(request, ResultReason::kItemNotFound, "gone");
   };
-  EXPECT_THAT(FindKey(), StatusIs(absl::StatusCode::kNotFound,
+  EXPECT_THAT(Inspect(), StatusIs(absl::StatusCode::kNotFound,
                                   "KMIP GetAttributes refused: ItemNotFound: gone"));
 }
 
-TEST_F(FindKeyTest, UnknownClient) {
+TEST_F(InspectTest, UnknownClient) {
   handler_ = [](const Request& request) {
     return Refusal(request, ResultReason::kAuthenticationNotSuccessful, "who?");
   };
-  EXPECT_THAT(FindKey(), StatusIs(absl::StatusCode::kUnauthenticated,
+  EXPECT_THAT(Inspect(), StatusIs(absl::StatusCode::kUnauthenticated,
                                   "KMIP GetAttributes refused: AuthenticationNotSuccessful: who?"));
 }
 
-TEST_F(FindKeyTest, BrokenSessionIsNoRefusal) {
+TEST_F(InspectTest, BrokenSessionIsNoRefusal) {
   handler_ = [](const Request&) { return Closed(); };
-  EXPECT_THAT(FindKey(), StatusIs(absl::StatusCode::kUnavailable,
+  EXPECT_THAT(Inspect(), StatusIs(absl::StatusCode::kUnavailable,
                                   "KMIP GetAttributes: kms: read: closed by the KMS"));
+}
+
+// ---- How ids compare
+
+constexpr char kUuid[] = "0a1b2c3d-0000-4000-8000-00000000000f";
+constexpr char kUuidInCapitals[] = "0A1B2C3D-0000-4000-8000-00000000000F";
+
+TEST_F(KmipBackendTest, UuidInAnotherCaseIsTheSameKey) {
+  handler_ = [](const Request& request) {
+    switch (request.operation) {
+      case Operation::kGetAttributes: return Success(request, GoodKey(kUuidInCapitals));
+      case Operation::kEncrypt:
+        return Success(request, EncryptResponse{.unique_identifier = kUuidInCapitals,
+                                                .data = AsBytes(kData),
+                                                .iv = {},
+                                                .tag = AsBytes(kTag)});
+      default: return Success(request, DecryptResponse{kUuidInCapitals, AsBytes(kPlaintext)});
+    }
+  };
+  EXPECT_THAT(Inspect(kUuid), IsOk());
+  EXPECT_THAT(Encrypt(kUuid), IsOk());
+  EXPECT_EQ(*Decrypt(Record(), kUuid), kPlaintext);
+}
+
+TEST_F(KmipBackendTest, OtherIdsAreComparedByteForByte) {
+  handler_ = [](const Request& request) { return Success(request, GoodKey("KEY")); };
+  EXPECT_THAT(Inspect("key"), StatusIs(kDataLoss, ::testing::_));
+}
+
+// ---- Two ways, and the end of both
+
+TEST_F(KmipBackendTest, ChecksDoNotWaitForCallsNorForEachOther) {
+  handler_ = [](const Request& request) {
+    if (request.operation != Operation::kLocate) return Hangs();
+    const auto locate = LocateRequest::Read(request.payload);
+    return locate->name == "hangs" ? Hangs() : Success(request, LocateResponse{{"5"}});
+  };
+  constexpr int kCalls = 20;  // of which most wait in the queue
+  std::vector<okms::test::Answer<Ciphertext>> calls(kCalls);
+  for (auto& call : calls) {
+    backend().Encrypt(Way::kCalls, "5", Secret(AsBytes(kPlaintext)), Later(), call.Callback());
+  }
+  kms_.AwaitHanging(KmipBackend::kSessionsForCalls);
+  EXPECT_THAT(Locate(), IsOk());
+
+  okms::test::Answer<Located> check;
+  backend().Locate("hangs", Later(), check.Callback());
+  okms::test::Answer<Secret> probe;
+  backend().Decrypt(Way::kChecks, "5", Record(), Later(), probe.Callback());
+  kms_.AwaitHanging(KmipBackend::kSessionsForCalls + 2);
+  EXPECT_THAT(Locate(), IsOk());
+
+  backend_.reset();
+  for (auto& call : calls) {
+    EXPECT_THAT(call.Get(), StatusIs(absl::StatusCode::kCancelled, ::testing::_));
+  }
+  EXPECT_THAT(check.Get(), StatusIs(absl::StatusCode::kCancelled, ::testing::_));
+  EXPECT_THAT(probe.Get(), StatusIs(absl::StatusCode::kCancelled, ::testing::_));
+}
+
+TEST_F(KmipBackendTest, BothWaysShareWhatIsKnownOfTheServer) {
+  handler_ = [](const Request& request) { return Success(request, LocateResponse{{"5"}}); };
+  ASSERT_THAT(Locate(), IsOk());
+  handler_ = [](const Request& request) {
+    return Refusal(request, ResultReason::kPermissionDenied, "no");
+  };
+  EXPECT_THAT(Encrypt(), StatusIs(absl::StatusCode::kPermissionDenied, ::testing::_));
+  EXPECT_EQ(kms_.dials(), 2);
+  EXPECT_THAT(kms_.operations(),
+              ElementsAre(Operation::kDiscoverVersions, Operation::kLocate, Operation::kEncrypt));
 }
 
 // ---- Encrypt
@@ -332,16 +400,18 @@ class EncryptTest : public KmipBackendTest {
       .unique_identifier = "5", .data = AsBytes(kData), .iv = {}, .tag = AsBytes(kTag)};
 };
 
-// What the Go plugin sends for the same input, without its time stamp; the IV differs each time.
+// What the Go plugin sends for the same input, without its time stamp and with an id of the batch
+// item; that and the IV differ each time.
 TEST_F(EncryptTest, SendsTheBytesOfTheGoPlugin) {
   const auto ciphertext = Encrypt();
   ASSERT_THAT(ciphertext, IsOk());
   const std::string iv = ciphertext->annotations.at("iv.okms.ovh.com");
   ASSERT_EQ(iv.size(), 12u);
   const std::string expected = FromHex(absl::StrCat(
-      "42007801 000000f8 42007701 00000038 42006901 00000020 42006a02 00000004 00000001 00000000"
+      "42007801 00000108 42007701 00000038 42006901 00000020 42006a02 00000004 00000001 00000000"
       "42006b02 00000004 00000004 00000000 42000d02 00000004 00000001 00000000"
-      "42000f01 000000b0 42005c05 00000004 0000001f 00000000"
+      "42000f01 000000c0 42005c05 00000004 0000001f 00000000 42009308 00000008",
+      LastId(),
       "42007901 00000098 42009407 00000001 3500000000000000 42002b01 00000040"
       "42001105 00000004 00000009 00000000 42002805 00000004 00000003 00000000"
       "4200cd02 00000004 0000000c 00000000 4200ce02 00000004 00000010 00000000"
@@ -379,9 +449,9 @@ TEST_F(EncryptTest, TakesTheTagInTheDataInEveryVersion) {
           request,
           EncryptResponse{.unique_identifier = "5", .data = AsBytes(both), .iv = {}, .tag = {}});
     }));
-    KmipBackend backend(std::make_unique<FakeDialer>(kms), KeyId{"5"});
+    KmipBackend backend(std::make_unique<FakeDialer>(kms));
     const auto ciphertext = Await<Ciphertext>([&](auto done) {
-      backend.Encrypt("5", Secret(AsBytes(kPlaintext)), Later(), std::move(done));
+      backend.Encrypt(Way::kCalls, "5", Secret(AsBytes(kPlaintext)), Later(), std::move(done));
     });
     ASSERT_THAT(ciphertext, IsOk()) << minor;
     EXPECT_EQ(ciphertext->bytes, kData + kTag);
@@ -396,11 +466,23 @@ TEST_F(EncryptTest, IvOfTheServerWins) {
 }
 
 TEST_F(EncryptTest, IvOfTheServerOfAnotherSizeIsRefused) {
-  for (const std::string& iv : {std::string(16, 'i'), std::string()}) {
-    reply_.iv = AsBytes(iv);
-    EXPECT_THAT(Encrypt(), StatusIs(kDataLoss, absl::StrCat("KMIP Encrypt: the KMS used an IV of ",
-                                                            iv.size(), " bytes, not 12")));
-  }
+  const std::string iv(16, 'i');
+  reply_.iv = AsBytes(iv);
+  EXPECT_THAT(Encrypt(),
+              StatusIs(kDataLoss, "KMIP Encrypt: the KMS used an IV of 16 bytes, not 12"));
+}
+
+TEST_F(EncryptTest, EmptyIvOfTheServerIsNone) {
+  std::string sent;
+  handler_ = [&](const Request& request) {
+    sent = std::string(AsText(*EncryptRequest::Read(request.payload)->iv));
+    EncryptResponse reply = reply_;
+    reply.iv = ByteView();
+    return Success(request, reply);
+  };
+  const auto ciphertext = Encrypt();
+  ASSERT_THAT(ciphertext, IsOk());
+  EXPECT_EQ(ciphertext->annotations.at(kIvAnnotation), sent);
 }
 
 TEST_F(EncryptTest, DroppedTagIsRefused) {
@@ -491,9 +573,10 @@ TEST_F(DecryptTest, SendsTheBytesOfTheGoPlugin) {
   handler_ = Wants("field");
   EXPECT_EQ(*Decrypt(Record()), kPlaintext);
   const std::string expected = FromHex(absl::StrCat(
-      "42007801 00000110 42007701 00000038 42006901 00000020 42006a02 00000004 00000001 00000000"
+      "42007801 00000120 42007701 00000038 42006901 00000020 42006a02 00000004 00000001 00000000"
       "42006b02 00000004 00000004 00000000 42000d02 00000004 00000001 00000000"
-      "42000f01 000000c8 42005c05 00000004 00000020 00000000"
+      "42000f01 000000d8 42005c05 00000004 00000020 00000000 42009308 00000008",
+      LastId(),
       "42007901 000000b0 42009407 00000001 3500000000000000 42002b01 00000040"
       "42001105 00000004 00000009 00000000 42002805 00000004 00000003 00000000"
       "4200cd02 00000004 0000000c 00000000 4200ce02 00000004 00000010 00000000"

@@ -72,7 +72,7 @@ Fill Header(ProtocolVersion version, int32_t count = 1) {
 
 TEST(RequestEncode, HoldsVersionCountOperationAndPayloadOnly) {
   const WipedBytes bytes = Request::Encode(
-      {1, 1}, Operation::kQuery, [](Writer& w) { w.Enumeration(tag::kQueryFunction, 1); });
+      {1, 1}, {Operation::kQuery, {}, [](Writer& w) { w.Enumeration(tag::kQueryFunction, 1); }});
   EXPECT_EQ(ToHex(bytes),
             ToHex(AsBytes(FromHex("42007801 00000070"
                                   " 42007701 00000038"
@@ -85,12 +85,14 @@ TEST(RequestEncode, HoldsVersionCountOperationAndPayloadOnly) {
 }
 
 TEST(RequestDecode, GivesBackWhatWasEncoded) {
-  const WipedBytes bytes = Request::Encode({1, 3}, Operation::kLocate,
-                                           [](Writer& w) { w.Text(tag::kUniqueIdentifier, "x"); });
+  const WipedBytes bytes =
+      Request::Encode({1, 3}, {Operation::kLocate, AsBytes("its id"),
+                               [](Writer& w) { w.Text(tag::kUniqueIdentifier, "x"); }});
   const auto request = Request::Decode(bytes);
   ASSERT_THAT(request, IsOk());
   EXPECT_EQ(request->version, (ProtocolVersion{1, 3}));
   EXPECT_EQ(request->operation, Operation::kLocate);
+  EXPECT_EQ(AsText(request->batch_item_id), "its id");
   EXPECT_EQ(*request->payload.Get(tag::kUniqueIdentifier)->AsText(), "x");
 }
 
@@ -132,7 +134,7 @@ TEST(ResponseDecode, GivesBackASuccess) {
   EXPECT_EQ(response->status, ResultStatus::kSuccess);
   EXPECT_EQ(response->reason, ResultReason::kNone);
   EXPECT_EQ(response->message, "");
-  const auto payload = response->Payload(Operation::kEncrypt, kV14);
+  const auto payload = response->Payload(Operation::kEncrypt);
   ASSERT_THAT(payload, IsOk());
   EXPECT_EQ(*payload->Get(tag::kUniqueIdentifier)->AsText(), "5");
 }
@@ -167,7 +169,7 @@ TEST(ResponseDecode, IgnoresWhatItDoesNotKnow) {
   };
   shape.item = [](Writer& w) {
     w.Enumeration(tag::kOperation, 0x1F);
-    w.Text(0x420093, "batch id of another type");
+    w.Text(0x540002, "a vendor's");
     w.Enumeration(tag::kResultStatus, 0);
     w.Structure(tag::kResponsePayload, [] {});
     w.Structure(0x420051, [] {});
@@ -270,7 +272,7 @@ absl::Status PayloadStatus(const Shape& shape) {
   const WipedBytes bytes = shape.Bytes();
   const auto response = Response::Decode(bytes);
   if (!response.ok()) return response.status();
-  return response->Payload(Operation::kEncrypt, kV14).status();
+  return response->Payload(Operation::kEncrypt).status();
 }
 
 Fill Result(uint32_t status, Fill more = Nothing) {
@@ -298,10 +300,23 @@ TEST(ResponsePayload, RefusalWithoutAReason) {
       StatusIs(absl::StatusCode::kFailedPrecondition, "KMIP Encrypt refused: no reason given"));
 }
 
-TEST(ResponsePayload, SuccessOfAnotherVersion) {
-  EXPECT_THAT(
-      PayloadStatus({.header = Header({1, 2})}),
-      StatusIs(kDataLoss, "KMIP Encrypt: the reply is in version 1.2, the request was in 1.4"));
+TEST(ResponsePayload, SuccessOfAnotherMinorVersion) {
+  EXPECT_THAT(PayloadStatus({.header = Header({1, 2})}), IsOk());
+}
+
+TEST(ResponsePayload, SuccessOfAnotherMajorVersion) {
+  EXPECT_THAT(PayloadStatus({.header = Header({2, 0})}),
+              StatusIs(kDataLoss, "KMIP Encrypt: the reply is in version 2.0"));
+}
+
+TEST(ResponseDecode, BatchItemIdIsBytes) {
+  EXPECT_THAT(DecodeStatus({.item =
+                                [](Writer& w) {
+                                  w.Enumeration(tag::kOperation, 0x1F);
+                                  w.Text(tag::kUniqueBatchItemId, "1");
+                                  w.Enumeration(tag::kResultStatus, 0);
+                                }}),
+              StatusIs(kDataLoss, "malformed TTLV: item 0x420093 has type 7, expected 8"));
 }
 
 TEST(ResponsePayload, SuccessWithoutOperation) {

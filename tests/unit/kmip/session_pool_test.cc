@@ -8,6 +8,7 @@
 
 #include <atomic>
 #include <condition_variable>
+#include <functional>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -78,7 +79,7 @@ class Blocker {
 
 class SessionPoolTest : public ::testing::Test {
  protected:
-  static constexpr int kMaxSessions = SessionPool::kMaxSessions;
+  static constexpr int kMaxSessions = 8;
 
   ~SessionPoolTest() override { blocker_.Release(); }
 
@@ -117,7 +118,8 @@ class SessionPoolTest : public ::testing::Test {
   int dials_before_ = 0;
   FakeKms kms_{Answers(Found)};
   FakeDialer dialer_{kms_};
-  std::optional<SessionPool> pool_{std::in_place, dialer_};
+  KnownServer known_;
+  std::optional<SessionPool> pool_{std::in_place, dialer_, known_, std::size_t{kMaxSessions}};
 };
 
 TEST_F(SessionPoolTest, AnswersOnAnotherThread) {
@@ -261,6 +263,145 @@ TEST_F(SessionPoolTest, HeaderThatOneSessionFoundServesTheOthers) {
   EXPECT_THAT(kms_.headers(), ::testing::Each("1.4"));
 }
 
+// Connections that are taken and closed at once: each dial is a handshake with certificates.
+TEST_F(SessionPoolTest, ServerThatHangsUpOnEverybodyCostsFewDials) {
+  kms_.Handle([](const Request&) { return Closed(); });
+  for (int call = 0; call < 3; ++call) {
+    const int before = kms_.dials();
+    EXPECT_THAT(Run(), StatusIs(absl::StatusCode::kUnavailable, ::testing::_));
+    EXPECT_EQ(kms_.dials() - before, 6) << "one for each header, and one more";
+  }
+}
+
+TEST_F(SessionPoolTest, ServerThatServedAndHangsUpOnEverybodyCostsTwoDials) {
+  ASSERT_THAT(Run(), IsOk());
+  kms_.CloseIdle();
+  kms_.Handle([](const Request&) { return Closed(); });
+  for (int call = 0; call < 6; ++call) {
+    const int before = kms_.dials();
+    EXPECT_THAT(Run(), StatusIs(absl::StatusCode::kUnavailable, ::testing::_));
+    EXPECT_EQ(kms_.dials() - before, 2);
+  }
+  kms_.Handle(Answers(Found));
+  EXPECT_EQ(*Run(), "id");
+}
+
+// Another one came in its place, which hangs up on what it cannot read.
+TEST_F(SessionPoolTest, ServerThatChangedItsVersionIsUnderstoodAgain) {
+  ASSERT_THAT(Run(), IsOk());
+  kms_.CloseIdle();
+  kms_.Handle([](const Request& request) {
+    if (request.version != ProtocolVersion{1, 2}) return Closed();
+    return request.operation == Operation::kDiscoverVersions
+               ? Success(request, DiscoverVersionsResponse{{{1, 2}}})
+               : Found(request);
+  });
+  int calls = 1;
+  while (!Run().ok()) ASSERT_LT(++calls, 5);
+}
+
+TEST_F(SessionPoolTest, RefusedVersionIsNegotiatedAnewWithinTheCall) {
+  ASSERT_THAT(Run(), IsOk());
+  kms_.CloseIdle();
+  kms_.Handle([](const Request& request) {
+    if (request.version != ProtocolVersion{1, 2}) return Unreadable();
+    return request.operation == Operation::kDiscoverVersions
+               ? Success(request, DiscoverVersionsResponse{{{1, 2}}})
+               : Found(request);
+  });
+  const int before = kms_.dials();
+  EXPECT_EQ(*Run(), "id");
+  EXPECT_EQ(kms_.dials() - before, 1);
+}
+
+// The session has no version then: it must not be used by the next call.
+TEST_F(SessionPoolTest, SessionWhoseNegotiationAnewFailedIsThrownAway) {
+  LeaveOneWorker();
+  ASSERT_THAT(Run(), IsOk());
+  kms_.CloseIdle();
+  kms_.Handle([](const Request&) { return Unreadable(); });
+  EXPECT_THAT(Run(), StatusIs(absl::StatusCode::kFailedPrecondition, ::testing::_));
+  kms_.Handle(Answers(Found));
+  kms_.Forget();
+  EXPECT_EQ(*Run(), "id");
+  EXPECT_EQ(kms_.headers().back(), "1.4");
+}
+
+// ---- Replies that are not ours: with several requests a second, whoever takes one for another
+// hands a Secret to the wrong reader.
+
+// Answers Locate with the name that was asked for; `spoil` makes what is sent of all
+// replies so far, the last one being that to this request.
+class MixUpTest : public SessionPoolTest {
+ protected:
+  void Serve(std::function<std::string(const std::vector<std::string>&)> spoil) {
+    kms_.Handle(Answers([this, spoil](const Request& request) {
+      const auto locate = LocateRequest::Read(request.payload);
+      replies_.push_back(Success(request, LocateResponse{{*locate->name}}).bytes);
+      return Bytes(spoil(replies_));
+    }));
+  }
+  absl::StatusOr<std::string> Ask(const std::string& name) {
+    Answer<std::string> answer;
+    pool_->Run<std::string>(
+        Later(),
+        [name](Session& session, Deadline until) -> absl::StatusOr<std::string> {
+          const auto found = session.Call(LocateRequest{name, {}, {}}, until);
+          if (!found.ok()) return found.status();
+          return std::string(found->unique_identifiers.front());
+        },
+        answer.Callback());
+    return answer.Get();
+  }
+  std::vector<std::string> replies_;
+};
+
+TEST_F(MixUpTest, DelayedRepliesAreNobodys) {
+  LeaveOneWorker();
+  Serve([](const auto& replies) {
+    return replies.size() < 2 ? replies.back() : replies[replies.size() - 2];
+  });
+  EXPECT_EQ(*Ask("a"), "a");
+  for (const std::string name : {"b", "c"}) {
+    EXPECT_THAT(Ask(name), StatusIs(absl::StatusCode::kDataLoss,
+                                    "KMIP Locate: this is the reply to another request"));
+  }
+}
+
+TEST_F(MixUpTest, DoubledReplyIsNobodys) {
+  LeaveOneWorker();
+  // The second copy comes with the next request, as one that was still under way when the session
+  // was last found quiet.
+  Serve([](const auto& replies) {
+    return replies.size() == 2 ? replies.front() + replies.back() : replies.back();
+  });
+  EXPECT_EQ(*Ask("a"), "a");
+  EXPECT_EQ(*Ask("b"), "b");  // on a fresh session
+  EXPECT_EQ(*Ask("c"), "c");
+  EXPECT_EQ(dials(), 2);
+}
+
+TEST_F(MixUpTest, SwappedRepliesAreNobodys) {
+  // Of two sessions, each gets the other's.
+  std::mutex mutex;
+  std::condition_variable both;
+  std::vector<std::string> replies;
+  kms_.Handle(Answers([&](const Request& request) {
+    const auto locate = LocateRequest::Read(request.payload);
+    const std::string mine = Success(request, LocateResponse{{*locate->name}}).bytes;
+    std::unique_lock lock(mutex);
+    const std::size_t index = replies.size();
+    replies.push_back(mine);
+    both.notify_all();
+    if (index >= 2) return Bytes(mine);
+    both.wait(lock, [&] { return replies.size() >= 2; });
+    return Bytes(replies[1 - index]);
+  }));
+  std::thread other([&] { EXPECT_EQ(*Ask("a"), "a"); });
+  EXPECT_EQ(*Ask("b"), "b");
+  other.join();
+}
+
 TEST_F(SessionPoolTest, ServesNoMoreThanItsSessionsAtATime) {
   Occupy(kMaxSessions);
   Answer<std::string> waiting;
@@ -308,11 +449,23 @@ TEST_F(SessionPoolTest, DestructorEndsWhatWaitsAndAwaitsWhatRuns) {
   Answer<std::string> waiting;
   Start(waiting);
   std::thread destroyer([&] { pool_.reset(); });
-  EXPECT_THAT(waiting.Get(), StatusIs(absl::StatusCode::kUnavailable, "shutting down"));
+  EXPECT_THAT(waiting.Get(), StatusIs(absl::StatusCode::kCancelled, "the plugin is stopping"));
   blocker_.Release();
   destroyer.join();
   EXPECT_THAT(running.Get(), IsOk());
   EXPECT_EQ(attempts_, 0);
+}
+
+TEST_F(SessionPoolTest, CancelledDialerEndsWhatHangs) {
+  kms_.Handle(Answers([](const Request&) { return Hangs(); }));
+  std::vector<Answer<std::string>> answers(kMaxSessions + 3);  // some wait in the queue
+  for (Answer<std::string>& answer : answers) Start(answer);
+  kms_.AwaitHanging(kMaxSessions);
+  dialer_.Cancel();
+  pool_.reset();
+  for (Answer<std::string>& answer : answers) {
+    EXPECT_THAT(answer.Get(), StatusIs(absl::StatusCode::kCancelled, ::testing::_));
+  }
 }
 
 TEST_F(SessionPoolTest, DestructorOfAnIdlePoolReturns) {

@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -54,12 +55,16 @@ class SessionTest : public ::testing::Test {
  protected:
   absl::StatusOr<std::unique_ptr<Session>> Open(Handler handler) {
     kms_.Handle(std::move(handler));
-    return Session::Open(dialer_, hint_, Later());
+    return Open();
+  }
+  absl::StatusOr<std::unique_ptr<Session>> Open() {
+    int dials = Session::MostDials(known_);
+    return Session::Open(dialer_, known_, dials, Later());
   }
 
   FakeKms kms_{NotExpected};
   FakeDialer dialer_{kms_};
-  HeaderHint hint_;
+  KnownServer known_;
 };
 
 TEST_F(SessionTest, AsksWithHeader11ForAllOurVersions) {
@@ -107,8 +112,9 @@ TEST_F(SessionTest, TriesOtherHeadersOnTheSameConnectionWhen11IsRefused) {
         ResultReason::kFeatureNotSupported, ResultReason::kGeneralFailure}) {
     FakeKms kms(Knows({{1, 2}, {1, 4}}, Unreadable(reason)));
     FakeDialer dialer(kms);
-    HeaderHint hint;
-    const auto session = Session::Open(dialer, hint, Later());
+    KnownServer known;
+    int dials = Session::MostDials(known);
+    const auto session = Session::Open(dialer, known, dials, Later());
     ASSERT_THAT(session, IsOk());
     EXPECT_EQ((*session)->version(), (ProtocolVersion{1, 4}));
     EXPECT_THAT(kms.headers(), ElementsAre("1.1", "1.4"));
@@ -120,8 +126,9 @@ TEST_F(SessionTest, TriesOtherHeadersOnAFreshConnectionWhenTheServerHangsUp) {
   for (const Reply& hang_up : {Closed(), Bytes("HTTP/1.1 400 Bad Request\r\n\r\n")}) {
     FakeKms kms(Knows({{1, 3}}, hang_up));
     FakeDialer dialer(kms);
-    HeaderHint hint;
-    const auto session = Session::Open(dialer, hint, Later());
+    KnownServer known;
+    int dials = Session::MostDials(known);
+    const auto session = Session::Open(dialer, known, dials, Later());
     ASSERT_THAT(session, IsOk());
     EXPECT_EQ((*session)->version(), (ProtocolVersion{1, 3}));
     EXPECT_THAT(kms.headers(), ElementsAre("1.1", "1.4", "1.3"));
@@ -129,23 +136,117 @@ TEST_F(SessionTest, TriesOtherHeadersOnAFreshConnectionWhenTheServerHangsUp) {
   }
 }
 
+TEST_F(SessionTest, NegotiatedVersionIsWhatTheNextSessionBeginsWith) {
+  const Handler handler = Knows({{1, 2}}, Unreadable(), [](const Request& request) {
+    return Success(request, LocateResponse{{"id"}});
+  });
+  ASSERT_THAT(Open(handler), IsOk());
+  EXPECT_THAT(kms_.headers(), ElementsAre("1.1", "1.4", "1.3", "1.2"));
+  kms_.Forget();
+  const auto session = Open(handler);
+  ASSERT_THAT(session, IsOk());
+  EXPECT_THAT(kms_.headers(), ElementsAre());
+  ASSERT_THAT((*session)->Call(LocateRequest{"etcd", {}, {}}, Later()), IsOk());
+  EXPECT_THAT(kms_.headers(), ElementsAre("1.2"));
+  EXPECT_FALSE((*session)->version_refused());
+}
+
 TEST_F(SessionTest, HeaderThatWorkedIsTriedFirstNextTime) {
   const Handler handler = Knows({{1, 2}}, Unreadable());
   ASSERT_THAT(Open(handler), IsOk());
-  EXPECT_THAT(kms_.headers(), ElementsAre("1.1", "1.4", "1.3", "1.2"));
-  EXPECT_EQ(hint_.Get(), (ProtocolVersion{1, 2}));
   kms_.Forget();
+  known_.ForgetVersion();
   ASSERT_THAT(Open(handler), IsOk());
   EXPECT_THAT(kms_.headers(), ElementsAre("1.2"));
 }
 
-TEST_F(SessionTest, HintIsOnlyAHint) {
-  hint_.Set({1, 2});
+TEST_F(SessionTest, HeaderThatWorkedIsOnlyAHint) {
+  known_.SetHeader({1, 2});
   const auto session = Open(Knows({{1, 1}, {1, 4}}, Unreadable()));
   ASSERT_THAT(session, IsOk());
   EXPECT_THAT(kms_.headers(), ElementsAre("1.2", "1.1"));
-  EXPECT_EQ(hint_.Get(), (ProtocolVersion{1, 1}));
+  EXPECT_EQ(known_.header(), (ProtocolVersion{1, 1}));
   EXPECT_EQ((*session)->version(), (ProtocolVersion{1, 4}));
+}
+
+TEST_F(SessionTest, KnownVersionThatIsRefusedIsNegotiatedAnewOnTheSameConnection) {
+  ASSERT_THAT(Open(Knows({{1, 4}}, Unreadable())), IsOk());
+  const auto session = Open(Knows({{1, 2}}, Unreadable(), [](const Request& request) {
+    return Success(request, LocateResponse{{"id"}});
+  }));
+  ASSERT_THAT(session, IsOk());
+  kms_.Forget();
+  EXPECT_THAT((*session)->Call(LocateRequest{"etcd", {}, {}}, Later()),
+              StatusIs(kFailedPrecondition, ::testing::_));
+  ASSERT_TRUE((*session)->version_refused());
+  ASSERT_THAT((*session)->Renegotiate(Later()), IsOk());
+  EXPECT_FALSE((*session)->version_refused());
+  EXPECT_EQ((*session)->version(), (ProtocolVersion{1, 2}));
+  EXPECT_THAT((*session)->Call(LocateRequest{"etcd", {}, {}}, Later()), IsOk());
+  EXPECT_EQ(kms_.dials(), 2);
+  EXPECT_EQ(known_.version(), (ProtocolVersion{1, 2}));
+}
+
+TEST_F(SessionTest, RefusalOfTheClientIsNoRefusalOfTheVersion) {
+  ASSERT_THAT(Open(Knows({{1, 4}}, Unreadable())), IsOk());
+  const auto session =
+      Open([](const Request&) { return Unreadable(ResultReason::kAuthenticationNotSuccessful); });
+  ASSERT_THAT(session, IsOk());
+  EXPECT_THAT((*session)->Call(LocateRequest{"etcd", {}, {}}, Later()),
+              StatusIs(absl::StatusCode::kUnauthenticated, ::testing::_));
+  EXPECT_FALSE((*session)->version_refused());
+  EXPECT_EQ(known_.version(), (ProtocolVersion{1, 4}));
+}
+
+TEST_F(SessionTest, KnownVersionIsForgottenAfterTwoHangUpsInARow) {
+  ASSERT_THAT(Open(Knows({{1, 4}}, Unreadable())), IsOk());
+  const auto call = [&](Handler handler) {
+    const auto session = Open(std::move(handler));
+    ASSERT_THAT(session, IsOk());
+    (*session)->Call(LocateRequest{"etcd", {}, {}}, Later()).IgnoreError();
+  };
+  const Handler hang_up = [](const Request&) { return Closed(); };
+  const Handler answer = [](const Request& request) {
+    return Success(request, LocateResponse{{"id"}});
+  };
+  call(hang_up);
+  call(answer);
+  call(hang_up);
+  EXPECT_TRUE(known_.version().has_value());
+  call(hang_up);
+  EXPECT_FALSE(known_.version().has_value());
+}
+
+// A load balancer without servers behind it, for one.
+TEST_F(SessionTest, ServerThatOnceNegotiatedAndHangsUpCostsOneDialAndAnotherHeaderNextTime) {
+  ASSERT_THAT(Open(Knows({{1, 1}, {1, 4}}, Unreadable())), IsOk());
+  known_.ForgetVersion();
+  for (const std::string header : {"1.1", "1.4", "1.3", "1.2", "1.1"}) {
+    kms_.Forget();
+    const int before = kms_.dials();
+    EXPECT_THAT(Open([](const Request&) { return Closed(); }),
+                StatusIs(absl::StatusCode::kUnavailable, ::testing::_));
+    EXPECT_EQ(kms_.dials(), before + 1);
+    EXPECT_THAT(kms_.headers(), ElementsAre(header));
+  }
+}
+
+TEST_F(SessionTest, ServerThatDeniesDiscoverVersionsIsTakenToSpeakTheHeadersVersion) {
+  for (const ResultReason reason :
+       {ResultReason::kPermissionDenied, ResultReason::kOperationNotSupported}) {
+    for (const int32_t highest : {4, 3, 2}) {
+      FakeKms kms([&](const Request& request) {
+        return request.version.minor > highest ? Unreadable() : Refusal(request, reason);
+      });
+      FakeDialer dialer(kms);
+      KnownServer known;
+      int dials = Session::MostDials(known);
+      const auto session = Session::Open(dialer, known, dials, Later());
+      ASSERT_THAT(session, IsOk());
+      EXPECT_EQ((*session)->version(), (ProtocolVersion{1, highest}));
+      EXPECT_EQ(kms.dials(), 1);
+    }
+  }
 }
 
 TEST_F(SessionTest, NoneInCommonSaysWhatTheServerOffers) {
@@ -155,6 +256,14 @@ TEST_F(SessionTest, NoneInCommonSaysWhatTheServerOffers) {
   EXPECT_THAT(Open(Speaks({}, [](const Request&) { return Unreadable(); })),
               StatusIs(kFailedPrecondition,
                        "no KMIP version in common: the KMS offers none; we speak 1.0 to 1.4"));
+}
+
+TEST_F(SessionTest, NoneInCommonSaysSomeOfWhatTheServerOffers) {
+  const std::vector<ProtocolVersion> many(10'000, ProtocolVersion{2, 0});
+  EXPECT_THAT(Open(Speaks(many, [](const Request&) { return Unreadable(); })),
+              StatusIs(kFailedPrecondition,
+                       "no KMIP version in common: the KMS offers 2.0, 2.0, 2.0, 2.0, 2.0, 2.0, "
+                       "2.0, 2.0, ...; we speak 1.0 to 1.4"));
 }
 
 TEST_F(SessionTest, FirstErrorIsTheOneReported) {
@@ -241,10 +350,10 @@ TEST_F(SessionTest, Server10OnlyWithoutCryptographyIsNot) {
                        "needed"));
 }
 
-// It may learn Discover Versions one day.
-TEST_F(SessionTest, Server10OnlyIsNotRememberedAsSuch) {
+TEST_F(SessionTest, Server10OnlyIsAskedForDiscoverVersionsWheneverItIsNegotiatedWith) {
   ASSERT_THAT(Open(Old({{1, 0}}, {Operation::kEncrypt, Operation::kDecrypt})), IsOk());
-  EXPECT_EQ(hint_.Get(), (ProtocolVersion{1, 1}));
+  EXPECT_EQ(known_.version(), (ProtocolVersion{1, 0}));
+  EXPECT_EQ(known_.header(), (ProtocolVersion{1, 1}));
 }
 
 // With an open session.
@@ -331,14 +440,89 @@ TEST_F(CallTest, MalformedMessageBreaksTheSession) {
   EXPECT_FALSE(session_->usable());
 }
 
-TEST_F(CallTest, ReplyOfAnotherVersionBreaksTheSession) {
-  EXPECT_THAT(
-      CallStatus([](Request request) {
-        request.version = {1, 2};
-        return Success(request, LocateResponse{{"id"}});
-      }),
-      StatusIs(kDataLoss, "KMIP Locate: the reply is in version 1.2, the request was in 1.4"));
+TEST_F(CallTest, ReplyOfAnotherMinorVersionIsTaken) {
+  for (const int32_t minor : {0, 2, 9}) {
+    EXPECT_THAT(CallStatus([=](Request request) {
+                  request.version = {1, minor};
+                  return Success(request, LocateResponse{{"id"}});
+                }),
+                IsOk());
+  }
+}
+
+TEST_F(CallTest, ReplyOfAnotherMajorVersionBreaksTheSession) {
+  EXPECT_THAT(CallStatus([](Request request) {
+                request.version = {2, 0};
+                return Success(request, LocateResponse{{"id"}});
+              }),
+              StatusIs(kDataLoss, "KMIP Locate: the reply is in version 2.0"));
   EXPECT_FALSE(session_->usable());
+}
+
+TEST_F(CallTest, EachRequestHasAnIdOfItsOwn) {
+  EXPECT_THAT(
+      CallStatus([](const Request& request) { return Success(request, LocateResponse{{"id"}}); }),
+      IsOk());
+  ASSERT_THAT(session_->Call(LocateRequest{"etcd", {}, {}}, Later()), IsOk());
+  std::set<std::string> ids;
+  for (const Seen& seen : kms_.seen()) {
+    ids.emplace(AsText(Request::Decode(AsBytes(seen.bytes))->batch_item_id));
+  }
+  EXPECT_THAT(ids, ::testing::SizeIs(3));  // that of Discover Versions too
+  EXPECT_THAT(ids, Each(::testing::SizeIs(8)));
+}
+
+TEST_F(CallTest, ReplyWithAnotherIdBreaksTheSession) {
+  for (const std::string id : {"87654321", "1", "123456789"}) {
+    EXPECT_THAT(CallStatus([&](Request request) {
+                  request.batch_item_id = AsBytes(id);
+                  return Success(request, LocateResponse{{"id"}});
+                }),
+                StatusIs(kDataLoss, "KMIP Locate: this is the reply to another request"));
+    EXPECT_FALSE(session_->usable());
+  }
+}
+
+TEST_F(CallTest, RefusalWithAnotherIdBreaksTheSession) {
+  EXPECT_THAT(CallStatus([](Request request) {
+                request.batch_item_id = AsBytes("87654321");
+                return Refusal(request, ResultReason::kItemNotFound);
+              }),
+              StatusIs(kDataLoss, "KMIP Locate: this is the reply to another request"));
+  EXPECT_FALSE(session_->usable());
+}
+
+TEST_F(CallTest, ReplyWithoutAnIdBreaksTheSessionOnceTheServerEchoedOne) {
+  for (const bool refusal : {false, true}) {
+    EXPECT_THAT(
+        CallStatus([&](Request request) {
+          request.batch_item_id = {};
+          return refusal ? Refusal(request, ResultReason::kItemNotFound)
+                         : Success(request, LocateResponse{{"id"}});
+        }),
+        StatusIs(
+            kDataLoss,
+            "KMIP Locate: the reply has no batch item id, which this KMS gives back otherwise"));
+    EXPECT_FALSE(session_->usable());
+  }
+}
+
+TEST_F(CallTest, RefusalOfTheWholeMessageNeedsNoId) {
+  EXPECT_THAT(CallStatus([](const Request&) { return Unreadable(); }),
+              StatusIs(kFailedPrecondition, ::testing::_));
+  EXPECT_TRUE(session_->usable());
+}
+
+TEST_F(SessionTest, ServerThatNeverEchoesIdsIsServed) {
+  const auto session = Open([](Request request) {
+    request.batch_item_id = {};
+    return request.operation == Operation::kDiscoverVersions
+               ? Success(request, DiscoverVersionsResponse{{{1, 4}}})
+               : Success(request, LocateResponse{{"id"}});
+  });
+  ASSERT_THAT(session, IsOk());
+  EXPECT_THAT((*session)->Call(LocateRequest{"etcd", {}, {}}, Later()), IsOk());
+  EXPECT_TRUE((*session)->usable());
 }
 
 TEST_F(CallTest, ReplyToAnotherOperationBreaksTheSession) {
@@ -352,9 +536,9 @@ TEST_F(CallTest, ReplyToAnotherOperationBreaksTheSession) {
 
 TEST_F(CallTest, PayloadThatMakesNoSenseBreaksTheSession) {
   EXPECT_THAT(CallStatus([](const Request& request) {
-                return Bytes(Response::Encode(
-                    Header(request.version, request.operation), 0,
-                    [](ttlv::Writer& writer) { writer.Integer(tag::kUniqueIdentifier, 5); }));
+                return Bytes(Response::Encode(Header(request), 0, [](ttlv::Writer& writer) {
+                  writer.Integer(tag::kUniqueIdentifier, 5);
+                }));
               }),
               StatusIs(kDataLoss, "malformed TTLV: item 0x420094 has type 2, expected 7"));
   EXPECT_FALSE(session_->usable());

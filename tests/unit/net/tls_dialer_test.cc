@@ -369,6 +369,90 @@ TEST_F(TlsDialerTest, ServerThatAcceptsAndNeverAnswersEndsWithTheDeadline) {
                absl::StrCat("127.0.0.1:", socket.port(), ": TLS handshake: no answer in time")));
 }
 
+// What waits ends when the dialer is cancelled, at each stage: an hour is left to its deadline.
+class CancelTest : public TlsDialerTest {
+ protected:
+  // Dials on another thread; what the dial ends with.
+  std::future<absl::Status> DialAsync(TlsDialer& dialer) {
+    return std::async(std::launch::async, [&] { return dialer.Dial(Later()).status(); });
+  }
+  static absl::Status Cancelled(uint16_t port, const std::string& stage) {
+    return absl::CancelledError(
+        absl::StrCat("127.0.0.1:", port, ": ", stage, ": the plugin is stopping"));
+  }
+};
+
+TEST_F(CancelTest, EndsAConnect) {
+  LoopbackSocket socket;
+  socket.Listen(0);
+  // A full queue: Linux drops further SYNs, so that the next connect hangs.
+  std::vector<UniqueFd> queue;
+  for (bool full = false; !full;) {
+    ASSERT_LT(queue.size(), 100u);
+    queue.push_back(socket.Connect());
+    pollfd entry{queue.back().get(), POLLOUT, 0};
+    full = ::poll(&entry, 1, 100) == 0;
+  }
+  const auto dialer = NewDialer(socket.port());
+  auto dialled = DialAsync(*dialer);
+  EXPECT_EQ(dialled.wait_for(50ms), std::future_status::timeout);
+  dialer->Cancel();
+  EXPECT_EQ(dialled.get(), Cancelled(socket.port(), "connect"));
+}
+
+TEST_F(CancelTest, EndsAHandshake) {
+  LoopbackSocket socket;
+  socket.Listen();
+  const auto dialer = NewDialer(socket.port());
+  auto dialled = DialAsync(*dialer);
+  const UniqueFd connection = socket.Accept();
+  char byte = 0;
+  ASSERT_EQ(::recv(connection.get(), &byte, 1, 0), 1);  // of the ClientHello
+  dialer->Cancel();
+  EXPECT_EQ(dialled.get(), Cancelled(socket.port(), "TLS handshake"));
+}
+
+TEST_F(CancelTest, EndsARead) {
+  std::promise<void> over;
+  TlsServer server(Options(), [&](SSL*) { over.get_future().wait(); });
+  const auto dialer = NewDialer(server.port());
+  const auto stream = dialer->Dial(Later());
+  ASSERT_THAT(stream, IsOk());
+  auto read = std::async(std::launch::async, [&] {
+    uint8_t buffer[1];
+    return (*stream)->Read(buffer, Later()).status();
+  });
+  EXPECT_EQ(read.wait_for(50ms), std::future_status::timeout);
+  dialer->Cancel();
+  EXPECT_EQ(read.get(), Cancelled(server.port(), "read"));
+  EXPECT_FALSE((*stream)->IsQuiet());
+  over.set_value();
+}
+
+TEST_F(CancelTest, EndsAWrite) {
+  std::promise<void> over;
+  TlsServer server(Options(), [&](SSL*) { over.get_future().wait(); });
+  const auto dialer = NewDialer(server.port());
+  const auto stream = dialer->Dial(Later());
+  ASSERT_THAT(stream, IsOk());
+  auto written = std::async(std::launch::async, [&] {
+    const std::vector<uint8_t> more_than_buffers_hold(64 << 20);
+    return (*stream)->Write(more_than_buffers_hold, Later());
+  });
+  EXPECT_EQ(written.wait_for(50ms), std::future_status::timeout);
+  dialer->Cancel();
+  EXPECT_EQ(written.get(), Cancelled(server.port(), "write"));
+  over.set_value();
+}
+
+TEST_F(CancelTest, NobodyIsDialledAnyMore) {
+  LoopbackSocket socket;
+  socket.Listen();
+  const auto dialer = NewDialer(socket.port());
+  dialer->Cancel();
+  EXPECT_THAT(dialer->Dial(Later()), StatusIs(absl::StatusCode::kCancelled, ::testing::_));
+}
+
 TEST_F(TlsDialerTest, ServerThatClosesDuringTheHandshakeIsUnavailable) {
   LoopbackSocket socket;
   socket.Listen();

@@ -37,7 +37,16 @@ class LoopbackSocket {
     EXPECT_EQ(::getsockname(fd_.get(), reinterpret_cast<sockaddr*>(&address), &size), 0);
     port_ = ntohs(address.sin_port);
   }
-  void Listen() { EXPECT_EQ(::listen(fd_.get(), 8), 0); }
+  void Listen(int queue = 8) { EXPECT_EQ(::listen(fd_.get(), queue), 0); }
+  // Begins to connect to it.
+  UniqueFd Connect() const {
+    UniqueFd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    sockaddr_in address{};
+    socklen_t size = sizeof address;
+    EXPECT_EQ(::getsockname(fd_.get(), reinterpret_cast<sockaddr*>(&address), &size), 0);
+    ::connect(fd.get(), reinterpret_cast<sockaddr*>(&address), size);
+    return fd;
+  }
   // Waits for a connection.
   UniqueFd Accept() const { return UniqueFd(::accept4(fd_.get(), nullptr, nullptr, SOCK_CLOEXEC)); }
   uint16_t port() const { return port_; }

@@ -353,6 +353,30 @@ TEST(ParseAnswer, FieldsOfTheHeadDoNotRepeatTheRequestEither) {
   EXPECT_THAT(Parse(response, kSent), StatusIs(Code::kDataLoss, Not(HasSubstr(secret))));
 }
 
+// What would be shown counts: a repetition behind the cut gives nothing away.
+TEST(ParseAnswer, RepetitionsAreLookedForInWhatIsShown) {
+  const std::string text = absl::StrCat(std::string(290, 't'), kSent);
+  EXPECT_THAT(Refused(Json{{"errors", {text}}, {"request_id", text}}.dump(), kSent),
+              StatusIs(Code::kNotFound,
+                       absl::StrCat("REST encrypt refused: HTTP 404 Not Found: ",
+                                    text.substr(0, 300), "... (", text.size(), " bytes)")));
+  const std::string visible = absl::StrCat(std::string(284, 't'), kSent);
+  EXPECT_THAT(Refused(Json{{"errors", {visible}}}.dump(), kSent),
+              StatusIs(Code::kNotFound, EndsWith(": (a text that repeats the request)")));
+}
+
+// Texts of the size of the largest answer, beside a request as large: seconds of work when each
+// part of one is looked for in all of the other.
+TEST(ParseAnswer, LongTextsAndRequestsAreGoneThroughOnce) {
+  std::string sent = R"({"ciphertext":")";
+  for (int i = 0; sent.size() < (1 << 20); ++i) absl::StrAppend(&sent, i, "/");
+  const std::string text(1 << 19, '7');
+  const std::string body = Json{{"errors", {text}}, {"request_id", text}}.dump();
+  for (int i = 0; i < 10; ++i) {
+    EXPECT_THAT(Refused(body, sent), StatusIs(Code::kNotFound, HasSubstr("777... (524288 bytes)")));
+  }
+}
+
 TEST(ParseAnswer, EscapesDoNotHideARepetition) {
   std::string escaped;
   for (const char c : std::string("MDEyMzQ1Njc4OWFi")) {

@@ -991,6 +991,19 @@ TEST_F(CurlClientTest, CallsUnderWayEndWithTheClient) {
   }
 }
 
+TEST_F(CurlClientTest, CallsUnderWayEndWithTheClientInItsHandshake) {
+  okms::test::LoopbackSocket socket;
+  socket.Listen();
+  auto client = NewClient("127.0.0.1", socket.port());
+  Answer<HttpResponse> answer;
+  client->Send(Request(socket.port()), {}, Later(), answer.Callback());
+  const UniqueFd connection = socket.Accept();
+  char byte = 0;
+  ASSERT_EQ(::recv(connection.get(), &byte, 1, 0), 1);  // of the ClientHello
+  client.reset();
+  EXPECT_THAT(answer.Get(), StatusIs(Code::kCancelled, "the plugin is stopping"));
+}
+
 TEST_F(CurlClientTest, CallsUnderWayEndWithTheClientThatTriesAgain) {
   std::promise<void> there;
   HttpsServer server(Options(), [&](HttpsConnection& connection) {

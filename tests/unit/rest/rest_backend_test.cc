@@ -33,7 +33,6 @@ using test::FakeHttpClient;
 using test::Response;
 using test::Sent;
 using ::testing::ElementsAre;
-using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
 using Code = absl::StatusCode;
@@ -76,7 +75,7 @@ HttpResponse Ok(const Json& body) { return Response(200, body.dump()); }
 class RestBackendTest : public ::testing::Test {
  protected:
   RestBackendTest() {
-    http_.handler = [this](const Sent& sent) -> absl::StatusOr<HttpResponse> {
+    http_.handler = calls_.handler = [this](const Sent& sent) -> absl::StatusOr<HttpResponse> {
       EXPECT_EQ(sent.deadline, deadline_);
       EXPECT_EQ(sent.earliest, Clock::time_point());
       const auto found = answers_.find(sent.url);
@@ -87,72 +86,72 @@ class RestBackendTest : public ::testing::Test {
   }
   RestBackend& backend() {
     if (backend_ == nullptr) {
-      backend_ = std::make_unique<RestBackend>(std::make_unique<FakeHttpClient>(http_),
-                                               ServiceKeyApi("https://kms", kOkms), key_);
+      backend_ = std::make_unique<RestBackend>(std::make_unique<FakeHttpClient>(calls_),
+                                               std::make_unique<FakeHttpClient>(http_),
+                                               ServiceKeyApi("https://kms", kOkms));
     }
     return *backend_;
   }
   // One that knows nothing of what was found before.
   void NewBackend() { backend_.reset(); }
-  absl::StatusOr<KeyInfo> FindKey() {
-    return Await<KeyInfo>([&](auto done) { backend().FindKey(deadline_, std::move(done)); });
+  absl::StatusOr<Located> Locate(const std::string& label = "etcd") {
+    return Await<Located>([&](auto done) { backend().Locate(label, deadline_, std::move(done)); });
+  }
+  absl::StatusOr<KeyInfo> Inspect(const std::string& key_id = kKey) {
+    return Await<KeyInfo>(
+        [&](auto done) { backend().Inspect(key_id, deadline_, std::move(done)); });
   }
   absl::StatusOr<Ciphertext> Encrypt(const std::string& key_id, absl::string_view plaintext) {
     return Await<Ciphertext>([&](auto done) {
-      backend().Encrypt(key_id, Secret(AsBytes(plaintext)), deadline_, std::move(done));
+      backend().Encrypt(way_, key_id, Secret(AsBytes(plaintext)), deadline_, std::move(done));
     });
   }
   absl::StatusOr<std::string> Decrypt(const std::string& key_id, Ciphertext record) {
     const auto secret = Await<Secret>([&](auto done) {
-      backend().Decrypt(key_id, std::move(record), deadline_, std::move(done));
+      backend().Decrypt(way_, key_id, std::move(record), deadline_, std::move(done));
     });
     if (!secret.ok()) return secret.status();
     return std::string(AsText(secret->Reveal()));
   }
 
   const Deadline deadline_ = Clock::now() + 1h;
-  FakeHttp http_;
-  // Set before the first call.
-  KeyName key_ = KeyId{kKey};
+  FakeHttp http_;  // of the checks
+  FakeHttp calls_;
+  Way way_ = Way::kChecks;
   std::map<std::string, absl::StatusOr<HttpResponse>> answers_;
 
  private:
   std::unique_ptr<RestBackend> backend_;
 };
 
-// ---- FindKey by the id
+// ---- Inspect
 
-TEST_F(RestBackendTest, KeyById) {
+TEST_F(RestBackendTest, KeyIsShown) {
   answers_ = {{kKeyUrl, Ok(Key())}};
-  const auto key = FindKey();
+  const auto key = Inspect();
   ASSERT_THAT(key, IsOk());
-  EXPECT_EQ(key->id, kKey);
-  EXPECT_TRUE(key->attributes_verified);
+  EXPECT_EQ(key->unfit, "");
+  EXPECT_TRUE(key->active);
+  ASSERT_TRUE(key->labels.has_value());
+  EXPECT_THAT(*key->labels, ElementsAre("etcd"));
   EXPECT_THAT(http_.urls(), ElementsAre(kKeyUrl));
   EXPECT_EQ(http_.sent[0].body, std::nullopt);
 }
 
-// The id of the stored records is the configured text; the URL has the canonical form.
-TEST_F(RestBackendTest, KeyByIdInAnyFormIsShownAsItIsConfigured) {
+// The URL has the canonical form.
+TEST_F(RestBackendTest, KeyIdMayHaveAnyForm) {
+  answers_ = {{kKeyUrl, Ok(Key(kUpperKey))}};
   for (const std::string& form :
        {std::string(kUpperKey), absl::StrCat("urn:uuid:", kKey), absl::StrCat("{", kUpperKey, "}"),
         std::string("AAAAAAAA222233334444555555555555")}) {
-    FakeHttp http;
-    http.handler = [](const Sent&) { return Ok(Key(kUpperKey)); };
-    RestBackend backend(std::make_unique<FakeHttpClient>(http), ServiceKeyApi("https://kms", kOkms),
-                        KeyId{form});
-    const auto key =
-        Await<KeyInfo>([&](auto done) { backend.FindKey(deadline_, std::move(done)); });
-    ASSERT_THAT(key, IsOk()) << form;
-    EXPECT_EQ(key->id, form);
-    EXPECT_TRUE(key->attributes_verified);
-    EXPECT_THAT(http.urls(), ElementsAre(kKeyUrl));
+    http_.sent.clear();
+    ASSERT_THAT(Inspect(form), IsOk()) << form;
+    EXPECT_THAT(http_.urls(), ElementsAre(kKeyUrl));
   }
 }
 
 TEST_F(RestBackendTest, KeyIdThatIsNoUuid) {
-  key_ = KeyId{"etcd"};
-  EXPECT_THAT(FindKey(), StatusIs(Code::kFailedPrecondition, "the key id is no UUID"));
+  EXPECT_THAT(Inspect("etcd"), StatusIs(Code::kFailedPrecondition, "the key id is no UUID"));
   EXPECT_THAT(Encrypt("etcd", "x"), StatusIs(Code::kFailedPrecondition, "the key id is no UUID"));
   EXPECT_THAT(http_.sent, IsEmpty());
 }
@@ -160,8 +159,8 @@ TEST_F(RestBackendTest, KeyIdThatIsNoUuid) {
 struct UnfitKey {
   const char* name;
   Json key;
-  Code code;
-  std::string message;
+  std::string why;
+  bool active = true;
 };
 
 void PrintTo(const UnfitKey& key, std::ostream* out) { *out << key.name; }
@@ -169,277 +168,234 @@ void PrintTo(const UnfitKey& key, std::ostream* out) { *out << key.name; }
 class UnfitKeyTest : public RestBackendTest, public ::testing::WithParamInterface<UnfitKey> {};
 
 std::vector<UnfitKey> UnfitKeys() {
-  const std::string key = absl::StrCat("key ", kKey, " ");
   const auto state = [](const char* name) { return With(Key(), "attributes", {{"state", name}}); };
   return {
-      {"Rsa", With(Key(), "type", "RSA"), Code::kFailedPrecondition,
-       key + "is no symmetric key (type RSA, not oct)"},
-      {"TypeInAnotherCase", With(Key(), "type", "OCT\n"), Code::kFailedPrecondition,
-       key + "is no symmetric key (type OCT?, not oct)"},
-      {"PreActive", state("pre_active"), Code::kFailedPrecondition,
-       key + "is in state pre_active, not active"},
-      {"Deactivated", state("deactivated"), Code::kFailedPrecondition,
-       key + "is in state deactivated, not active"},
-      {"Compromised", state("compromised"), Code::kFailedPrecondition,
-       key + "is in state compromised, not active"},
-      {"EmptyState", state(""), Code::kFailedPrecondition, key + "is in state , not active"},
-      {"LongState", state(std::string(100, 's').c_str()), Code::kFailedPrecondition,
-       key + "is in state " + std::string(40, 's') + "... (100 bytes), not active"},
-      {"NoOperations", With(Key(), "operations", Json::array()), Code::kFailedPrecondition,
-       key + "may not encrypt (its operations: )"},
+      {"Rsa", With(Key(), "type", "RSA"), "is no symmetric key (type RSA, not oct)"},
+      {"TypeInAnotherCase", With(Key(), "type", "OCT\n"),
+       "is no symmetric key (type OCT?, not oct)"},
+      {"PreActive", state("pre_active"), "is in state pre_active, not active", false},
+      {"Deactivated", state("deactivated"), "is in state deactivated, not active", false},
+      {"Compromised", state("compromised"), "is in state compromised, not active", false},
+      {"EmptyState", state(""), "is in state , not active", false},
+      {"LongState", state(std::string(100, 's').c_str()),
+       "is in state " + std::string(40, 's') + "... (100 bytes), not active", false},
+      {"NoOperations", With(Key(), "operations", Json::array()),
+       "may not encrypt (its operations: )"},
       {"EncryptOnly", With(Key(), "operations", Json::array({"encrypt", "sign"})),
-       Code::kFailedPrecondition, key + "may not decrypt (its operations: encrypt, sign)"},
+       "may not decrypt (its operations: encrypt, sign)"},
       {"DecryptOnly", With(Key(), "operations", Json::array({"decrypt"})),
-       Code::kFailedPrecondition, key + "may not encrypt (its operations: decrypt)"},
+       "may not encrypt (its operations: decrypt)"},
       {"WrapOnly", With(Key(), "operations", Json::array({"wrapKey", "unwrapKey"})),
-       Code::kFailedPrecondition, key + "may not encrypt (its operations: wrapKey, unwrapKey)"},
-      {"AnotherKey", Key(kOtherKey), Code::kDataLoss,
-       absl::StrCat("REST get key: the answer is about key ", kOtherKey, ", not ", kKey)},
-      {"NoType", Without(Key(), "type"), Code::kDataLoss,
-       "REST get key: \"type\" of a key is no text"},
+       "may not encrypt (its operations: wrapKey, unwrapKey)"},
   };
 }
 
 INSTANTIATE_TEST_SUITE_P(, UnfitKeyTest, ::testing::ValuesIn(UnfitKeys()),
                          [](const auto& test) { return std::string(test.param.name); });
 
-TEST_P(UnfitKeyTest, IsRefusedById) {
+TEST_P(UnfitKeyTest, IsShownWithItsReason) {
   answers_ = {{kKeyUrl, Ok(GetParam().key)}};
-  EXPECT_THAT(FindKey(), StatusIs(GetParam().code, GetParam().message));
-}
-
-TEST_P(UnfitKeyTest, IsRefusedByLabel) {
-  key_ = KeyLabel{"etcd"};
-  answers_ = {{kFirstPage, Ok(Page({Key()}))}, {kKeyUrl, Ok(GetParam().key)}};
-  EXPECT_THAT(FindKey(), StatusIs(GetParam().code, GetParam().message));
-}
-
-TEST_F(RestBackendTest, KeyWithoutAStateIsNotVerified) {
-  answers_ = {{kKeyUrl, Ok(Without(Key(), "attributes"))}};
-  const auto key = FindKey();
+  const auto key = Inspect();
   ASSERT_THAT(key, IsOk());
-  EXPECT_EQ(key->id, kKey);
-  EXPECT_FALSE(key->attributes_verified);
+  EXPECT_EQ(key->unfit, GetParam().why);
+  EXPECT_EQ(key->active, GetParam().active);
+  EXPECT_TRUE(key->labels.has_value());
+}
+
+TEST_F(RestBackendTest, AnswerAboutAnotherKeyIsRefused) {
+  answers_ = {{kKeyUrl, Ok(Key(kOtherKey))}};
+  EXPECT_THAT(Inspect(),
+              StatusIs(Code::kDataLoss, absl::StrCat("REST get key: the answer is about key ",
+                                                     kOtherKey, ", not ", kKey)));
+}
+
+TEST_F(RestBackendTest, KeyWithoutAStateIsNotSeenToBeActive) {
+  answers_ = {{kKeyUrl, Ok(Without(Key(), "attributes"))}};
+  const auto key = Inspect();
+  ASSERT_THAT(key, IsOk());
+  EXPECT_EQ(key->unfit, "");
+  EXPECT_FALSE(key->active);
 }
 
 TEST_F(RestBackendTest, KeyWithoutOperationsIsTaken) {
   answers_ = {{kKeyUrl, Ok(Without(Key(), "operations"))}};
-  ASSERT_THAT(FindKey(), IsOk());
+  const auto key = Inspect();
+  ASSERT_THAT(key, IsOk());
+  EXPECT_EQ(key->unfit, "");
 }
 
 // It may still encrypt and decrypt.
-TEST_F(RestBackendTest, KeyThatMayNotBeSeenIsNotVerified) {
-  key_ = KeyId{kUpperKey};
+TEST_F(RestBackendTest, KeyThatMayNotBeSeen) {
   answers_ = {{kKeyUrl, Response(403)}};
-  const auto key = FindKey();
+  const auto key = Inspect();
   ASSERT_THAT(key, IsOk());
-  EXPECT_EQ(key->id, kUpperKey);
-  EXPECT_FALSE(key->attributes_verified);
+  EXPECT_EQ(key->unfit, "");
+  EXPECT_FALSE(key->active);
+  EXPECT_FALSE(key->labels.has_value());
 }
 
-TEST_F(RestBackendTest, KeyThatIsNotThere) {
-  answers_ = {{kKeyUrl, Response(404)}};
-  EXPECT_THAT(FindKey(), StatusIs(Code::kNotFound, "REST get key refused: HTTP 404 Not Found"));
-}
-
-TEST_F(RestBackendTest, ErrorsOfFindKeyArePassedOn) {
+TEST_F(RestBackendTest, ErrorsOfInspectArePassedOn) {
   const std::pair<absl::StatusOr<HttpResponse>, absl::Status> cases[] = {
       {absl::UnavailableError("reset"), absl::UnavailableError("reset")},
       {absl::DeadlineExceededError("late"), absl::DeadlineExceededError("late")},
       {absl::UnauthenticatedError("who"), absl::UnauthenticatedError("who")},
       {absl::ResourceExhaustedError("full"), absl::ResourceExhaustedError("full")},
+      {absl::CancelledError("the end"), absl::CancelledError("the end")},
       // Of the transport, not of the KMS: nothing was refused.
       {absl::DataLossError("large"), absl::DataLossError("large")},
       {Response(401), absl::UnauthenticatedError("REST get key refused: HTTP 401 Unauthorized")},
+      {Response(404), absl::NotFoundError("REST get key refused: HTTP 404 Not Found")},
       {Response(503), absl::UnavailableError("REST get key refused: HTTP 503 Service Unavailable")},
       {Response(400), absl::FailedPreconditionError("REST get key refused: HTTP 400 Bad Request")},
       {Response(200, "{"), absl::DataLossError("REST get key: the answer is no valid JSON")},
+      {Ok(Without(Key(), "type")),
+       absl::DataLossError("REST get key: \"type\" of a key is no text")},
   };
   for (const auto& [answer, error] : cases) {
     answers_.insert_or_assign(kKeyUrl, answer);
-    EXPECT_THAT(FindKey(), StatusIs(error.code(), std::string(error.message())));
+    EXPECT_THAT(Inspect(), StatusIs(error.code(), std::string(error.message())));
   }
 }
 
-// ---- FindKey by the label
+// ---- Locate
 
-class LabelTest : public RestBackendTest {
+class LocateTest : public RestBackendTest {
  protected:
-  LabelTest() { key_ = KeyLabel{"etcd"}; }
+  // What Locate finds, by the list.
+  std::vector<std::string> Found(const std::string& label = "etcd") {
+    const auto located = Locate(label);
+    EXPECT_THAT(located, IsOk());
+    if (!located.ok()) return {};
+    EXPECT_FALSE(located->remembered);
+    return located->key_ids;
+  }
 };
 
-TEST_F(LabelTest, KeyOnTheOnlyPage) {
-  answers_ = {{kFirstPage, Ok(Page({Key(kOtherKey, "etcd2"), Key(kUpperKey)}))},
-              {kKeyUrl, Ok(Key(kUpperKey))}};
-  const auto key = FindKey();
-  ASSERT_THAT(key, IsOk());
-  EXPECT_EQ(key->id, kKey);  // in lower case, as the Go plugin writes it
-  EXPECT_TRUE(key->attributes_verified);
-  EXPECT_THAT(http_.urls(), ElementsAre(kFirstPage, kKeyUrl));
+TEST_F(LocateTest, KeyOnTheOnlyPage) {
+  answers_ = {{kFirstPage, Ok(Page({Key(kOtherKey, "etcd2"), Key(kUpperKey)}))}};
+  EXPECT_THAT(Found(), ElementsAre(kKey));  // in lower case, as the Go plugin writes it
+  EXPECT_THAT(http_.urls(), ElementsAre(kFirstPage));
 }
 
-TEST_F(LabelTest, EveryPageIsRead) {
+TEST_F(LocateTest, EveryPageIsRead) {
   answers_ = {{kFirstPage, Ok(Page(Json::array(), "a b"))},
               {NextPage("a+b"), Ok(Page({Key()}, "c"))},
-              {NextPage("c"), Ok(Page({Key(kOtherKey, "other")}))},
-              {kKeyUrl, Ok(Key())}};
-  const auto key = FindKey();
-  ASSERT_THAT(key, IsOk());
-  EXPECT_EQ(key->id, kKey);
-  EXPECT_THAT(http_.urls(), ElementsAre(kFirstPage, NextPage("a+b"), NextPage("c"), kKeyUrl));
+              {NextPage("c"), Ok(Page({Key(kOtherKey, "other")}))}};
+  EXPECT_THAT(Found(), ElementsAre(kKey));
+  EXPECT_THAT(http_.urls(), ElementsAre(kFirstPage, NextPage("a+b"), NextPage("c")));
 }
 
-// The list is not walked at every call: the key itself tells whether it still has the label.
-TEST_F(LabelTest, KeyThatWasFoundIsAskedFirst) {
+// The list is not walked at every check.
+TEST_F(LocateTest, KeyThatWasFoundIsRememberedWhileItIsBorneOut) {
   answers_ = {{kFirstPage, Ok(Page({Key(kUpperKey)}))}, {kKeyUrl, Ok(Key())}};
-  ASSERT_THAT(FindKey(), IsOk());
-  answers_.erase(kFirstPage);
+  EXPECT_THAT(Found(), ElementsAre(kKey));
   http_.sent.clear();
   for (int i = 0; i < 2; ++i) {
-    const auto key = FindKey();
-    ASSERT_THAT(key, IsOk());
-    EXPECT_EQ(key->id, kKey);
-    EXPECT_TRUE(key->attributes_verified);
+    const auto located = Locate();
+    ASSERT_THAT(located, IsOk());
+    EXPECT_THAT(located->key_ids, ElementsAre(kKey));
+    EXPECT_TRUE(located->remembered);
+    ASSERT_THAT(Inspect(), IsOk());
   }
   EXPECT_THAT(http_.urls(), ElementsAre(kKeyUrl, kKeyUrl));
 }
 
-TEST_F(LabelTest, ListIsReadAgainWhenThatKeyMayNotBeTheOneAnyMore) {
-  const std::string other_url = absl::StrCat(kKeysUrl, "/", kOtherKey);
+TEST_F(LocateTest, OtherLabelIsNotTheRememberedOne) {
+  answers_ = {{kFirstPage, Ok(Page({Key(), Key(kOtherKey, "other")}))}};
+  EXPECT_THAT(Found(), ElementsAre(kKey));
+  EXPECT_THAT(Found("other"), ElementsAre(kOtherKey));
+}
+
+TEST_F(LocateTest, ListIsReadAgainWhenThatKeyMayNotBeTheOneAnyMore) {
   for (const auto& [name, answer] : std::map<std::string, HttpResponse>{
            {"renamed", Ok(Key(kKey, "old"))},
            {"gone", Response(404)},
            {"deactivated", Ok(With(Key(), "attributes", {{"state", "deactivated"}}))},
+           {"unfit", Ok(With(Key(), "operations", Json::array({"encrypt"})))},
            {"hidden", Response(403)},
            {"without a state", Ok(Without(Key(), "attributes"))}}) {
     NewBackend();
-    answers_ = {{kFirstPage, Ok(Page({Key()}))}, {kKeyUrl, Ok(Key())}};
-    ASSERT_THAT(FindKey(), IsOk());
-    answers_ = {{kKeyUrl, answer},
-                {kFirstPage, Ok(Page({Key(kOtherKey)}))},
-                {other_url, Ok(Key(kOtherKey))}};
-    http_.sent.clear();
-    const auto key = FindKey();
-    ASSERT_THAT(key, IsOk()) << name;
-    EXPECT_EQ(key->id, kOtherKey) << name;
-    EXPECT_THAT(http_.urls(), ElementsAre(kKeyUrl, kFirstPage, other_url)) << name;
-    // From now on it is the other one.
-    http_.sent.clear();
-    ASSERT_THAT(FindKey(), IsOk()) << name;
-    EXPECT_THAT(http_.urls(), ElementsAre(other_url)) << name;
+    answers_ = {{kFirstPage, Ok(Page({Key()}))}, {kKeyUrl, answer}};
+    EXPECT_THAT(Found(), ElementsAre(kKey));
+    Inspect().status().IgnoreError();
+    answers_.insert_or_assign(kFirstPage, Ok(Page({Key(kOtherKey)})));
+    EXPECT_THAT(Found(), ElementsAre(kOtherKey)) << name;
+    EXPECT_TRUE(Locate()->remembered) << name;
   }
 }
 
-TEST_F(LabelTest, OtherErrorsOfThatKeyArePassedOn) {
-  answers_ = {{kFirstPage, Ok(Page({Key()}))}, {kKeyUrl, Ok(Key())}};
-  ASSERT_THAT(FindKey(), IsOk());
-  answers_ = {{kKeyUrl, absl::UnavailableError("reset")}};
-  EXPECT_THAT(FindKey(), StatusIs(Code::kUnavailable, "reset"));
+TEST_F(LocateTest, WhatShowsNothingOfThatKeyForgetsNothing) {
+  answers_ = {{kFirstPage, Ok(Page({Key()}))},
+              {absl::StrCat(kKeysUrl, "/", kOtherKey), Response(404)}};
+  EXPECT_THAT(Found(), ElementsAre(kKey));
+  for (const absl::StatusOr<HttpResponse>& answer :
+       {absl::StatusOr<HttpResponse>(absl::UnavailableError("reset")),
+        absl::StatusOr<HttpResponse>(Response(503))}) {
+    answers_.insert_or_assign(kKeyUrl, answer);
+    EXPECT_THAT(Inspect(), StatusIs(Code::kUnavailable, ::testing::_));
+  }
+  EXPECT_THAT(Inspect(kOtherKey), StatusIs(Code::kNotFound, ::testing::_));
+  EXPECT_TRUE(Locate()->remembered);
 }
 
-TEST_F(LabelTest, KeyIsRenamedBetweenTheListAndItsCheck) {
-  answers_ = {{kFirstPage, Ok(Page({Key()}))}, {kKeyUrl, Ok(Key(kKey, "o\nld"))}};
-  EXPECT_THAT(FindKey(),
-              StatusIs(Code::kFailedPrecondition,
-                       absl::StrCat("key ", kKey, " has the label \"o?ld\" now, not \"etcd\"")));
-}
-
-TEST_F(LabelTest, FitsExactly) {
+TEST_F(LocateTest, FitsExactly) {
   for (const char* name : {"ETCD", "etcd ", " etcd", "etc", "etcd2", ""}) {
     answers_.insert_or_assign(kFirstPage, Ok(Page({Key(kKey, name)})));
-    EXPECT_THAT(FindKey(), StatusIs(Code::kNotFound,
-                                    "no active key has the label \"etcd\", or this client may not "
-                                    "see it"))
-        << name;
+    EXPECT_THAT(Found(), IsEmpty()) << name;
   }
 }
 
-TEST_F(LabelTest, LabelIsMadePrintableInMessages) {
-  key_ = KeyLabel{"my\nkey"};
-  answers_ = {{kFirstPage, Ok(Page(Json::array()))}};
-  EXPECT_THAT(FindKey(), StatusIs(Code::kNotFound, HasSubstr("label \"my?key\", or")));
-}
-
-TEST_F(LabelTest, TwoOnOnePage) {
-  answers_ = {{kFirstPage, Ok(Page({Key(), Key(kOtherKey)}))}};
-  EXPECT_THAT(
-      FindKey(),
-      StatusIs(Code::kFailedPrecondition,
-               absl::StrCat("the label \"etcd\" fits 2 active keys (", kKey, ", ", kOtherKey,
-                            "); rename all but one, or name the key by its id")));
-  EXPECT_THAT(http_.urls(), ElementsAre(kFirstPage));
-}
-
-TEST_F(LabelTest, TwoOnTwoPages) {
+TEST_F(LocateTest, SeveralAreAllGivenAndNotRemembered) {
   answers_ = {{kFirstPage, Ok(Page({Key()}, "t"))}, {NextPage("t"), Ok(Page({Key(kOtherKey)}))}};
-  EXPECT_THAT(
-      FindKey(),
-      StatusIs(Code::kFailedPrecondition,
-               HasSubstr(absl::StrCat("fits 2 active keys (", kKey, ", ", kOtherKey, ");"))));
-}
-
-TEST_F(LabelTest, ManyAreNotAllNamed) {
-  Json keys = Json::array();
-  for (int i = 0; i < 100; ++i) {
-    keys.push_back(
-        Key(absl::StrCat("cccccccc-2222-3333-4444-5555555555", absl::Dec(i, absl::kZeroPad2))));
-  }
-  answers_ = {{kFirstPage, Ok(Page(keys))}};
-  EXPECT_THAT(FindKey(), StatusIs(Code::kFailedPrecondition,
-                                  HasSubstr("555555555507, ...); rename all but one")));
-  EXPECT_THAT(FindKey(), StatusIs(Code::kFailedPrecondition, HasSubstr("fits 100 active keys (")));
+  EXPECT_THAT(Found(), ElementsAre(kKey, kOtherKey));
+  EXPECT_THAT(Found(), ElementsAre(kKey, kOtherKey));
 }
 
 // A server that ignores state=active must not make two of one.
-TEST_F(LabelTest, KeysThatAreNotActiveDoNotCount) {
-  Json deactivated = With(Key(kOtherKey), "attributes", {{"state", "deactivated"}});
-  answers_ = {{kFirstPage, Ok(Page({deactivated, Key()}))}, {kKeyUrl, Ok(Key())}};
-  const auto key = FindKey();
-  ASSERT_THAT(key, IsOk());
-  EXPECT_EQ(key->id, kKey);
+TEST_F(LocateTest, KeysThatAreNotActiveDoNotCount) {
+  const Json deactivated = With(Key(kOtherKey), "attributes", {{"state", "deactivated"}});
+  answers_ = {{kFirstPage, Ok(Page({deactivated, Key()}))}};
+  EXPECT_THAT(Found(), ElementsAre(kKey));
   NewBackend();
   answers_.insert_or_assign(kFirstPage, Ok(Page({deactivated})));
-  EXPECT_THAT(FindKey(), StatusIs(Code::kNotFound, ::testing::_));
+  EXPECT_THAT(Found(), IsEmpty());
 }
 
-TEST_F(LabelTest, KeysWithoutAStateCount) {
-  answers_ = {{kFirstPage, Ok(Page({Without(Key(), "attributes")}))}, {kKeyUrl, Ok(Key())}};
-  ASSERT_THAT(FindKey(), IsOk());
-  NewBackend();
-  answers_.insert_or_assign(kFirstPage, Ok(Page({Without(Key(), "attributes"), Key(kOtherKey)})));
-  EXPECT_THAT(FindKey(), StatusIs(Code::kFailedPrecondition, HasSubstr("fits 2 active keys")));
+TEST_F(LocateTest, KeysWithoutAStateCount) {
+  answers_ = {{kFirstPage, Ok(Page({Without(Key(), "attributes"), Key(kOtherKey)}))}};
+  EXPECT_THAT(Found(), ElementsAre(kKey, kOtherKey));
 }
 
-TEST_F(LabelTest, RepeatingTokenEndsTheSearch) {
+TEST_F(LocateTest, RepeatingTokenEndsTheSearch) {
   answers_ = {{kFirstPage, Ok(Page({Key()}, "t"))}, {NextPage("t"), Ok(Page(Json::array(), "t"))}};
-  EXPECT_THAT(FindKey(),
+  EXPECT_THAT(Locate(),
               StatusIs(Code::kDataLoss,
                        "REST list keys: the list does not end (after page 2); name the key by its "
                        "id"));
   EXPECT_THAT(http_.sent, SizeIs(2));
 }
 
-TEST_F(LabelTest, RingOfTokensEndsTheSearch) {
+TEST_F(LocateTest, RingOfTokensEndsTheSearch) {
   answers_ = {{kFirstPage, Ok(Page(Json::array(), "a"))},
               {NextPage("a"), Ok(Page(Json::array(), "b"))},
               {NextPage("b"), Ok(Page(Json::array(), "a"))}};
-  EXPECT_THAT(FindKey(), StatusIs(Code::kDataLoss,
-                                  "REST list keys: the list does not end (after page 3); name the "
-                                  "key by its id"));
+  EXPECT_THAT(Locate(), StatusIs(Code::kDataLoss,
+                                 "REST list keys: the list does not end (after page 3); name the "
+                                 "key by its id"));
   EXPECT_THAT(http_.sent, SizeIs(3));
 }
 
-TEST_F(LabelTest, EverNewTokensEndTheSearch) {
+TEST_F(LocateTest, EverNewTokensEndTheSearch) {
   http_.handler = [this](const Sent&) {
     return Ok(Page(Json::array(), absl::StrCat("t", http_.sent.size())));
   };
-  EXPECT_THAT(FindKey(), StatusIs(Code::kDataLoss,
-                                  "REST list keys: the list does not end (after page 1000); name "
-                                  "the key by its id"));
+  EXPECT_THAT(Locate(), StatusIs(Code::kDataLoss,
+                                 "REST list keys: the list does not end (after page 1000); name "
+                                 "the key by its id"));
   EXPECT_THAT(http_.sent, SizeIs(1000));
 }
 
-TEST_F(LabelTest, ErrorsOfTheListArePassedOn) {
+TEST_F(LocateTest, ErrorsOfTheListArePassedOn) {
   const std::pair<absl::StatusOr<HttpResponse>, absl::Status> cases[] = {
       {absl::UnavailableError("reset"), absl::UnavailableError("reset")},
       {Response(403), absl::PermissionDeniedError("REST list keys refused: HTTP 403 Forbidden")},
@@ -449,19 +405,34 @@ TEST_F(LabelTest, ErrorsOfTheListArePassedOn) {
   };
   for (const auto& [answer, error] : cases) {
     answers_.insert_or_assign(kFirstPage, answer);
-    EXPECT_THAT(FindKey(), StatusIs(error.code(), std::string(error.message())));
+    EXPECT_THAT(Locate(), StatusIs(error.code(), std::string(error.message())));
     answers_.insert_or_assign(NextPage("t"), answer);
     answers_.insert_or_assign(kFirstPage, Ok(Page({Key()}, "t")));
-    EXPECT_THAT(FindKey(), StatusIs(error.code(), std::string(error.message())));
+    EXPECT_THAT(Locate(), StatusIs(error.code(), std::string(error.message())));
   }
 }
 
-TEST_F(LabelTest, KeyThatMayBeListedButNotSeenIsNotVerified) {
-  answers_ = {{kFirstPage, Ok(Page({Key()}))}, {kKeyUrl, Response(403)}};
-  const auto key = FindKey();
-  ASSERT_THAT(key, IsOk());
-  EXPECT_EQ(key->id, kKey);
-  EXPECT_FALSE(key->attributes_verified);
+// ---- Two ways
+
+TEST_F(RestBackendTest, CallsAndChecksHaveClientsOfTheirOwn) {
+  const std::string encrypt = kKeyUrl + "/encrypt";
+  const std::string decrypt = kKeyUrl + "/decrypt";
+  answers_ = {{kFirstPage, Ok(Page(Json::array()))},
+              {kKeyUrl, Ok(Key())},
+              {encrypt, Ok({{"ciphertext", kJwe}})},
+              {decrypt, Ok({{"plaintext", ""}})}};
+  way_ = Way::kCalls;
+  EXPECT_THAT(Encrypt(kKey, "x"), IsOk());
+  EXPECT_THAT(Decrypt(kKey, {kJwe, {}}), IsOk());
+  EXPECT_THAT(calls_.urls(), ElementsAre(encrypt, decrypt));
+  EXPECT_THAT(http_.urls(), IsEmpty());
+  way_ = Way::kChecks;
+  EXPECT_THAT(Locate(), IsOk());
+  EXPECT_THAT(Inspect(), IsOk());
+  EXPECT_THAT(Encrypt(kKey, "x"), IsOk());
+  EXPECT_THAT(Decrypt(kKey, {kJwe, {}}), IsOk());
+  EXPECT_THAT(http_.urls(), ElementsAre(kFirstPage, kKeyUrl, encrypt, decrypt));
+  EXPECT_THAT(calls_.sent, SizeIs(2));
 }
 
 // ---- Encrypt and Decrypt

@@ -278,6 +278,8 @@ TEST(ParseList, FieldsThatAreMissingOrOfTheWrongType) {
       {With(GoodList(), "continuation_token", nullptr), kNoWay},
       {With(GoodList(), "continuation_token", 7), kNoWay},
       {With(GoodList(), "continuation_token", ""), kNoWay},
+      {With(GoodList(), "continuation_token", std::string(4097, 't')),
+       "\"continuation_token\" has 4097 bytes, the limit is 4096"},
   };
   for (const auto& [object, why] : cases) {
     EXPECT_THAT(ParseKeys(object), StatusIs(Code::kDataLoss, absl::StrCat("REST list keys: ", why)))
