@@ -23,6 +23,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/log.h"
 #include "base/status.h"
+#include "base/wiping_heap.h"
 #include "config/config.h"
 #include "control/event_loop.h"
 #include "control/service_manager.h"
@@ -56,6 +57,11 @@ constexpr int kUsageError = 2;
 // How late work may be before the watchdog takes it for stuck, over and above --timeout: behind
 // calls that take all of their time, one with less of it waits for as long as that.
 constexpr std::chrono::seconds kLate{5};
+
+constexpr char kOtherMalloc[] =
+    "another malloc than the C library's is preloaded (LD_PRELOAD, /etc/ld.so.preload): what C++ "
+    "code "
+    "frees is overwritten only if it does so itself; start this service without it";
 
 absl::StatusOr<ListenSocket> OpenSocket(const Config& config) {
   OKMS_ASSIGN_OR_RETURN(std::optional<ListenSocket> inherited, ListenSocket::FromSystemd());
@@ -118,6 +124,7 @@ absl::Status Run(const Config& config, const Logger& log) {
   OKMS_RETURN_IF_ERROR(BlockSignals());
   OKMS_ASSIGN_OR_RETURN(std::unique_ptr<TlsContext> tls, TlsContext::Create(config.tls));
   for (const std::string& warning : tls->warnings()) log.Warning(warning);
+  if (!HeapIsWiped()) log.Warning(kOtherMalloc);
   if (config.check_only) return sandbox::CheckUser(config.user);
   OKMS_ASSIGN_OR_RETURN(const ListenSocket socket, OpenSocket(config));
   const ServiceManager manager = ConnectManager(log);
