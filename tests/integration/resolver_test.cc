@@ -102,6 +102,22 @@ TEST_P(ResolverTest, AddressChangesInTheHostsFile) {
   EXPECT_GT(Connections(), 0);
 }
 
+// A forged answer, for one. To sort as many as that, glibc asks how much memory there is.
+TEST_P(ResolverTest, AnswersWithManyAddresses) {
+  std::vector<std::string> addresses{kHere};
+  for (int i = 1; i <= 120; ++i) addresses.push_back(absl::StrCat("127.0.1.", i));
+  for (const auto mode : {DnsServer::Mode::kAnswer, DnsServer::Mode::kTruncate}) {
+    StartDns(kHere);
+    dns_->Set(kName, addresses);
+    dns_->SetMode(mode);
+    StartAt(kHere);
+    StartReady();
+    ExpectRoundTrip();
+    EXPECT_EQ(StopPlugin(), 0);
+    dns_.reset();
+  }
+}
+
 TEST_P(ResolverTest, NameServerIsKnownLater) {
   for (const bool empty : {false, true}) {
     if (empty) {
