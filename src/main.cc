@@ -5,7 +5,6 @@
 // here, with one line; whatever is wrong with the KMS does not: the socket is served at once, and
 // Status tells the reason until it is gone.
 
-#include <signal.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -21,10 +20,12 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "base/log.h"
 #include "base/status.h"
 #include "base/wiping_heap.h"
 #include "config/config.h"
+#include "config/environment.h"
 #include "control/event_loop.h"
 #include "control/service_manager.h"
 #include "control/watchdog.h"
@@ -57,6 +58,9 @@ constexpr int kUsageError = 2;
 // How late work may be before the watchdog takes it for stuck, over and above --timeout: behind
 // calls that take all of their time, one with less of it waits for as long as that.
 constexpr std::chrono::seconds kLate{5};
+
+constexpr char kNothingIsReadAgain[] =
+    ": nothing is read again while running; restart this service to apply changes";
 
 constexpr char kOtherMalloc[] =
     "another malloc than the C library's is preloaded (LD_PRELOAD, /etc/ld.so.preload): what C++ "
@@ -121,7 +125,6 @@ void NotifyState(const ServiceManager& manager, const KeyManager& keys, absl::st
 }
 
 absl::Status Run(const Config& config, const Logger& log) {
-  OKMS_RETURN_IF_ERROR(BlockSignals());
   OKMS_ASSIGN_OR_RETURN(std::unique_ptr<TlsContext> tls, TlsContext::Create(config.tls));
   for (const std::string& warning : tls->warnings()) log.Warning(warning);
   if (!HeapIsWiped()) log.Warning(kOtherMalloc);
@@ -147,10 +150,15 @@ absl::Status Run(const Config& config, const Logger& log) {
     if (!status.ok()) log.Error(Describe(status));
     return status;
   }));
-  for (const int signal : {SIGTERM, SIGINT}) {
+  for (const int signal : kStopSignals) {
     OKMS_RETURN_IF_ERROR(loop->OnSignal(signal, [&](int received) {
       log.Info(absl::StrCat("stopping: ", ::strsignal(received)));
       loop->Exit();
+    }));
+  }
+  for (const int signal : kNotedSignals) {
+    OKMS_RETURN_IF_ERROR(loop->OnSignal(signal, [&](int received) {
+      log.Notice(absl::StrCat("SIG", ::sigabbrev_np(received), kNothingIsReadAgain));
     }));
   }
   std::string state;
@@ -188,6 +196,11 @@ absl::Status Run(const Config& config, const Logger& log) {
 }
 
 int Main(const std::vector<std::string>& argv) {
+  const std::vector<std::string> cleared = ClearEnvironment();
+  if (const absl::Status status = BlockSignals(); !status.ok()) {
+    Logger(false).Error(status.message());
+    return kRunTimeError;
+  }
   auto parsed = ParseConfig(argv);
   if (!parsed.ok()) {
     Logger(false).Error(parsed.status().message());
@@ -200,6 +213,10 @@ int Main(const std::vector<std::string>& argv) {
   }
   const Config& config = std::get<Config>(*parsed);
   const Logger log(config.debug);
+  if (!cleared.empty()) {
+    log.Notice(absl::StrCat("variables of the environment that are not used: ",
+                            absl::StrJoin(cleared, ", ")));
+  }
   QuietLibraries();
   if (const absl::Status status = Run(config, log); !status.ok()) {
     log.Error(status.message());
