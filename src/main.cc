@@ -137,12 +137,17 @@ absl::Status Run(const Config& config, const Logger& log) {
   for (const std::string& warning : policy.ForgetUnknown()) log.Warning(warning);
   OKMS_ASSIGN_OR_RETURN(const sandbox::Confinement confinement,
                         sandbox::Confine(config.user, ReachOf(config)));
+  if (confinement.account.borrowed) {
+    log.Notice(absl::StrCat("there is no user ", sandbox::kDefaultUser, ": running as the free id ",
+                            confinement.account.uid,
+                            "; create that user, or name one with --user"));
+  }
   OKMS_ASSIGN_OR_RETURN(std::unique_ptr<Backend> backend, MakeBackend(config, std::move(tls)));
   KeyManager keys(std::move(backend), log, config.timeout);
   OKMS_ASSIGN_OR_RETURN(const std::unique_ptr<KmsServer> server,
                         KmsServer::Start(keys, log, config.timeout));
 
-  policy.AllowDefaults();  // now that it is known who we are
+  policy.AllowDefaults(!confinement.account.borrowed);  // now that it is known who we are
   Listener listener(socket.fd(), std::move(policy), log,
                     [&](UniqueFd connection) { server->Serve(std::move(connection)); });
   OKMS_RETURN_IF_ERROR(loop->OnReadable(socket.fd(), [&] {
