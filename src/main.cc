@@ -34,6 +34,7 @@
 #include "kmip/kmip_backend.h"
 #include "net/address.h"
 #include "net/lookup.h"
+#include "net/lost_files.h"
 #include "net/proxy.h"
 #include "net/tls_context.h"
 #include "net/tls_dialer.h"
@@ -58,6 +59,13 @@ constexpr int kUsageError = 2;
 // How late work may be before the watchdog takes it for stuck, over and above --timeout: behind
 // calls that take all of their time, one with less of it waits for as long as that.
 constexpr std::chrono::seconds kLate{5};
+
+// How often to look whether the files of the name service are still in reach; twice before the end.
+constexpr std::chrono::seconds kLookInterval{5};
+
+constexpr char kReplaced[] =
+    ": out of the sandbox's reach: this machine's /etc, or where that file is, was replaced after "
+    "the start; ending, for the service manager to start it anew";
 
 constexpr char kNothingIsReadAgain[] =
     ": nothing is read again while running; restart this service to apply changes";
@@ -135,8 +143,9 @@ absl::Status Run(const Config& config, const Logger& log) {
 
   PeerPolicy policy{config.allowed_uids, config.allowed_gids};
   for (const std::string& warning : policy.ForgetUnknown()) log.Warning(warning);
+  const sandbox::Reach reach = ReachOf(config);
   OKMS_ASSIGN_OR_RETURN(const sandbox::Confinement confinement,
-                        sandbox::Confine(config.user, ReachOf(config)));
+                        sandbox::Confine(config.user, reach));
   if (confinement.account.borrowed) {
     log.Notice(absl::StrCat("there is no user ", sandbox::kDefaultUser, ": running as the free id ",
                             confinement.account.uid,
@@ -172,6 +181,15 @@ absl::Status Run(const Config& config, const Logger& log) {
     NotifyState(manager, keys, absl::StrCat("; ", confinement.landlock), state);
     return next;
   }));
+  absl::Status end;
+  LostFiles resolver_files(reach.files);
+  OKMS_RETURN_IF_ERROR(loop->Repeat([&] {
+    if (const std::string lost = resolver_files.Look(); !lost.empty()) {
+      end = absl::UnavailableError(absl::StrCat(lost, kReplaced));
+      loop->Exit();
+    }
+    return Clock::now() + kLookInterval;
+  }));
   Watchdog watchdog({{"a call", [&] { return server->CallDeadline(); }},
                      {"a check of the key", [&] { return keys.CheckDeadline(); }},
                      {"gRPC", [&] { return server->ProbeDeadline(); }}},
@@ -193,11 +211,11 @@ absl::Status Run(const Config& config, const Logger& log) {
                    config.protocol == Protocol::kKmip ? config.server.ToString() : config.rest_url,
                    "; ", confinement.all));
   manager.Notify("READY=1");
-  absl::Status status = loop->Run();
+  end.Update(loop->Run());
   manager.Notify("STOPPING=1");
   // Calls under way are bounded by their own deadlines, which --timeout bounds.
   server->Shutdown(Clock::now() + config.timeout);
-  return status;
+  return end;
 }
 
 int Main(const std::vector<std::string>& argv) {
