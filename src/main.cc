@@ -5,7 +5,6 @@
 // here, with one line; whatever is wrong with the KMS does not: the socket is served at once, and
 // Status tells the reason until it is gone.
 
-#include <signal.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -21,9 +20,12 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "base/log.h"
 #include "base/status.h"
+#include "base/wiping_heap.h"
 #include "config/config.h"
+#include "config/environment.h"
 #include "control/event_loop.h"
 #include "control/service_manager.h"
 #include "control/watchdog.h"
@@ -32,6 +34,7 @@
 #include "kmip/kmip_backend.h"
 #include "net/address.h"
 #include "net/lookup.h"
+#include "net/lost_files.h"
 #include "net/proxy.h"
 #include "net/tls_context.h"
 #include "net/tls_dialer.h"
@@ -56,6 +59,21 @@ constexpr int kUsageError = 2;
 // How late work may be before the watchdog takes it for stuck, over and above --timeout: behind
 // calls that take all of their time, one with less of it waits for as long as that.
 constexpr std::chrono::seconds kLate{5};
+
+// How often to look whether the files of the name service are still in reach; twice before the end.
+constexpr std::chrono::seconds kLookInterval{5};
+
+constexpr char kReplaced[] =
+    ": out of the sandbox's reach: this machine's /etc, or where that file is, was replaced after "
+    "the start; ending, for the service manager to start it anew";
+
+constexpr char kNothingIsReadAgain[] =
+    ": nothing is read again while running; restart this service to apply changes";
+
+constexpr char kOtherMalloc[] =
+    "another malloc than the C library's is preloaded (LD_PRELOAD, /etc/ld.so.preload): what C++ "
+    "code "
+    "frees is overwritten only if it does so itself; start this service without it";
 
 absl::StatusOr<ListenSocket> OpenSocket(const Config& config) {
   OKMS_ASSIGN_OR_RETURN(std::optional<ListenSocket> inherited, ListenSocket::FromSystemd());
@@ -121,9 +139,9 @@ void NotifyState(const ServiceManager& manager, const KeyManager& keys, absl::st
 }
 
 absl::Status Run(const Config& config, const Logger& log) {
-  OKMS_RETURN_IF_ERROR(BlockSignals());
   OKMS_ASSIGN_OR_RETURN(std::unique_ptr<TlsContext> tls, TlsContext::Create(config.tls));
   for (const std::string& warning : tls->warnings()) log.Warning(warning);
+  if (!HeapIsWiped()) log.Warning(kOtherMalloc);
   if (config.check_only) return sandbox::CheckUser(config.user);
   OKMS_ASSIGN_OR_RETURN(const ListenSocket socket, OpenSocket(config));
   const ServiceManager manager = ConnectManager(log);
@@ -131,14 +149,20 @@ absl::Status Run(const Config& config, const Logger& log) {
 
   PeerPolicy policy{config.allowed_uids, config.allowed_gids};
   for (const std::string& warning : policy.ForgetUnknown()) log.Warning(warning);
+  const sandbox::Reach reach = ReachOf(config);
   OKMS_ASSIGN_OR_RETURN(const sandbox::Confinement confinement,
-                        sandbox::Confine(config.user, ReachOf(config)));
+                        sandbox::Confine(config.user, reach));
+  if (confinement.account.borrowed) {
+    log.Notice(absl::StrCat("there is no user ", sandbox::kDefaultUser, ": running as the free id ",
+                            confinement.account.uid,
+                            "; create that user, or name one with --user"));
+  }
   OKMS_ASSIGN_OR_RETURN(std::unique_ptr<Backend> backend, MakeBackend(config, std::move(tls)));
   KeyManager keys(std::move(backend), log, KeyPolicyOf(config));
   OKMS_ASSIGN_OR_RETURN(const std::unique_ptr<KmsServer> server,
                         KmsServer::Start(keys, log, config.timeout));
 
-  policy.AllowDefaults();  // now that it is known who we are
+  policy.AllowDefaults(!confinement.account.borrowed);  // now that it is known who we are
   Listener listener(socket.fd(), std::move(policy), log,
                     [&](UniqueFd connection) { server->Serve(std::move(connection)); });
   OKMS_RETURN_IF_ERROR(loop->OnReadable(socket.fd(), [&] {
@@ -146,10 +170,15 @@ absl::Status Run(const Config& config, const Logger& log) {
     if (!status.ok()) log.Error(Describe(status));
     return status;
   }));
-  for (const int signal : {SIGTERM, SIGINT}) {
+  for (const int signal : kStopSignals) {
     OKMS_RETURN_IF_ERROR(loop->OnSignal(signal, [&](int received) {
       log.Info(absl::StrCat("stopping: ", ::strsignal(received)));
       loop->Exit();
+    }));
+  }
+  for (const int signal : kNotedSignals) {
+    OKMS_RETURN_IF_ERROR(loop->OnSignal(signal, [&](int received) {
+      log.Notice(absl::StrCat("SIG", ::sigabbrev_np(received), kNothingIsReadAgain));
     }));
   }
   std::string state;
@@ -157,6 +186,15 @@ absl::Status Run(const Config& config, const Logger& log) {
     const Deadline next = keys.Tick();
     NotifyState(manager, keys, absl::StrCat("; ", confinement.landlock), state);
     return next;
+  }));
+  absl::Status end;
+  LostFiles resolver_files(reach.files);
+  OKMS_RETURN_IF_ERROR(loop->Repeat([&] {
+    if (const std::string lost = resolver_files.Look(); !lost.empty()) {
+      end = absl::UnavailableError(absl::StrCat(lost, kReplaced));
+      loop->Exit();
+    }
+    return Clock::now() + kLookInterval;
   }));
   Watchdog watchdog({{"a call", [&] { return server->CallDeadline(); }},
                      {"a check of the key", [&] { return keys.CheckDeadline(); }},
@@ -179,14 +217,19 @@ absl::Status Run(const Config& config, const Logger& log) {
                    config.protocol == Protocol::kKmip ? config.server.ToString() : config.rest_url,
                    "; ", confinement.all));
   manager.Notify("READY=1");
-  absl::Status status = loop->Run();
+  end.Update(loop->Run());
   manager.Notify("STOPPING=1");
   // Calls under way are bounded by their own deadlines, which --timeout bounds.
   server->Shutdown(Clock::now() + config.timeout);
-  return status;
+  return end;
 }
 
 int Main(const std::vector<std::string>& argv) {
+  const std::vector<std::string> cleared = ClearEnvironment();
+  if (const absl::Status status = BlockSignals(); !status.ok()) {
+    Logger(false).Error(status.message());
+    return kRunTimeError;
+  }
   auto parsed = ParseConfig(argv);
   if (!parsed.ok()) {
     Logger(false).Error(parsed.status().message());
@@ -199,6 +242,10 @@ int Main(const std::vector<std::string>& argv) {
   }
   const Config& config = std::get<Config>(*parsed);
   const Logger log(config.debug);
+  if (!cleared.empty()) {
+    log.Notice(absl::StrCat("variables of the environment that are not used: ",
+                            absl::StrJoin(cleared, ", ")));
+  }
   QuietLibraries();
   if (const absl::Status status = Run(config, log); !status.ok()) {
     log.Error(status.message());

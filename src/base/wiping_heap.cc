@@ -8,25 +8,47 @@
 // up to 1032 bytes back as they are, which is nearly all of them. So we stand in front of free(3)
 // and realloc(3), as glibc lets a program do ("Replacing malloc" in its manual), and pass on to it.
 //
+// With another malloc (LD_PRELOAD, as NixOS's hardened profile has it for the whole machine) ours
+// is still the first free, and theirs is the next. Their operator delete does not come by here.
+//
 // Linked into the program itself, so that its libraries use it too. Not with sanitizers, which
 // stand there themselves.
 
+#include "base/wiping_heap.h"
+
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
 
+#include <dlfcn.h>
+#include <gnu/libc-version.h>
 #include <malloc.h>
 #include <string.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cstddef>
 #include <cstdlib>
 
-// glibc's own, under the names that it keeps for this purpose.
-extern "C" void __libc_free(void* block);  // NOLINT(bugprone-reserved-identifier)
+namespace {
+
+using Free = void (*)(void*);
+
+// That of the allocator whose malloc the program uses; null while it is being looked for, since
+// that may free in turn. First asked for by the loader, when there is one thread.
+Free NextFree() {
+  static std::atomic<Free> next;
+  static std::atomic<bool> looking;
+  if (const Free known = next.load(std::memory_order_acquire)) return known;
+  if (looking.exchange(true)) return nullptr;
+  next = reinterpret_cast<Free>(::dlsym(RTLD_NEXT, "free"));
+  return next;
+}
+
+}  // namespace
 
 extern "C" void free(void* block) noexcept {
   if (block == nullptr) return;
   ::explicit_bzero(block, ::malloc_usable_size(block));
-  __libc_free(block);
+  if (const Free next = NextFree()) next(block);
 }
 
 extern "C" void* realloc(void* block, std::size_t size) noexcept {
@@ -44,5 +66,22 @@ extern "C" void* realloc(void* block, std::size_t size) noexcept {
   std::free(block);
   return moved;
 }
+
+namespace okms {
+bool HeapIsWiped() {
+  const auto library = [](auto* function) {
+    Dl_info info{};
+    ::dladdr(reinterpret_cast<const void*>(function), &info);
+    return info.dli_fbase;
+  };
+  return library(NextFree()) == library(::gnu_get_libc_version);
+}
+}  // namespace okms
+
+#else
+
+namespace okms {
+bool HeapIsWiped() { return true; }
+}  // namespace okms
 
 #endif

@@ -140,7 +140,8 @@ void Declare(CLI::App& app, RawFlags& raw) {
       ->group("Socket");
 
   Add(app, "--user", raw.user, "OKMS_USER",
-      "Whom to become when root started it: a name, or NUMBER:NUMBER. Default: okms-kms")
+      "Whom to become when root started it: a name, or NUMBER:NUMBER. Default: okms-kms, or "
+      "a free id where there is no such user")
       ->group("Process");
   app.add_flag("--check-config", raw.check_config,
                "Say what is wrong with flags, variables and files, and exit: 0 when all is well");

@@ -13,6 +13,7 @@
 #include <chrono>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "base/status.h"
 
@@ -134,15 +135,21 @@ void EventLoop::Exit() { sd_event_exit(event_, 0); }
 absl::Status BlockSignals() {
   sigset_t signals;
   sigemptyset(&signals);
-  sigaddset(&signals, SIGTERM);
-  sigaddset(&signals, SIGINT);
+  for (const int signal : kStopSignals) sigaddset(&signals, signal);
+  for (const int signal : kNotedSignals) sigaddset(&signals, signal);
   if (const int error = ::pthread_sigmask(SIG_BLOCK, &signals, nullptr); error != 0) {
     return ErrnoStatus(absl::StatusCode::kInternal, "block signals", error);
   }
+  // A write to a closed connection raises SIGPIPE; the others, nobody here has asked for.
+  std::vector<int> ignored{SIGPIPE, SIGALRM, SIGVTALRM, SIGPROF, SIGIO, SIGSTKFLT, SIGPWR};
+  for (int signal = SIGRTMIN; signal <= SIGRTMAX; ++signal) ignored.push_back(signal);
   struct sigaction ignore {};
   ignore.sa_handler = SIG_IGN;
-  if (::sigaction(SIGPIPE, &ignore, nullptr) != 0) {
-    return ErrnoStatus(absl::StatusCode::kInternal, "ignore SIGPIPE", errno);
+  for (const int signal : ignored) {
+    if (::sigaction(signal, &ignore, nullptr) != 0) {
+      return ErrnoStatus(absl::StatusCode::kInternal, absl::StrCat("ignore signal ", signal),
+                         errno);
+    }
   }
   return absl::OkStatus();
 }

@@ -6,6 +6,9 @@
 #ifndef OKMS_CONTROL_EVENT_LOOP_H_
 #define OKMS_CONTROL_EVENT_LOOP_H_
 
+#include <signal.h>
+
+#include <array>
 #include <functional>
 #include <memory>
 #include <vector>
@@ -48,9 +51,14 @@ class EventLoop {
   std::vector<std::unique_ptr<Source>> sources_;
 };
 
-// Blocks SIGTERM and SIGINT for OnSignal, in this thread and those that it starts later, and
-// ignores SIGPIPE, which a write to a closed connection would raise. Call it before any thread is
-// started.
+// What signals mean here: the first kind ends the process in good order, and of the second, which
+// other daemons take as an order, it says that it does nothing.
+inline constexpr std::array kStopSignals{SIGTERM, SIGINT, SIGQUIT};
+inline constexpr std::array kNotedSignals{SIGHUP, SIGUSR1, SIGUSR2};
+
+// Blocks those for OnSignal, in this thread and those that it starts later, and ignores all others
+// that would end the process and are not the kernel's word for a fault. Call it first of all:
+// before any thread is started.
 absl::Status BlockSignals();
 
 }  // namespace okms

@@ -17,6 +17,7 @@ namespace okms {
 
 // Connected once, before the process gives up the right to make such sockets: sd_notify would make
 // one for each message, and with that right the process could talk to other daemons' sockets too.
+// What is left of it: docs/threat-model.md, "What is not protected".
 class ServiceManager {
  public:
   // The one that $NOTIFY_SOCKET names, a path or @NAME; without that, nobody is told anything.

@@ -23,6 +23,9 @@ namespace {
 constexpr int kServerTimeoutMs = 1000;
 constexpr int kTries = 2;  // of each name server
 
+// An answer can hold hundreds; whoever tries them all does nothing else.
+constexpr std::size_t kMostAddresses = 16;
+
 constexpr std::array kFiles{
     ResolverFile{"/etc/resolv.conf", "which name servers to ask"},
     ResolverFile{"/etc/hosts", "names that need no name server"},
@@ -124,7 +127,8 @@ void Lookup::Finish(void* self, int status, int, ares_addrinfo* list) {
     return;
   }
   std::vector<Address> addresses;
-  for (const ares_addrinfo_node* node = list->nodes; node != nullptr; node = node->ai_next) {
+  for (const ares_addrinfo_node* node = list->nodes;
+       node != nullptr && addresses.size() < kMostAddresses; node = node->ai_next) {
     Address address;
     if (node->ai_addrlen > sizeof address.storage) continue;
     std::memcpy(&address.storage, node->ai_addr, node->ai_addrlen);

@@ -39,7 +39,8 @@ namespace okms {
 // asked once more, with twice the time. May be destroyed at any time. Not thread-safe.
 class Lookup {
  public:
-  // At least one address, with the target's port, in the order in which to try them (RFC 6724).
+  // At least one address and at most 16, with the target's port, in the order in which to try them
+  // (RFC 6724).
   using Result = absl::StatusOr<std::vector<Address>>;
 
   // For tests: `name_servers` ("127.0.0.1:5353,...") in place of those of /etc/resolv.conf.

@@ -17,6 +17,7 @@
 #include "absl/strings/string_view.h"
 #include "base/status.h"
 #include "base/unique_fd.h"
+#include "net/system_roots.h"
 
 namespace okms {
 namespace {
@@ -119,12 +120,16 @@ absl::Status LoadIdentity(SSL_CTX* context, const TlsFiles& files,
 absl::Status LoadRoots(SSL_CTX* context, const TlsFiles& files) {
   const NamedFile& ca = files.ca;
   if (ca.path.empty() || !files.only_ca) {
-    if (SSL_CTX_set_default_verify_paths(context) != 1) {
-      return absl::FailedPreconditionError(absl::StrCat(
-          "cannot load the system's CA certificates (", OpenSslErrors(), "); give ", ca.option));
-    }
+    LoadSystemRoots(SSL_CTX_get_cert_store(context));
   }
-  if (ca.path.empty()) return absl::OkStatus();
+  if (ca.path.empty()) {
+    if (sk_X509_OBJECT_num(X509_STORE_get0_objects(SSL_CTX_get_cert_store(context))) > 0) {
+      return absl::OkStatus();
+    }
+    return absl::FailedPreconditionError(
+        absl::StrCat("no system CA certificates found in ", SystemRootPlaces(),
+                     "; install them (Debian: ca-certificates), or give ", ca.option));
+  }
   OKMS_RETURN_IF_ERROR(CheckReadable(ca));
   if (SSL_CTX_load_verify_file(context, ca.path.c_str()) != 1) {
     return Bad(ca, absl::StrCat("holds no PEM certificate (", OpenSslErrors(),

@@ -11,7 +11,6 @@
 
 #include "absl/strings/str_join.h"
 #include "base/status.h"
-#include "sandbox/privileges.h"
 #include "sandbox/process.h"
 #include "sandbox/seccomp.h"
 
@@ -28,15 +27,15 @@ constexpr bool kSanitized = false;
 
 absl::StatusOr<Confinement> Confine(const std::string& user, const Reach& reach) {
   RaiseMemoryLimit();
-  OKMS_RETURN_IF_ERROR(DropPrivileges(user));
+  OKMS_ASSIGN_OR_RETURN(const Account account, DropPrivileges(user));
   if (kSanitized) {
     const std::string none = "NO SANDBOX (a build with sanitizers, for tests only)";
-    return Confinement{none, none};
+    return Confinement{none, none, account};
   }
   OKMS_ASSIGN_OR_RETURN(std::vector<std::string> facts, LockDown());
   OKMS_ASSIGN_OR_RETURN(const int abi, RestrictReach(reach));
   facts.insert(facts.begin(), DescribeLandlock(abi));
-  return Confinement{facts.front(), absl::StrJoin(facts, "; ")};
+  return Confinement{facts.front(), absl::StrJoin(facts, "; "), account};
 }
 
 absl::Status FilterSystemCalls() { return kSanitized ? absl::OkStatus() : LoadFilter(); }

@@ -12,6 +12,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "sandbox/landlock.h"
+#include "sandbox/privileges.h"
 
 namespace okms::sandbox {
 
@@ -19,6 +20,7 @@ namespace okms::sandbox {
 struct Confinement {
   std::string landlock;  // "Landlock ABI 7", or that there is none
   std::string all;       // that, and what LockDown could not have
+  Account account;       // who we are now
 };
 
 // First step: rights, limits, files and ports; all that belongs to a thread and is inherited. Call

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -19,14 +20,10 @@
 #include "absl/strings/str_split.h"
 #include "absl/strings/string_view.h"
 #include "base/status.h"
+#include "sandbox/free_id.h"
 
 namespace okms::sandbox {
 namespace {
-
-struct Account {
-  uid_t uid;
-  gid_t gid;
-};
 
 constexpr absl::string_view kStartAsUser = "; or start it as that user (User= in a unit)";
 
@@ -60,10 +57,23 @@ absl::StatusOr<Account> Find(const std::string& user) {
              Printable(user), "), or name another");
 }
 
+// A drop-in for a program that needs no user must not need one either. That the name service could
+// not be asked is something else.
+absl::StatusOr<Account> Default() {
+  errno = 0;
+  if (::getpwnam(kDefaultUser) != nullptr) return Find(kDefaultUser);
+  if (errno != 0 && errno != ENOENT && errno != ESRCH) {
+    return ErrnoStatus(absl::StatusCode::kFailedPrecondition,
+                       absl::StrCat("cannot look up the user ", kDefaultUser), errno);
+  }
+  if (const std::optional<uid_t> id = FreeId()) return Account{*id, *id, /*borrowed=*/true};
+  return Bad("no user ", kDefaultUser, ", and no free id; name another user with --user");
+}
+
 // Whom the process is to be: nobody else when it is not root.
 absl::StatusOr<Account> Wanted(const std::string& user) {
   if (::geteuid() == 0) {
-    OKMS_ASSIGN_OR_RETURN(const Account account, Find(user.empty() ? kDefaultUser : user));
+    OKMS_ASSIGN_OR_RETURN(const Account account, user.empty() ? Default() : Find(user));
     if (account.uid != 0 && account.gid != 0) return account;
     return Bad("--user ", Printable(user), ": is root; name an unprivileged user");
   }
@@ -126,16 +136,20 @@ absl::Status ClearCapabilities(bool bounding_set_too) {
 
 absl::Status CheckUser(const std::string& user) { return Wanted(user).status(); }
 
-absl::Status DropPrivileges(const std::string& user) {
+absl::StatusOr<Account> DropPrivileges(const std::string& user) {
   OKMS_ASSIGN_OR_RETURN(const Account account, Wanted(user));
-  if (::geteuid() != 0) return ClearCapabilities(/*bounding_set_too=*/false);
+  if (::geteuid() != 0) {
+    OKMS_RETURN_IF_ERROR(ClearCapabilities(/*bounding_set_too=*/false));
+    return account;
+  }
   // No program that is run later can make root's number mean root's rights again.
   if (capng_lock() != 0) {
     return Bad("cannot lock the capabilities: CAP_SETPCAP is missing", kStartAsUser);
   }
   OKMS_RETURN_IF_ERROR(Become(account));
   OKMS_RETURN_IF_ERROR(ClearCapabilities(/*bounding_set_too=*/true));
-  return CheckAccount(account);
+  OKMS_RETURN_IF_ERROR(CheckAccount(account));
+  return account;
 }
 
 }  // namespace okms::sandbox

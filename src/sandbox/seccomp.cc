@@ -45,28 +45,31 @@ absl::StatusOr<int> Number(const char* name) {
       absl::StrCat("sandbox: seccomp: libseccomp does not know the call ", name));
 }
 
+template <typename Call>
+absl::Status AddRule(scmp_filter_ctx filter, uint32_t action, int number, const Call& call) {
+  std::vector<scmp_arg_cmp> arguments;
+  for (const Argument& argument : call.arguments) {
+    arguments.push_back({argument.index, SCMP_CMP_MASKED_EQ, argument.mask, argument.value});
+  }
+  return Check(
+      ::seccomp_rule_add_exact_array(filter, action, number,
+                                     static_cast<unsigned>(arguments.size()), arguments.data()),
+      call.name);
+}
+
 absl::Status Allow(scmp_filter_ctx filter, const AllowedCall& call) {
   OKMS_ASSIGN_OR_RETURN(int number, Number(call.name));
   if (number < 0 && call.other_name != nullptr) {
     OKMS_ASSIGN_OR_RETURN(number, Number(call.other_name));
   }
   if (number < 0) return absl::OkStatus();
-  std::vector<scmp_arg_cmp> arguments;
-  for (const Argument& argument : call.arguments) {
-    arguments.push_back({argument.index, SCMP_CMP_MASKED_EQ, argument.mask, argument.value});
-  }
-  return Check(
-      ::seccomp_rule_add_exact_array(filter, SCMP_ACT_ALLOW, number,
-                                     static_cast<unsigned>(arguments.size()), arguments.data()),
-      call.name);
+  return AddRule(filter, SCMP_ACT_ALLOW, number, call);
 }
 
 absl::Status Refuse(scmp_filter_ctx filter, const RefusedCall& call) {
   OKMS_ASSIGN_OR_RETURN(const int number, Number(call.name));
   if (number < 0) return absl::OkStatus();
-  return Check(::seccomp_rule_add_exact_array(
-                   filter, SCMP_ACT_ERRNO(static_cast<uint32_t>(call.error)), number, 0, nullptr),
-               call.name);
+  return AddRule(filter, SCMP_ACT_ERRNO(static_cast<uint32_t>(call.error)), number, call);
 }
 
 absl::StatusOr<FilterPtr> MakeFilter() {

@@ -53,6 +53,7 @@ std::span<const AllowedCall> AllowedCalls() {
        "names of newer Abseil's memory",
        {{0, kInt, PR_SET_VMA}, {1, kInt, PR_SET_VMA_ANON_NAME}}},
       {"futex", "locks, condition variables"},
+      {"getcpu", "sched_getcpu of gRPC and of other mallocs, where it needs a call (gVisor)"},
       {"sched_yield", "spin locks of Abseil"},
       {"sched_getparam", "Abseil's mutexes, when threads wait"},
       {"sched_getscheduler", "the same"},
@@ -127,7 +128,8 @@ std::span<const AllowedCall> AllowedCalls() {
 
       // The rest.
       {"uname", "gRPC looks which kernel this is, c-ares for the host's domain"},
-      {"getrandom", "OpenSSL"},
+      {"getrandom", "OpenSSL, malloc of newer C libraries"},
+      {"sysinfo", "qsort of glibc before 2.37: how much memory? c-ares sorts what DNS answers"},
   };
   return calls;
 }
@@ -139,9 +141,16 @@ std::span<const RefusedCall> RefusedCalls() {
       {"epoll_pwait2", ENOSYS, "the event loop of newer libraries goes on with epoll_wait"},
       {"sched_getaffinity", EPERM, "malloc: how many arenas? Two processors are assumed"},
       {"mremap", ENOMEM, "realloc of large blocks copies instead"},
+      {"access", EACCES, "mimalloc: how many memory nodes? One is assumed"},
+      {"faccessat", EACCES, "the same, where there is no access"},
       {"set_robust_list", ENOSYS, "pthread_create; for mutexes shared by processes"},
       {"ioctl", ENOTTY, "stdio asks whether a device is a terminal"},
       {"signalfd4", EPERM, "the event loop, as it ends"},
+      // The one kind of AF_UNIX socket that does not end the process: it is not made either.
+      {"socket",
+       EAFNOSUPPORT,
+       "c-ares 1.24 and later, if_nametoindex: it goes on with AF_INET, and to ioctl",
+       {{0, kInt, AF_UNIX}, {1, kSocketType, SOCK_DGRAM}, {2, kInt, 0}}},
       {"socketpair", EPERM, "libcurl, for a wake-up that we do not use"},
       {"rt_sigaction", EPERM, "libcurl ignores SIGPIPE, as we do all along"},
   };

@@ -29,11 +29,13 @@ struct AllowedCall {
   const char* other_name = nullptr;
 };
 
-// A call that libraries make and can do without: it fails with `error`, and they go on.
+// A call that libraries make and can do without: it fails with `error`, if all of `arguments` fit,
+// and they go on.
 struct RefusedCall {
   const char* name;
   int error;
   const char* reason;
+  std::vector<Argument> arguments = {};
 };
 
 std::span<const AllowedCall> AllowedCalls();

@@ -60,9 +60,9 @@ bool IsMapped(uint64_t id, const std::string& map) {
 
 }  // namespace
 
-void PeerPolicy::AllowDefaults() {
+void PeerPolicy::AllowDefaults(bool own_user) {
   uids.push_back(0);
-  uids.push_back(::geteuid());
+  if (own_user) uids.push_back(::geteuid());
 }
 
 std::vector<std::string> PeerPolicy::ForgetUnknown(const std::string& proc) {

@@ -20,10 +20,10 @@
 namespace okms {
 
 struct PeerPolicy {
-  std::vector<uid_t> uids;  // root and our own user are added by AllowDefaults
+  std::vector<uid_t> uids;  // AllowDefaults adds root and, where it is ours alone, our own user
   std::vector<gid_t> gids;  // primary or supplementary
 
-  void AllowDefaults();
+  void AllowDefaults(bool own_user = true);
 
   // Forgets each user and group that nobody can be, as the kernel tells us: in a user namespace
   // (PrivateUsers= of a unit) whoever is not in its maps looks like user 65534, and to allow that

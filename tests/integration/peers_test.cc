@@ -4,6 +4,7 @@
 // Who may connect, by the credentials of the peer: not by the file's mode, which is opened for all
 // here.
 
+#include <pwd.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -75,6 +76,22 @@ TEST_F(PeersTest, AStrangerHearsNothing) {
                               "warning: refused a connection of user 65534, process ", ::getpid(),
                               ": only root, our own user and those of --allow-uid and "
                               "--allow-gid may connect")));
+}
+
+// Started without a user of its own, as the Go plugin's unit or command line does.
+TEST_F(PeersTest, ABorrowedIdIsNotTrusted) {
+  if (::getpwnam("okms-kms") != nullptr) GTEST_SKIP() << "this machine has the user okms-kms";
+  ChildOptions options;
+  options.argv = Argv();
+  options.argv.insert(options.argv.end(), {"--user", ""});
+  StartOpen(std::move(options));
+  EXPECT_TRUE(plugin().WaitForLine("notice: there is no user okms-kms: running as the free id "));
+  const auto uid = static_cast<uid_t>(std::stoul(plugin().ProcStatus("Uid")));
+  EXPECT_GE(uid, 61184U);
+  EXPECT_LE(uid, 65519U);
+  ExpectTurnedAway(CallAs(uid, uid));
+  ExpectServed(CallAs(0, 0));
+  ExpectRoundTrip();
 }
 
 TEST_F(PeersTest, AGroupOfTheFileIsNotEnough) {

@@ -3,6 +3,9 @@
 
 // The KMS's name while the plugin runs: it gets other addresses, and name servers come and go.
 
+#include <sys/mount.h>
+
+#include <cstdlib>
 #include <filesystem>
 #include <memory>
 #include <optional>
@@ -21,6 +24,21 @@ constexpr char kHere[] = "127.0.0.1";
 constexpr char kThere[] = "127.0.0.2";
 constexpr char kNameServer[] = "127.0.0.53";
 constexpr uint16_t kDnsPort = 53;
+
+// Until its end, /etc is another directory, with the same files.
+class OtherEtc {
+ public:
+  OtherEtc() {
+    Must(::mount("tmpfs", copy_.path().c_str(), "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755") == 0 &&
+             std::system(absl::StrCat("cp -a /etc/. ", copy_.path()).c_str()) == 0 &&
+             ::mount(copy_.path().c_str(), "/etc", nullptr, MS_MOVE, nullptr) == 0,
+         "no other /etc");
+  }
+  ~OtherEtc() { ::umount2("/etc", MNT_DETACH); }
+
+ private:
+  TempDir copy_;
+};
 
 struct Machine {
   PrivateMachine machine_;  // a base, so that it comes before the test's sockets
@@ -100,6 +118,39 @@ TEST_P(ResolverTest, AddressChangesInTheHostsFile) {
   StartAt(kThere);
   AwaitRoundTrip();
   EXPECT_GT(Connections(), 0);
+}
+
+// A forged answer, for one. To sort as many as that, glibc asks how much memory there is.
+TEST_P(ResolverTest, AnswersWithManyAddresses) {
+  std::vector<std::string> addresses{kHere};
+  for (int i = 1; i <= 120; ++i) addresses.push_back(absl::StrCat("127.0.1.", i));
+  for (const auto mode : {DnsServer::Mode::kAnswer, DnsServer::Mode::kTruncate}) {
+    StartDns(kHere);
+    dns_->Set(kName, addresses);
+    dns_->SetMode(mode);
+    StartAt(kHere);
+    StartReady();
+    ExpectRoundTrip();
+    EXPECT_EQ(StopPlugin(), 0);
+    dns_.reset();
+  }
+}
+
+// As a new generation of a system may do, or a resolver that is installed meanwhile.
+TEST_P(ResolverTest, EtcIsReplaced) {
+  StartDns(kHere);
+  StartAt(kHere);
+  StartReady();
+  ExpectRoundTrip();
+  {
+    const OtherEtc other;
+    EXPECT_EQ(plugin().Wait(), 1);
+    EXPECT_THAT(plugin().Err(), HasSubstr(": out of the sandbox's reach: this machine's /etc"));
+    StopPlugin();
+    StartReady();  // anew
+    ExpectRoundTrip();
+    EXPECT_EQ(StopPlugin(), 0);
+  }
 }
 
 TEST_P(ResolverTest, NameServerIsKnownLater) {

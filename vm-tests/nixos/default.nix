@@ -40,6 +40,7 @@ lib.mapAttrs scenario {
       ./rest.nix
     ];
   };
+  etc_replaced = { };
   hardening = { };
   instances.machine = ./instances.nix;
   kms_away = { };

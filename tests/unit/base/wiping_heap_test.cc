@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "base/unique_fd.h"
+#include "base/wiping_heap.h"
 
 namespace okms {
 namespace {
@@ -75,6 +76,8 @@ TEST_P(WipingHeapTest, ReallocKeepsTheContentsAndWipesWhatItLeaves) {
   std::free(block);
   std::free(below);
 }
+
+TEST(WipingHeapEdgeTest, IsWipedWithTheMallocOfTheCLibrary) { EXPECT_TRUE(HeapIsWiped()); }
 
 TEST(WipingHeapEdgeTest, NothingIsFreedAndAllocated) {
   std::free(nullptr);

@@ -168,6 +168,17 @@ TEST_F(LookupTest, AnswerThatIsTooLongComesOverTcp) {
   EXPECT_THAT(Texts(LookUp("kms.example", server_.HostPort())), ElementsAre("127.0.0.7"));
 }
 
+TEST_F(LookupTest, OfManyAddressesTheFirstAreUsed) {
+  std::vector<std::string> addresses;
+  for (int i = 1; i <= 120; ++i) addresses.push_back(absl::StrCat("127.0.1.", i));
+  server_.Set("kms.example", addresses);
+  for (const Mode mode : {Mode::kAnswer, Mode::kTruncate}) {
+    server_.SetMode(mode);
+    const std::vector<std::string> used = Texts(LookUp("kms.example", server_.HostPort()));
+    EXPECT_EQ(used, std::vector(addresses.begin(), addresses.begin() + 16));
+  }
+}
+
 TEST_F(LookupTest, Ipv4ServesWhenNobodyAnswersForIpv6) {
   server_.SetMode(Mode::kSilent6);
   EXPECT_THAT(Texts(LookUp("kms.example", server_.HostPort())), ElementsAre("127.0.0.7"));

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include <cstdio>
+#include <filesystem>
 #include <fstream>
 #include <memory>
 #include <sstream>
@@ -341,6 +342,42 @@ TEST_F(RootsTest, SystemsRootsWithoutACaFile) {
     EXPECT_FALSE(Trusts(context, pki_));
     EXPECT_TRUE(Trusts(context, system_pki_));
   }
+}
+
+// As on a machine that has no file of them all: read at once, since no directory is in reach later.
+TEST_F(RootsTest, SystemsRootsFromADirectory) {
+  const std::string directory = elsewhere_ / "hashed";
+  std::filesystem::create_directory(directory);
+  const BioPtr bio(BIO_new_file(system_pki_.ca().c_str(), "r"));
+  const X509Ptr root(PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr));
+  char name[16];
+  std::snprintf(name, sizeof name, "%08lx.0", X509_subject_name_hash(root.get()));
+  std::filesystem::copy(system_pki_.ca(), directory + "/" + name);
+  std::ofstream(directory + "/00000000.0") << "no certificate";
+  const test::ScopedVariable no_file("SSL_CERT_FILE", elsewhere_ / "none.pem");
+  const test::ScopedVariable directories("SSL_CERT_DIR",
+                                         absl::StrCat(elsewhere_ / "none", ":", directory));
+  TlsFiles files = Files();
+  files.ca.path.clear();
+  const auto context = TlsContext::Create(files);
+  ASSERT_THAT(context, IsOk());
+  std::filesystem::remove_all(directory);
+  EXPECT_TRUE(Trusts(context, system_pki_));
+  EXPECT_FALSE(Trusts(context, pki_));
+}
+
+TEST_F(RootsTest, NoSystemsRootsAreAnErrorWithoutACaFile) {
+  const std::string none = elsewhere_ / "none.pem";
+  const test::ScopedVariable no_file("SSL_CERT_FILE", none);
+  TlsFiles files = Files();
+  files.only_ca = false;
+  EXPECT_THAT(TlsContext::Create(files), IsOk());
+  files.ca.path.clear();
+  EXPECT_THAT(
+      TlsContext::Create(files),
+      StatusIs(absl::StatusCode::kFailedPrecondition,
+               absl::StrCat("no system CA certificates found in ", none, ", ", elsewhere_ / "none",
+                            "; install them (Debian: ca-certificates), or give --ca")));
 }
 
 TEST_F(RootsTest, CaFileIsReadWithoutOnlyCaToo) {

@@ -101,7 +101,6 @@ const Forbidden kForbidden[] = {
        return ::syscall(SYS_mprotect, page, 4096, PROT_READ | PROT_EXEC);
      }},
     {"ConnectsToDaemons", [] { return Socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0); }},
-    {"WritesToDaemons", [] { return Socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0); }},
     {"UsesNetlink", [] { return Socket(AF_NETLINK, SOCK_RAW, NETLINK_ROUTE); }},
     {"SeesPackets", [] { return Socket(AF_PACKET, SOCK_RAW, 0); }},
     {"MakesPackets", [] { return Socket(AF_INET, SOCK_RAW, IPPROTO_ICMP); }},

@@ -8,6 +8,7 @@
 #include <gtest/gtest.h>
 #include <linux/capability.h>
 #include <linux/securebits.h>
+#include <pwd.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -23,6 +24,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "sandbox/free_id.h"
 #include "support/refuse_call.h"
 #include "support/status_is.h"
 #include "unit/sandbox/child.h"
@@ -164,6 +166,22 @@ TEST_F(PrivilegesOfRoot, NobodyElseToBecomeIsAnError) {
   for (const std::string user : {"1:2:3", "-1:5", "1:", ":1", "a\nb"}) {
     EXPECT_THAT(CheckUser(user), StatusIs(kFailedPrecondition, HasSubstr(": no such user")));
   }
+}
+
+// On a machine without the user that packages make: by an id that is nobody's.
+TEST_F(PrivilegesOfRoot, WithoutTheDefaultUserAFreeIdServes) {
+  if (::getpwnam(kDefaultUser) != nullptr) GTEST_SKIP() << "this machine has " << kDefaultUser;
+  EXPECT_THAT(CheckUser(""), IsOk());
+  EXPECT_THAT(CheckUser(kDefaultUser), StatusIs(kFailedPrecondition, HasSubstr("no such user")));
+  ExpectInChild([] {
+    const auto account = DropPrivileges("");
+    ASSERT_THAT(account, IsOk());
+    EXPECT_TRUE(account->borrowed);
+    EXPECT_FALSE(IsTaken(account->uid));
+    ExpectIds("Uid", account->uid);
+    ExpectIds("Gid", account->uid);
+    ExpectNoCapabilities();
+  });
 }
 
 TEST_F(PrivilegesOfRoot, MinusOneIsNoUser) {  // to setresuid(2) it means: no change

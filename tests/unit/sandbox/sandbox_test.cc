@@ -6,9 +6,11 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <net/if.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/random.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -96,6 +98,42 @@ TEST(Sandbox, RandomBytesCome) {
   ExpectInSandbox({}, [] {
     std::array<unsigned char, 32> bytes{};
     EXPECT_EQ(::getrandom(bytes.data(), bytes.size(), 0), 32);
+  });
+}
+
+// What C libraries and mallocs do by themselves, whoever of our libraries it is that calls them.
+
+TEST(Sandbox, NamesOfInterfacesAreUnknown) {
+  ExpectInSandbox({}, [] {
+    EXPECT_EQ(::if_nametoindex("lo"), 0U);
+    EXPECT_EQ(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0), -1);  // no way to a daemon
+    EXPECT_EQ(errno, EAFNOSUPPORT);
+  });
+}
+
+TEST(Sandbox, ManyThingsAreSorted) {
+  ExpectInSandbox({}, [] {
+    std::vector<std::array<int, 16>> things(200);
+    for (std::size_t i = 0; i < things.size(); ++i) things[i][0] = static_cast<int>(i * 7 % 200);
+    std::qsort(things.data(), things.size(), sizeof things[0], [](const void* a, const void* b) {
+      return *static_cast<const int*>(a) - *static_cast<const int*>(b);
+    });
+    EXPECT_EQ(things.back()[0], 199);
+    EXPECT_GT(::sysconf(_SC_PHYS_PAGES), 0);
+  });
+}
+
+TEST(Sandbox, TheProcessorIsKnown) {
+  ExpectInSandbox({}, [] {
+    unsigned processor = 0;
+    EXPECT_EQ(::syscall(SYS_getcpu, &processor, nullptr, nullptr), 0);
+  });
+}
+
+TEST(Sandbox, NoFileIsThere) {
+  ExpectInSandbox({}, [] {
+    EXPECT_EQ(::access("/", R_OK), -1);
+    EXPECT_EQ(errno, EACCES);
   });
 }
 

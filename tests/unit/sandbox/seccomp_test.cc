@@ -75,6 +75,8 @@ class FilterTest : public ::testing::Test {
   std::vector<sock_filter> filter_;
 };
 
+int NumberOf(const RefusedCall& call) { return ::seccomp_syscall_resolve_name(call.name); }
+
 int NumberOf(const AllowedCall& call) {
   const int number = ::seccomp_syscall_resolve_name(call.name);
   return number >= 0 || call.other_name == nullptr
@@ -82,7 +84,8 @@ int NumberOf(const AllowedCall& call) {
              : ::seccomp_syscall_resolve_name(call.other_name);
 }
 
-bool Fits(const AllowedCall& call, const Arguments& arguments) {
+template <typename Call>
+bool Fits(const Call& call, const Arguments& arguments) {
   return std::all_of(call.arguments.begin(), call.arguments.end(), [&](const Argument& argument) {
     return (arguments[argument.index] & argument.mask) == argument.value;
   });
@@ -94,7 +97,7 @@ uint32_t Expected(int number, const Arguments& arguments) {
     if (NumberOf(call) == number && Fits(call, arguments)) return SECCOMP_RET_ALLOW;
   }
   for (const RefusedCall& call : RefusedCalls()) {
-    if (::seccomp_syscall_resolve_name(call.name) == number) {
+    if (NumberOf(call) == number && Fits(call, arguments)) {
       return SECCOMP_RET_ERRNO | static_cast<uint32_t>(call.error);
     }
   }
@@ -108,8 +111,8 @@ std::vector<Arguments> Interesting(int number) {
   std::vector<Arguments> all = {{}, {kAll, kAll, kAll, kAll, kAll, kAll}};
   std::mt19937_64 random(static_cast<uint64_t>(number));
   all.push_back({random(), random(), random(), random(), random(), random()});
-  for (const AllowedCall& call : AllowedCalls()) {
-    if (NumberOf(call) != number) continue;
+  const auto add = [&](const auto& call) {
+    if (NumberOf(call) != number) return;
     for (const uint64_t rest : {uint64_t{0}, kAll}) {
       Arguments fit;
       fit.fill(rest);
@@ -125,7 +128,9 @@ std::vector<Arguments> Interesting(int number) {
         }
       }
     }
-  }
+  };
+  for (const AllowedCall& call : AllowedCalls()) add(call);
+  for (const RefusedCall& call : RefusedCalls()) add(call);
   return all;
 }
 
@@ -253,7 +258,8 @@ TEST_F(FilterTest, KillsWhatAnAttackerWouldDo) {
       {"fcntl", {0, F_NOTIFY, 1}},
       // Sockets.
       {"socket", {AF_UNIX, SOCK_STREAM, 0}},
-      {"socket", {AF_UNIX, SOCK_DGRAM, 0}},
+      {"socket", {AF_UNIX, SOCK_RAW, 0}},
+      {"socket", {AF_UNIX, SOCK_DGRAM, 1}},
       {"socket", {AF_UNIX, SOCK_SEQPACKET, 0}},
       {"socket", {AF_NETLINK, SOCK_RAW, 0}},
       {"socket", {AF_NETLINK, SOCK_DGRAM, 0}},
@@ -300,11 +306,19 @@ TEST_F(FilterTest, AllowsWhatLibrariesDo) {
 
 TEST_F(FilterTest, RefusesByName) {
   const std::vector<std::pair<const char*, int>> refused = {
-      {"clone3", ENOSYS}, {"epoll_pwait2", ENOSYS}, {"ioctl", ENOTTY}, {"mremap", ENOMEM}};
+      {"clone3", ENOSYS}, {"epoll_pwait2", ENOSYS}, {"ioctl", ENOTTY},
+      {"mremap", ENOMEM}, {"access", EACCES},       {"faccessat", EACCES}};
   for (const auto& [name, error] : refused) {
     EXPECT_EQ(Answer(::seccomp_syscall_resolve_name(name), {}),
               SECCOMP_RET_ERRNO | static_cast<uint32_t>(error))
         << name;
+  }
+}
+
+TEST_F(FilterTest, RefusesTheSocketOfIfNameToIndex) {
+  for (const uint64_t flags : {uint64_t{0}, uint64_t{SOCK_CLOEXEC | SOCK_NONBLOCK}}) {
+    EXPECT_EQ(Answer(::seccomp_syscall_resolve_name("socket"), {AF_UNIX, SOCK_DGRAM | flags, 0}),
+              SECCOMP_RET_ERRNO | uint32_t{EAFNOSUPPORT});
   }
 }
 

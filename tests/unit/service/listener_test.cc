@@ -106,6 +106,12 @@ TEST_F(ListenerTest, DefaultsAreRootAndOurselves) {
   EXPECT_THAT(policy.gids, IsEmpty());
 }
 
+TEST_F(ListenerTest, AUserThatIsNotOursAloneIsNoDefault) {
+  PeerPolicy policy;
+  policy.AllowDefaults(/*own_user=*/false);
+  EXPECT_THAT(policy.uids, ElementsAre(0));
+}
+
 TEST_F(ListenerTest, OurOwnUserIsServed) {
   PeerPolicy policy;
   policy.AllowDefaults();

@@ -1,0 +1,15 @@
+// SPDX-FileCopyrightText: The okms-k8s-encryption-provider authors
+// SPDX-License-Identifier: Apache-2.0
+
+#ifndef OKMS_BASE_WIPING_HEAP_H_
+#define OKMS_BASE_WIPING_HEAP_H_
+
+namespace okms {
+
+// Whether all that is freed is overwritten. Not with another malloc than glibc's, which may bring
+// an operator delete of its own. A build with sanitizers, for tests only, says yes and wipes none.
+bool HeapIsWiped();
+
+}  // namespace okms
+
+#endif  // OKMS_BASE_WIPING_HEAP_H_

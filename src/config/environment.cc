@@ -1,0 +1,87 @@
+// SPDX-FileCopyrightText: The okms-k8s-encryption-provider authors
+// SPDX-License-Identifier: Apache-2.0
+
+// Not against an attacker, who would set LD_PRELOAD: against what is left from a search for some
+// other fault, or set for a whole machine, and would write seeds to the log or lead names
+// elsewhere.
+//
+// Measured, with a getenv of one's own: but for OPENSSL_ia32cap no library reads one before main.
+
+#include "config/environment.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdlib>
+
+#include "absl/strings/match.h"
+#include "absl/strings/string_view.h"
+#include "absl/strings/strip.h"
+
+namespace okms {
+namespace {
+
+constexpr std::array kCleared{
+    Variable{"GRPC_*", "traces print requests, seeds included; others change how it polls"},
+    Variable{"SSLKEYLOGFILE", "the keys of each TLS session, in a file"},
+    Variable{"QLOGDIR", "what libcurl says over QUIC, in files"},
+    Variable{"CURL_*", "debugging of libcurl, and the choice of another TLS"},
+    Variable{"OPENSSL_TRACE", "contents of TLS records, where it is built in"},
+    Variable{"OPENSSL_MALLOC_*", "debugging of OpenSSL: failing allocations"},
+    Variable{"KRB5_TRACE", "a log of Kerberos, which libcurl brings along"},
+    Variable{"GNUTLS_*", "debugging of a TLS that libcurl brings along and nobody uses"},
+    Variable{"P11_KIT_*", "the same, of its certificates"},
+    Variable{"NETTLE_*", "the same, of its ciphers"},
+    Variable{"CARES_*", "another /etc/hosts, which the sandbox does not let be read"},
+    Variable{"HOSTALIASES", "other names for names, from such a file"},
+    Variable{"LOCALDOMAIN", "names are looked up as /etc/resolv.conf says, and by nothing else"},
+    Variable{"RES_OPTIONS", "the same"},
+    Variable{"SD_EVENT_*", "debugging of the event loop"},
+};
+
+constexpr std::array kKept{
+    Variable{"OKMS_*", "the plugin's own flags"},
+    Variable{"CREDENTIALS_DIRECTORY", "where systemd puts certificates and keys"},
+    Variable{"NOTIFY_SOCKET", "systemd's"},
+    Variable{"LISTEN_*", "systemd's"},
+    Variable{"WATCHDOG_*", "systemd's"},
+    Variable{"JOURNAL_STREAM", "systemd's: how lines of the log begin"},
+    Variable{"https_proxy, HTTPS_PROXY, all_proxy, ALL_PROXY", "the way to the KMS over REST"},
+    Variable{"no_proxy, NO_PROXY", "the same"},
+    Variable{"SSL_CERT_FILE", "the system's CA certificates, as other programs find them"},
+    Variable{"SSL_CERT_DIR", "the same"},
+    Variable{"OPENSSL_CONF", "a site's rules for ciphers (FIPS); it prints nothing"},
+    Variable{"OPENSSL_MODULES", "where its providers are"},
+    Variable{"OPENSSL_ENGINES", "the same, of older ones"},
+    Variable{"OPENSSL_ia32cap", "read before main: which instructions of the processor it uses"},
+    Variable{"GLIBC_TUNABLES", "read before main: malloc's size"},
+    Variable{"MALLOC_*", "read before main: the same"},
+    Variable{"TZ", "the time of day in lines that gRPC logs"},
+};
+
+bool IsNamed(absl::string_view name, const Variable& variable) {
+  absl::string_view pattern = variable.name;
+  return absl::ConsumeSuffix(&pattern, "*") ? absl::StartsWith(name, pattern) : name == pattern;
+}
+
+}  // namespace
+
+std::span<const Variable> ClearedVariables() { return kCleared; }
+std::span<const Variable> KeptVariables() { return kKept; }
+
+std::vector<std::string> ClearEnvironment() {
+  std::vector<std::string> cleared;
+  for (char** entry = environ; entry != nullptr && *entry != nullptr; ++entry) {
+    const absl::string_view text = *entry;
+    const absl::string_view name = text.substr(0, text.find('='));
+    if (std::any_of(kCleared.begin(), kCleared.end(),
+                    [&](const Variable& variable) { return IsNamed(name, variable); })) {
+      cleared.emplace_back(name);
+    }
+  }
+  for (const std::string& name : cleared) ::unsetenv(name.c_str());
+  return cleared;
+}
+
+}  // namespace okms
