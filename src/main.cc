@@ -22,6 +22,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/log.h"
+#include "base/log_queue.h"
 #include "base/status.h"
 #include "config/config.h"
 #include "control/event_loop.h"
@@ -114,7 +115,7 @@ void NotifyState(const ServiceManager& manager, const KeyManager& keys, absl::st
   last = std::move(state);
 }
 
-absl::Status Run(const Config& config, const Logger& log) {
+absl::Status Run(const Config& config, LogQueue& log_queue, const Logger& log) {
   OKMS_RETURN_IF_ERROR(BlockSignals());
   OKMS_ASSIGN_OR_RETURN(std::unique_ptr<TlsContext> tls, TlsContext::Create(config.tls));
   for (const std::string& warning : tls->warnings()) log.Warning(warning);
@@ -127,6 +128,7 @@ absl::Status Run(const Config& config, const Logger& log) {
   for (const std::string& warning : policy.ForgetUnknown()) log.Warning(warning);
   OKMS_ASSIGN_OR_RETURN(const sandbox::Confinement confinement,
                         sandbox::Confine(config.user, ReachOf(config)));
+  log_queue.Start();
   OKMS_ASSIGN_OR_RETURN(std::unique_ptr<Backend> backend, MakeBackend(config, std::move(tls)));
   KeyManager keys(std::move(backend), log, config.timeout);
   OKMS_ASSIGN_OR_RETURN(const std::unique_ptr<KmsServer> server,
@@ -152,6 +154,7 @@ absl::Status Run(const Config& config, const Logger& log) {
     NotifyState(manager, keys, absl::StrCat("; ", confinement.landlock), state);
     return next;
   }));
+  OKMS_RETURN_IF_ERROR(loop->Repeat([&] { return server->Tick(); }));
   Watchdog watchdog({{"a call", [&] { return server->CallDeadline(); }},
                      {"a check of the key", [&] { return keys.CheckDeadline(); }},
                      {"gRPC", [&] { return server->ProbeDeadline(); }}},
@@ -192,9 +195,10 @@ int Main(const std::vector<std::string>& argv) {
     return written ? EXIT_SUCCESS : kRunTimeError;
   }
   const Config& config = std::get<Config>(*parsed);
-  const Logger log(config.debug);
+  LogQueue log_queue(StandardError());
+  const Logger log(config.debug, log_queue.sink());
   QuietLibraries();
-  if (const absl::Status status = Run(config, log); !status.ok()) {
+  if (const absl::Status status = Run(config, log_queue, log); !status.ok()) {
     log.Error(status.message());
     return kRunTimeError;
   }

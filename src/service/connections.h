@@ -39,15 +39,16 @@ class Connections {
   // Whether bytes of a peer wait to be read by gRPC.
   bool AnyUnread() const;
 
+  // Lets go of those that are closed. A peer's close shows at once, but nobody tells us of it, so
+  // call it from time to time.
+  void Sweep();
+
  private:
   struct Connection {
     UniqueFd fd;
     Deadline since;
     bool announced = false;
   };
-
-  // Lets go of those that are closed.
-  void Sweep();
 
   std::vector<Connection> connections_;
   std::size_t next_sweep_ = 16;  // connections

@@ -31,6 +31,8 @@ using std::chrono::milliseconds;
 // The largest request: a ciphertext of 1 kB with 32 kB of annotations, and some room.
 constexpr int kMaxRequestSize = 128 * 1024;  // bytes
 
+constexpr std::chrono::seconds kTick{5};
+
 // At the end: how long a connection that its peer does not close must be quiet to count as idle. A
 // call that was sent before the peer heard of the end must have reached us by then, and the last
 // answer the peer.
@@ -118,6 +120,12 @@ class GrpcKmsServer final : public KmsServer {
   Deadline CallDeadline() const override { return service_.calls().FirstDeadline(); }
 
   Deadline ProbeDeadline() override { return self_call_->Due(); }
+
+  Deadline Tick() override {
+    service_.failures().Tick();
+    connections_.Sweep();
+    return Clock::now() + kTick;
+  }
 
   void Shutdown(Deadline deadline) override {
     if (server_ == nullptr) return;

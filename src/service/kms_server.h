@@ -37,6 +37,9 @@ class KmsServer {
   // to be answered. That it is shows that gRPC still delivers calls and answers.
   virtual Deadline ProbeDeadline() = 0;
 
+  // What is to be done from time to time; when to call again.
+  virtual Deadline Tick() = 0;
+
   // Asks the peers to leave, serves their calls until they have left or are idle, and ends. What is
   // still under way at `deadline` is cancelled. Connections that come meanwhile are nobody's: leave
   // them in the listening socket.

@@ -84,9 +84,10 @@ struct KmsService::Call {
     service->calls_.Answered(ticket);
     reactor->Finish(status);
   }
-  void Fail(absl::string_view call, absl::string_view uid, const absl::Status& status) const {
-    service->log_.Warning(
-        absl::StrCat(call, " failed (uid ", Printable(uid, 80), "): ", Describe(status)));
+  // `key_id`: of the record; empty when there is none yet.
+  void Fail(absl::string_view call, absl::string_view uid, absl::string_view key_id,
+            const absl::Status& status) const {
+    service->failures_.Add(call, uid, key_id, status);
     Answer(ToGrpc(status));
   }
 
@@ -130,7 +131,7 @@ ServerUnaryReactor* KmsService::Encrypt(CallbackServerContext* context,
       std::move(plaintext), call.deadline,
       [call, response, uid = std::move(*message.mutable_uid())](absl::StatusOr<Encrypted> result) {
         if (!result.ok()) {
-          call.Fail("Encrypt", uid, result.status());
+          call.Fail("Encrypt", uid, /*key_id=*/"", result.status());
           return;
         }
         v2::EncryptResponse answer;
@@ -156,20 +157,20 @@ ServerUnaryReactor* KmsService::Decrypt(CallbackServerContext* context,
   }
   Ciphertext ciphertext{std::move(*message.mutable_ciphertext()),
                         {message.annotations().begin(), message.annotations().end()}};
-  keys_.Decrypt(
-      message.key_id(), std::move(ciphertext), call.deadline,
-      [call, response, uid = std::move(*message.mutable_uid())](absl::StatusOr<Secret> plaintext) {
-        if (!plaintext.ok()) {
-          call.Fail("Decrypt", uid, plaintext.status());
-          return;
-        }
-        v2::DecryptResponse answer;
-        const ByteView bytes = plaintext->Reveal();
-        answer.set_plaintext(bytes.data(), bytes.size());
-        *response = Wire(answer);
-        Wipe(*answer.mutable_plaintext());
-        call.Answer(grpc::Status::OK);
-      });
+  keys_.Decrypt(message.key_id(), std::move(ciphertext), call.deadline,
+                [call, response, uid = std::move(*message.mutable_uid()),
+                 key_id = message.key_id()](absl::StatusOr<Secret> plaintext) {
+                  if (!plaintext.ok()) {
+                    call.Fail("Decrypt", uid, key_id, plaintext.status());
+                    return;
+                  }
+                  v2::DecryptResponse answer;
+                  const ByteView bytes = plaintext->Reveal();
+                  answer.set_plaintext(bytes.data(), bytes.size());
+                  *response = Wire(answer);
+                  Wipe(*answer.mutable_plaintext());
+                  call.Answer(grpc::Status::OK);
+                });
   return call.reactor;
 }
 

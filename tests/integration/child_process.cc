@@ -100,6 +100,7 @@ absl::StatusOr<std::unique_ptr<ChildProcess>> ChildProcess::Start(const ChildOpt
   const UniqueFd listening = OutOfTheWay(options.listen_fd);
   OKMS_ASSIGN_OR_RETURN(Pipe out, NewPipe());
   OKMS_ASSIGN_OR_RETURN(Pipe err, NewPipe());
+  if (options.err_fd >= 0) err.write = OutOfTheWay(options.err_fd);
   const pid_t parent = ::getpid();
 
   const pid_t pid = ::fork();

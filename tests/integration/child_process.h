@@ -29,6 +29,7 @@ struct ChildOptions {
   // Passed as systemd passes a socket: as descriptor 3, under this name.
   int listen_fd = -1;
   std::string listen_name = "kms";
+  int err_fd = -1;                // what it has as standard error, in place of one that we read
   std::optional<uid_t> uid = {};  // also its group; for root only
 };
 
