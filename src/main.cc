@@ -124,6 +124,9 @@ absl::Status Run(const Config& config, LogQueue& log_queue, const Logger& log) {
   const ServiceManager manager = ConnectManager(log);
   OKMS_ASSIGN_OR_RETURN(const std::unique_ptr<EventLoop> loop, EventLoop::Create());
 
+  if (const absl::Status room = KmsServer::ReserveDescriptors(); !room.ok()) {
+    log.Warning(room.message());
+  }
   PeerPolicy policy{config.allowed_uids, config.allowed_gids};
   for (const std::string& warning : policy.ForgetUnknown()) log.Warning(warning);
   OKMS_ASSIGN_OR_RETURN(const sandbox::Confinement confinement,
@@ -136,9 +139,9 @@ absl::Status Run(const Config& config, LogQueue& log_queue, const Logger& log) {
 
   policy.AllowDefaults();  // now that it is known who we are
   Listener listener(socket.fd(), std::move(policy), log,
-                    [&](UniqueFd connection) { server->Serve(std::move(connection)); });
+                    [&](UniqueFd connection) { return server->Serve(std::move(connection)); });
   OKMS_RETURN_IF_ERROR(loop->OnReadable(socket.fd(), [&] {
-    absl::Status status = listener.AcceptAll();
+    absl::Status status = listener.Accept();
     if (!status.ok()) log.Error(Describe(status));
     return status;
   }));

@@ -11,6 +11,7 @@
 #include <fstream>
 #include <iterator>
 #include <optional>
+#include <sstream>
 #include <string>
 #include <thread>
 #include <utility>
@@ -206,6 +207,48 @@ TEST_F(SocketsTest, TwoInTheAbstractNamespaceAreOneTooMany) {
   EXPECT_EQ(second->Wait(), 1);
   EXPECT_EQ(second->Err(),
             absl::StrCat("error: --sock ", name, ": bind: Address already in use\n"));
+}
+
+// The limits of open files of a process, as "SOFT HARD" (proc(5)).
+std::string OpenFiles(pid_t pid) {
+  std::ifstream file(absl::StrCat("/proc/", pid, "/limits"));
+  for (std::string line; std::getline(file, line);) {
+    std::istringstream fields(line);
+    std::string max, open, files, soft, hard;
+    fields >> max >> open >> files >> soft >> hard;
+    if (open == "open" && files == "files") return absl::StrCat(soft, " ", hard);
+  }
+  return "";
+}
+
+TEST_F(SocketsTest, RaisesTheLimitOfOpenFilesToWhatItNeeds) {
+  if (::geteuid() != 0) GTEST_SKIP() << "only root can look at the plugin's limits";
+  ChildOptions options;
+  options.open_files = rlimit{200, 1000};
+  StartPlugin(options);
+  EXPECT_EQ(OpenFiles(plugin().pid()), "728 1000");
+  EXPECT_THAT(plugin().Err(), testing::Not(HasSubstr("LimitNOFILE")));
+}
+
+TEST_F(SocketsTest, LeavesAHighLimitOfOpenFilesAsItIs) {
+  if (::geteuid() != 0) GTEST_SKIP() << "only root can look at the plugin's limits";
+  ChildOptions options;
+  options.open_files = rlimit{800, 1000};
+  StartPlugin(options);
+  EXPECT_EQ(OpenFiles(plugin().pid()), "800 1000");
+}
+
+TEST_F(SocketsTest, SaysThatTooFewFilesMayBeOpen) {
+  if (::geteuid() != 0) GTEST_SKIP() << "only root can look at the plugin's limits";
+  ChildOptions options;
+  options.open_files = rlimit{200, 300};
+  StartPlugin(options);
+  EXPECT_EQ(OpenFiles(plugin().pid()), "300 300");
+  EXPECT_THAT(plugin().Err(), HasSubstr("warning: no more than 300 files may be open, and many "
+                                        "connections need 728: raise RLIMIT_NOFILE "
+                                        "(LimitNOFILE=728 in a unit)\n"));
+  ASSERT_THAT(AwaitStatus(Code::kOk), IsOk());
+  ExpectRoundTrip();
 }
 
 TEST_F(SocketsTest, PassedBySystemdIsServed) {
