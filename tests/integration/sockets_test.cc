@@ -8,13 +8,16 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <fstream>
 #include <iterator>
+#include <memory>
 #include <optional>
 #include <sstream>
 #include <string>
 #include <thread>
 #include <utility>
+#include <vector>
 
 #include "integration/http2.h"
 #include "integration/plugin_test.h"
@@ -146,6 +149,27 @@ TEST_F(SocketsTest, OfARunningPluginIsRefused) {
   EXPECT_EQ(second->Wait(), 1);
   EXPECT_THAT(second->Err(), HasSubstr("another process listens there"));
   ExpectRoundTrip(*NewClient());  // at the first one, by a new connection
+}
+
+TEST_F(SocketsTest, OfManyStartedAtOnceOneServes) {
+  Must(BindUnix(socket()));  // left behind
+  std::vector<std::unique_ptr<ChildProcess>> all;
+  for (int i = 0; i < 6; ++i) all.push_back(Must(ChildProcess::Start({.argv = Argv()})));
+  ASSERT_TRUE(WaitUntil([&] {
+    return std::count_if(all.begin(), all.end(), [](auto& one) { return one->Running(); }) == 1;
+  }));
+  for (const auto& one : all) {
+    if (one->Running()) {
+      EXPECT_TRUE(one->WaitForLine(" serves "));
+      continue;
+    }
+    EXPECT_EQ(one->Wait(), 1);
+    EXPECT_EQ(one->Err(),
+              absl::StrCat("error: --sock ", socket(),
+                           ": another process listens there; stop it, or choose another path\n"));
+  }
+  ASSERT_THAT(AwaitStatus(Code::kOk), IsOk());
+  ExpectRoundTrip();
 }
 
 TEST_F(SocketsTest, AFileIsRefusedAndUntouched) {
