@@ -22,6 +22,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "base/log.h"
+#include "base/log_queue.h"
 #include "base/status.h"
 #include "base/wiping_heap.h"
 #include "config/config.h"
@@ -138,7 +139,7 @@ void NotifyState(const ServiceManager& manager, const KeyManager& keys, absl::st
   last = std::move(state);
 }
 
-absl::Status Run(const Config& config, const Logger& log) {
+absl::Status Run(const Config& config, LogQueue& log_queue, const Logger& log) {
   OKMS_ASSIGN_OR_RETURN(std::unique_ptr<TlsContext> tls, TlsContext::Create(config.tls));
   for (const std::string& warning : tls->warnings()) log.Warning(warning);
   if (!HeapIsWiped()) log.Warning(kOtherMalloc);
@@ -147,11 +148,15 @@ absl::Status Run(const Config& config, const Logger& log) {
   const ServiceManager manager = ConnectManager(log);
   OKMS_ASSIGN_OR_RETURN(const std::unique_ptr<EventLoop> loop, EventLoop::Create());
 
+  if (const absl::Status room = KmsServer::ReserveDescriptors(); !room.ok()) {
+    log.Warning(room.message());
+  }
   PeerPolicy policy{config.allowed_uids, config.allowed_gids};
   for (const std::string& warning : policy.ForgetUnknown()) log.Warning(warning);
   const sandbox::Reach reach = ReachOf(config);
   OKMS_ASSIGN_OR_RETURN(const sandbox::Confinement confinement,
                         sandbox::Confine(config.user, reach));
+  log_queue.Start();
   if (confinement.account.borrowed) {
     log.Notice(absl::StrCat("there is no user ", sandbox::kDefaultUser, ": running as the free id ",
                             confinement.account.uid,
@@ -164,9 +169,9 @@ absl::Status Run(const Config& config, const Logger& log) {
 
   policy.AllowDefaults(!confinement.account.borrowed);  // now that it is known who we are
   Listener listener(socket.fd(), std::move(policy), log,
-                    [&](UniqueFd connection) { server->Serve(std::move(connection)); });
+                    [&](UniqueFd connection) { return server->Serve(std::move(connection)); });
   OKMS_RETURN_IF_ERROR(loop->OnReadable(socket.fd(), [&] {
-    absl::Status status = listener.AcceptAll();
+    absl::Status status = listener.Accept();
     if (!status.ok()) log.Error(Describe(status));
     return status;
   }));
@@ -196,6 +201,7 @@ absl::Status Run(const Config& config, const Logger& log) {
     }
     return Clock::now() + kLookInterval;
   }));
+  OKMS_RETURN_IF_ERROR(loop->Repeat([&] { return server->Tick(); }));
   Watchdog watchdog({{"a call", [&] { return server->CallDeadline(); }},
                      {"a check of the key", [&] { return keys.CheckDeadline(); }},
                      {"gRPC", [&] { return server->ProbeDeadline(); }}},
@@ -241,13 +247,14 @@ int Main(const std::vector<std::string>& argv) {
     return written ? EXIT_SUCCESS : kRunTimeError;
   }
   const Config& config = std::get<Config>(*parsed);
-  const Logger log(config.debug);
+  LogQueue log_queue(StandardError());
+  const Logger log(config.debug, log_queue.sink());
   if (!cleared.empty()) {
     log.Notice(absl::StrCat("variables of the environment that are not used: ",
                             absl::StrJoin(cleared, ", ")));
   }
   QuietLibraries();
-  if (const absl::Status status = Run(config, log); !status.ok()) {
+  if (const absl::Status status = Run(config, log_queue, log); !status.ok()) {
     log.Error(status.message());
     return kRunTimeError;
   }

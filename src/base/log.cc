@@ -31,16 +31,19 @@ absl::string_view Name(Severity severity) {
 
 }  // namespace
 
-Logger::Logger(bool debug) : debug_(debug) {
+Logger::Sink StandardError() {
   const bool journal = std::getenv("JOURNAL_STREAM") != nullptr;
-  sink_ = [journal](Severity severity, absl::string_view line) {
-    std::string text = journal ? absl::StrCat("<", static_cast<int>(severity), ">", line, "\n")
-                               : absl::StrCat(Name(severity), ": ", line, "\n");
+  return [journal](Severity severity, absl::string_view line) {
+    const std::string text = journal
+                                 ? absl::StrCat("<", static_cast<int>(severity), ">", line, "\n")
+                                 : absl::StrCat(Name(severity), ": ", line, "\n");
     // One write(2), so that lines of several threads do not mix. A log that cannot be written is no
     // reason to stop serving, so a failure is let go.
     [[maybe_unused]] const auto written = ::write(STDERR_FILENO, text.data(), text.size());
   };
 }
+
+Logger::Logger(bool debug) : Logger(debug, StandardError()) {}
 
 Logger::Logger(bool debug, Sink sink) : debug_(debug), sink_(std::move(sink)) {}
 

@@ -21,7 +21,7 @@ class Logger {
  public:
   using Sink = std::function<void(Severity, absl::string_view line)>;
 
-  // Writes to standard error; with a "<n>" prefix when that is the journal.
+  // Writes to StandardError().
   explicit Logger(bool debug);
   // Writes to `sink`, which must be thread-safe.
   Logger(bool debug, Sink sink);
@@ -41,6 +41,10 @@ class Logger {
   bool debug_;
   Sink sink_;
 };
+
+// Writes to standard error; with a "<n>" prefix when that is the journal. Blocks while nobody
+// reads.
+Logger::Sink StandardError();
 
 // What libraries log by themselves: errors only, on standard error, as theirs used to. Once, at the
 // start: Abseil reads the time zone.

@@ -34,13 +34,27 @@ bool Closed(int fd) { return (Events(fd, POLLRDHUP) & (POLLRDHUP | POLLHUP | POL
 
 }  // namespace
 
-void Connections::Add(int connection) {
-  if (connections_.size() >= next_sweep_) {
+bool Connections::Add(int connection) {
+  ucred peer{};
+  socklen_t size = sizeof peer;
+  if (::getsockopt(connection, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) return false;
+  if (!RoomFor(peer.uid)) {
     Sweep();
-    next_sweep_ = std::max<std::size_t>(16, 2 * connections_.size());
+    if (!RoomFor(peer.uid)) return false;
   }
   UniqueFd fd(::fcntl(connection, F_DUPFD_CLOEXEC, 0));
-  if (fd) connections_.push_back({std::move(fd), Clock::now()});
+  if (fd) connections_.push_back({std::move(fd), peer.uid, Clock::now()});
+  return true;
+}
+
+bool Connections::RoomFor(uid_t uid) const {
+  const auto of = [&](auto&& wanted) {
+    return static_cast<std::size_t>(
+        std::count_if(connections_.begin(), connections_.end(),
+                      [&](const Connection& connection) { return wanted(connection.uid); }));
+  };
+  return of([&](uid_t other) { return other == uid; }) < kOfOneUser &&
+         (uid == 0 || of([](uid_t other) { return other != 0; }) < kOfOthers);
 }
 
 void Connections::Announce() {
@@ -65,9 +79,10 @@ bool Connections::AnyUnread() const {
   });
 }
 
-void Connections::Sweep() {
-  std::erase_if(connections_,
-                [](const Connection& connection) { return Closed(connection.fd.get()); });
+bool Connections::Sweep() {
+  return 0 < std::erase_if(connections_, [](const Connection& connection) {
+           return Closed(connection.fd.get());
+         });
 }
 
 }  // namespace okms

@@ -6,6 +6,8 @@
 #ifndef OKMS_SERVICE_CONNECTIONS_H_
 #define OKMS_SERVICE_CONNECTIONS_H_
 
+#include <sys/types.h>
+
 #include <cstddef>
 #include <vector>
 
@@ -26,9 +28,15 @@ namespace okms {
 // Used by one thread.
 class Connections {
  public:
-  // Keeps a second descriptor of the same socket. Without one left, the connection is served all
-  // the same, and ends without notice.
-  void Add(int connection);
+  // What one user may have open at a time. kube-apiserver has one for each provider that it knows.
+  static constexpr std::size_t kOfOneUser = 100;
+  // What all users but root may have together, so that there is always room for root's apiserver.
+  static constexpr std::size_t kOfOthers = 200;
+  static constexpr std::size_t kMost = kOfOneUser + kOfOthers;
+
+  // Whether there is room for one more of the peer's user. If so, keeps a second descriptor of the
+  // same socket. Without one left, the connection is served all the same, and ends without notice.
+  bool Add(int connection);
 
   // Announces the end to all that have not heard it yet, but for those so young that gRPC may not
   // have sent its first frame, which must come before: call it again for these.
@@ -39,18 +47,21 @@ class Connections {
   // Whether bytes of a peer wait to be read by gRPC.
   bool AnyUnread() const;
 
+  // Lets go of those that are closed. A peer's close shows at once, but nobody tells us of it, so
+  // call it from time to time. Whether there were any.
+  bool Sweep();
+
  private:
   struct Connection {
     UniqueFd fd;
+    uid_t uid;
     Deadline since;
     bool announced = false;
   };
 
-  // Lets go of those that are closed.
-  void Sweep();
+  bool RoomFor(uid_t uid) const;
 
   std::vector<Connection> connections_;
-  std::size_t next_sweep_ = 16;  // connections
 };
 
 }  // namespace okms

@@ -7,6 +7,8 @@
 
 #include <grpcpp/create_channel_posix.h>
 #include <grpcpp/grpcpp.h>
+#include <malloc.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -18,6 +20,7 @@
 #include <thread>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "base/status.h"
 #include "kms/v2/api.grpc.pb.h"
 #include "service/connections.h"
@@ -30,6 +33,19 @@ using std::chrono::milliseconds;
 
 // The largest request: a ciphertext of 1 kB with 32 kB of annotations, and some room.
 constexpr int kMaxRequestSize = 128 * 1024;  // bytes
+
+// What one connection may have under way: a client keeps what is over that for itself. Each costs
+// some 11 kB until its answer is read. Many more than the KMS works on at a time.
+constexpr int kMaxCalls = 64;
+
+// What requests that are only half there may take, of all connections together. Beyond it gRPC
+// gives up connections; calls that are whole need next to nothing of it.
+constexpr std::size_t kMaxRequestMemory = 32 * 1024 * 1024;  // bytes
+
+// Two for each connection, gRPC's and ours, and all others: the KMS, names, the event loop.
+constexpr rlim_t kDescriptors = 2 * Connections::kMost + 128;
+
+constexpr std::chrono::seconds kTick{5};
 
 // At the end: how long a connection that its peer does not close must be quiet to count as idle. A
 // call that was sent before the peer heard of the end must have reached us by then, and the last
@@ -88,6 +104,8 @@ class GrpcKmsServer final : public KmsServer {
       : timeout_(timeout), service_(keys, log, timeout) {
     grpc::ServerBuilder builder;
     builder.SetMaxReceiveMessageSize(kMaxRequestSize);
+    builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, kMaxCalls);
+    builder.SetResourceQuota(grpc::ResourceQuota("requests").Resize(kMaxRequestMemory));
     builder.RegisterService(&service_);
     // Who may connect has been checked by the credentials of the socket's peer before we see it.
     acceptor_ = builder.experimental().AddExternalConnectionAcceptor(
@@ -110,14 +128,25 @@ class GrpcKmsServer final : public KmsServer {
     return absl::OkStatus();
   }
 
-  void Serve(UniqueFd connection) override {
-    connections_.Add(connection.get());
+  bool Serve(UniqueFd connection) override {
+    if (!connections_.Add(connection.get())) return false;
     HandOver(std::move(connection));
+    return true;
   }
 
   Deadline CallDeadline() const override { return service_.calls().FirstDeadline(); }
 
   Deadline ProbeDeadline() override { return self_call_->Due(); }
+
+  Deadline Tick() override {
+    service_.failures().Tick();
+    const bool busy = connections_.Sweep() || !service_.calls().None();
+    // What a burst has left behind: malloc keeps what lies between blocks in use. (The kernel takes
+    // nothing back while memory is locked; then it stays for the next burst.)
+    if (!busy && was_busy_) ::malloc_trim(/*pad=*/0);
+    was_busy_ = busy;
+    return Clock::now() + kTick;
+  }
 
   void Shutdown(Deadline deadline) override {
     if (server_ == nullptr) return;
@@ -153,12 +182,30 @@ class GrpcKmsServer final : public KmsServer {
   const milliseconds timeout_;
   KmsService service_;
   Connections connections_;
+  bool was_busy_ = false;  // at the last tick
   std::unique_ptr<SelfCall> self_call_;
   std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> acceptor_;
   std::unique_ptr<grpc::Server> server_;
 };
 
 }  // namespace
+
+absl::Status KmsServer::ReserveDescriptors() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) {
+    return ErrnoStatus(absl::StatusCode::kFailedPrecondition, "RLIMIT_NOFILE", errno);
+  }
+  if (limit.rlim_cur >= kDescriptors) return absl::OkStatus();
+  const rlim_t allowed = limit.rlim_max;
+  limit.rlim_cur = std::min(allowed, kDescriptors);
+  if (::setrlimit(RLIMIT_NOFILE, &limit) != 0) {
+    return ErrnoStatus(absl::StatusCode::kFailedPrecondition, "RLIMIT_NOFILE", errno);
+  }
+  if (allowed >= kDescriptors) return absl::OkStatus();
+  return absl::FailedPreconditionError(absl::StrCat(
+      "no more than ", allowed, " files may be open, and many connections need ", kDescriptors,
+      ": raise RLIMIT_NOFILE (LimitNOFILE=", kDescriptors, " in a unit)"));
+}
 
 absl::StatusOr<std::unique_ptr<KmsServer>> KmsServer::Start(KeyManager& keys, const Logger& log,
                                                             milliseconds operation_timeout) {

@@ -9,6 +9,7 @@
 #include <chrono>
 #include <memory>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "base/deadline.h"
 #include "base/log.h"
@@ -27,8 +28,14 @@ class KmsServer {
       KeyManager& keys, const Logger& log, std::chrono::milliseconds operation_timeout);
   virtual ~KmsServer() = default;
 
-  // Takes over a connected stream socket. Does not block. Called by one thread, as are those below.
-  virtual void Serve(UniqueFd connection) = 0;
+  // Raises the limit of open files, if need be, to what all connections that may be served at a
+  // time take, and the rest of the plugin. Errors: kFailedPrecondition when that may not be; it
+  // serves all the same, until none is left.
+  static absl::Status ReserveDescriptors();
+
+  // Takes over a connected unix socket, and closes it when its peer's user has as many as it may
+  // have; whether it is served. Does not block. Called by one thread, as are those below.
+  virtual bool Serve(UniqueFd connection) = 0;
 
   // By when the first of the calls without an answer is to have one; the end of time when all have.
   virtual Deadline CallDeadline() const = 0;
@@ -36,6 +43,9 @@ class KmsServer {
   // Calls the service over a connection of our own, unless such a call is under way; by when it is
   // to be answered. That it is shows that gRPC still delivers calls and answers.
   virtual Deadline ProbeDeadline() = 0;
+
+  // What is to be done from time to time; when to call again.
+  virtual Deadline Tick() = 0;
 
   // Asks the peers to leave, serves their calls until they have left or are idle, and ends. What is
   // still under way at `deadline` is cancelled. Connections that come meanwhile are nobody's: leave

@@ -17,6 +17,8 @@
 #include "absl/strings/string_view.h"
 #include "base/secret.h"
 #include "base/status.h"
+#include "base/utf8.h"
+#include "okms/requests.pb.h"
 
 namespace okms {
 namespace {
@@ -48,11 +50,33 @@ void WipeInPlace(const grpc::ByteBuffer& buffer) {
 
 // The message in `request`, whose bytes are wiped.
 template <typename Message>
-grpc::Status Parse(const grpc::ByteBuffer& request, Message& message) {
+absl::Status Parse(const grpc::ByteBuffer& request, Message& message) {
   grpc::ByteBuffer bytes(request);  // the same bytes; parsing lets go of them
-  grpc::Status status = grpc::SerializationTraits<Message>::Deserialize(&bytes, &message);
+  const bool parsed = grpc::SerializationTraits<Message>::Deserialize(&bytes, &message).ok();
   WipeInPlace(request);
-  return status;
+  return parsed ? absl::OkStatus()
+                : absl::InvalidArgumentError("the request is no message of KMS v2");
+}
+
+absl::Status CheckText(absl::string_view name, absl::string_view text) {
+  if (IsUtf8(text)) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat("the ", name, " is no UTF-8"));
+}
+
+absl::Status CheckTexts(const wire::DecryptRequest& request) {
+  OKMS_RETURN_IF_ERROR(CheckText("uid", request.uid()));
+  OKMS_RETURN_IF_ERROR(CheckText("key id", request.key_id()));
+  for (const auto& annotation : request.annotations()) {
+    OKMS_RETURN_IF_ERROR(CheckText("name of an annotation", annotation.name()));
+  }
+  return absl::OkStatus();
+}
+
+// What we answer: gRPC's clients would refuse the whole message, and not say why.
+absl::StatusOr<std::string> Answerable(absl::StatusOr<std::string> key_id) {
+  if (!key_id.ok() || IsUtf8(*key_id)) return key_id;
+  return absl::FailedPreconditionError(
+      absl::StrCat("the key id \"", Printable(*key_id, 80), "\" is no UTF-8; use another key"));
 }
 
 // The bytes of `message`, wiped when gRPC lets go of them, however the call ends.
@@ -84,9 +108,10 @@ struct KmsService::Call {
     service->calls_.Answered(ticket);
     reactor->Finish(status);
   }
-  void Fail(absl::string_view call, absl::string_view uid, const absl::Status& status) const {
-    service->log_.Warning(
-        absl::StrCat(call, " failed (uid ", Printable(uid, 80), "): ", Describe(status)));
+  // `key_id`: of the record; empty when there is none yet.
+  void Fail(absl::string_view call, absl::string_view uid, absl::string_view key_id,
+            const absl::Status& status) const {
+    service->failures_.Add(call, uid, key_id, status);
     Answer(ToGrpc(status));
   }
 
@@ -99,7 +124,8 @@ struct KmsService::Call {
 ServerUnaryReactor* KmsService::Status(CallbackServerContext* context, const v2::StatusRequest*,
                                        v2::StatusResponse* response) {
   const Call call(*this, *context);
-  keys_.Status(call.deadline, [call, response](absl::StatusOr<std::string> key_id) {
+  keys_.Status(call.deadline, [call, response](absl::StatusOr<std::string> found) {
+    absl::StatusOr<std::string> key_id = Answerable(std::move(found));
     if (!key_id.ok()) {
       // An error rather than a healthz text: with a text, the apiserver would go on to write under
       // its old seed for ever.
@@ -118,23 +144,29 @@ ServerUnaryReactor* KmsService::Encrypt(CallbackServerContext* context,
                                         const grpc::ByteBuffer* request,
                                         grpc::ByteBuffer* response) {
   const Call call(*this, *context);
-  v2::EncryptRequest message;
-  const grpc::Status parsed = Parse(*request, message);
+  wire::EncryptRequest message;
+  absl::Status parsed = Parse(*request, message);
   Secret plaintext(AsBytes(message.plaintext()));
   Wipe(*message.mutable_plaintext());
+  if (parsed.ok()) parsed = CheckText("uid", message.uid());
   if (!parsed.ok()) {
-    call.Answer(parsed);
+    call.Fail("Encrypt", message.uid(), /*key_id=*/"", parsed);
     return call.reactor;
   }
   keys_.Encrypt(
       std::move(plaintext), call.deadline,
       [call, response, uid = std::move(*message.mutable_uid())](absl::StatusOr<Encrypted> result) {
         if (!result.ok()) {
-          call.Fail("Encrypt", uid, result.status());
+          call.Fail("Encrypt", uid, /*key_id=*/"", result.status());
+          return;
+        }
+        absl::StatusOr<std::string> key_id = Answerable(std::move(result->key_id));
+        if (!key_id.ok()) {
+          call.Fail("Encrypt", uid, /*key_id=*/"", key_id.status());
           return;
         }
         v2::EncryptResponse answer;
-        answer.set_key_id(std::move(result->key_id));
+        answer.set_key_id(*std::move(key_id));
         answer.set_ciphertext(std::move(result->ciphertext.bytes));
         for (auto& [name, value] : result->ciphertext.annotations) {
           (*answer.mutable_annotations())[name] = std::move(value);
@@ -149,27 +181,31 @@ ServerUnaryReactor* KmsService::Decrypt(CallbackServerContext* context,
                                         const grpc::ByteBuffer* request,
                                         grpc::ByteBuffer* response) {
   const Call call(*this, *context);
-  v2::DecryptRequest message;
-  if (const grpc::Status parsed = Parse(*request, message); !parsed.ok()) {
-    call.Answer(parsed);
+  wire::DecryptRequest message;
+  absl::Status parsed = Parse(*request, message);
+  if (parsed.ok()) parsed = CheckTexts(message);
+  if (!parsed.ok()) {
+    call.Fail("Decrypt", message.uid(), message.key_id(), parsed);
     return call.reactor;
   }
-  Ciphertext ciphertext{std::move(*message.mutable_ciphertext()),
-                        {message.annotations().begin(), message.annotations().end()}};
-  keys_.Decrypt(
-      message.key_id(), std::move(ciphertext), call.deadline,
-      [call, response, uid = std::move(*message.mutable_uid())](absl::StatusOr<Secret> plaintext) {
-        if (!plaintext.ok()) {
-          call.Fail("Decrypt", uid, plaintext.status());
-          return;
-        }
-        v2::DecryptResponse answer;
-        const ByteView bytes = plaintext->Reveal();
-        answer.set_plaintext(bytes.data(), bytes.size());
-        *response = Wire(answer);
-        Wipe(*answer.mutable_plaintext());
-        call.Answer(grpc::Status::OK);
-      });
+  Ciphertext ciphertext{std::move(*message.mutable_ciphertext()), {}};
+  for (auto& annotation : *message.mutable_annotations()) {
+    ciphertext.annotations[annotation.name()] = std::move(*annotation.mutable_value());
+  }
+  keys_.Decrypt(message.key_id(), std::move(ciphertext), call.deadline,
+                [call, response, uid = std::move(*message.mutable_uid()),
+                 key_id = message.key_id()](absl::StatusOr<Secret> plaintext) {
+                  if (!plaintext.ok()) {
+                    call.Fail("Decrypt", uid, key_id, plaintext.status());
+                    return;
+                  }
+                  v2::DecryptResponse answer;
+                  const ByteView bytes = plaintext->Reveal();
+                  answer.set_plaintext(bytes.data(), bytes.size());
+                  *response = Wire(answer);
+                  Wipe(*answer.mutable_plaintext());
+                  call.Answer(grpc::Status::OK);
+                });
   return call.reactor;
 }
 

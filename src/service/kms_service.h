@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "core/key_manager.h"
 #include "kms/v2/api.grpc.pb.h"
+#include "service/failure_log.h"
 #include "service/open_calls.h"
 
 namespace okms {
@@ -29,7 +30,7 @@ using KmsServiceBase = v2::KeyManagementService::WithCallbackMethod_Status<
 class KmsService final : public KmsServiceBase {
  public:
   KmsService(KeyManager& keys, const Logger& log, std::chrono::milliseconds timeout)
-      : keys_(keys), log_(log), timeout_(timeout) {}
+      : keys_(keys), failures_(log), timeout_(timeout) {}
 
   grpc::ServerUnaryReactor* Status(grpc::CallbackServerContext* context, const v2::StatusRequest*,
                                    v2::StatusResponse* response) override;
@@ -41,6 +42,7 @@ class KmsService final : public KmsServiceBase {
                                     grpc::ByteBuffer* response) override;
 
   const OpenCalls& calls() const { return calls_; }
+  FailureLog& failures() { return failures_; }
 
  private:
   struct Call;
@@ -48,7 +50,7 @@ class KmsService final : public KmsServiceBase {
   Deadline DeadlineOf(const grpc::CallbackServerContext& context) const;
 
   KeyManager& keys_;
-  const Logger& log_;
+  FailureLog failures_;
   const std::chrono::milliseconds timeout_;
   OpenCalls calls_;
 };

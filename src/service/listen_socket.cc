@@ -4,6 +4,7 @@
 #include "service/listen_socket.h"
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -11,15 +12,18 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
 #include <cstddef>
 #include <cstdlib>
 #include <cstring>
+#include <thread>
 #include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "base/deadline.h"
 #include "base/status.h"
 
 namespace okms {
@@ -27,6 +31,8 @@ namespace {
 
 constexpr char kSystemdName[] = "kms";
 constexpr mode_t kSocketMode = 0660;
+constexpr std::chrono::seconds kLockPatience{3};
+constexpr std::chrono::milliseconds kLockPause{5};
 
 struct UnixAddress {
   sockaddr_un address{};
@@ -49,6 +55,28 @@ UnixAddress ToUnix(const SocketAddress& address) {
 absl::StatusOr<UniqueFd> NewSocket() {
   UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   if (!fd) return ErrnoStatus(absl::StatusCode::kFailedPrecondition, "--sock: socket", errno);
+  return fd;
+}
+
+// Keeps others who start at the same time from the folder of `path`, until its end. Between our
+// look at a dead socket and its removal, another one could have replaced it by a live one. A lock
+// of the folder itself leaves no file behind. The start waits a moment at most for whoever has it:
+// nobody keeps it longer than a few system calls.
+absl::StatusOr<UniqueFd> LockFolder(const std::string& path) {
+  const std::size_t name = path.rfind('/');
+  const std::string folder = name == std::string::npos ? "." : path.substr(0, name + 1);
+  UniqueFd fd(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!fd) return fd;  // bind(2) says what is wrong with it, if anything is
+  const Deadline deadline = Clock::now() + kLockPatience;
+  while (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
+    if (errno == EWOULDBLOCK && !Expired(deadline)) {
+      std::this_thread::sleep_for(kLockPause);
+      continue;
+    }
+    return ErrnoStatus(absl::StatusCode::kFailedPrecondition,
+                       absl::StrCat("--sock ", path, ": another process keeps a lock on ", folder),
+                       errno);
+  }
   return fd;
 }
 
@@ -129,7 +157,11 @@ absl::StatusOr<std::optional<ListenSocket>> ListenSocket::FromSystemd() {
 absl::StatusOr<ListenSocket> ListenSocket::Bind(const SocketAddress& address,
                                                 std::optional<gid_t> group) {
   const std::string context = absl::StrCat("--sock ", address.ToString());
-  if (!address.path.empty()) OKMS_RETURN_IF_ERROR(ClearPath(address));
+  UniqueFd lock;  // until we listen
+  if (!address.path.empty()) {
+    OKMS_ASSIGN_OR_RETURN(lock, LockFolder(address.path));
+    OKMS_RETURN_IF_ERROR(ClearPath(address));
+  }
   OKMS_ASSIGN_OR_RETURN(UniqueFd fd, NewSocket());
   const UnixAddress target = ToUnix(address);
 

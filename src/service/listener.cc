@@ -82,8 +82,8 @@ std::vector<std::string> PeerPolicy::ForgetUnknown(const std::string& proc) {
   return lines;
 }
 
-absl::Status Listener::AcceptAll() {
-  while (true) {
+absl::Status Listener::Accept() {
+  for (int turn = 0; turn < kInOneTurn; ++turn) {
     UniqueFd connection(::accept4(socket_, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
     if (!connection) {
       switch (errno) {
@@ -98,26 +98,28 @@ absl::Status Listener::AcceptAll() {
         default: return ErrnoStatus(absl::StatusCode::kInternal, "accept", errno);
       }
     }
-    if (Allowed(connection.get())) serve_(std::move(connection));
-  }
-}
-
-bool Listener::Allowed(int connection) {
-  ucred peer{};
-  socklen_t size = sizeof peer;
-  if (::getsockopt(connection, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) return false;
-  if (Contains(policy_.uids, peer.uid)) return true;
-  if (!policy_.gids.empty()) {
-    if (Contains(policy_.gids, peer.gid)) return true;
-    for (const gid_t group : PeerGroups(connection)) {
-      if (Contains(policy_.gids, group)) return true;
+    ucred peer{};
+    socklen_t size = sizeof peer;
+    if (::getsockopt(connection.get(), SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) continue;
+    if (!Allowed(peer, connection.get())) {
+      Report(peer, "only root, our own user and those of --allow-uid and --allow-gid may connect");
+    } else if (!serve_(std::move(connection))) {
+      Report(peer, "that user, or all but root together, have as many as they may have");
     }
   }
-  Refuse(peer.uid, peer.pid);
-  return false;
+  return absl::OkStatus();
 }
 
-void Listener::Refuse(uid_t uid, pid_t pid) {
+bool Listener::Allowed(const ucred& peer, int connection) const {
+  if (Contains(policy_.uids, peer.uid)) return true;
+  if (policy_.gids.empty()) return false;
+  if (Contains(policy_.gids, peer.gid)) return true;
+  const std::vector<gid_t> groups = PeerGroups(connection);
+  return std::any_of(groups.begin(), groups.end(),
+                     [this](gid_t group) { return Contains(policy_.gids, group); });
+}
+
+void Listener::Report(const ucred& peer, absl::string_view why) {
   const auto now = Clock::now();
   if (now < next_report_) {
     ++unreported_;
@@ -125,9 +127,8 @@ void Listener::Refuse(uid_t uid, pid_t pid) {
   }
   const std::string others =
       unreported_ == 0 ? "" : absl::StrCat(" (and ", unreported_, " more before)");
-  log_.Warning(absl::StrCat("refused a connection of user ", uid, ", process ", pid, others,
-                            ": only root, our own user and those of --allow-uid and --allow-gid "
-                            "may connect"));
+  log_.Warning(absl::StrCat("refused a connection of user ", peer.uid, ", process ", peer.pid,
+                            others, ": ", why));
   next_report_ = now + kReportInterval;
   unreported_ = 0;
 }

@@ -6,6 +6,7 @@
 #ifndef OKMS_SERVICE_LISTENER_H_
 #define OKMS_SERVICE_LISTENER_H_
 
+#include <sys/socket.h>
 #include <sys/types.h>
 
 #include <functional>
@@ -13,6 +14,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/strings/string_view.h"
 #include "base/deadline.h"
 #include "base/log.h"
 #include "base/unique_fd.h"
@@ -37,22 +39,25 @@ struct PeerPolicy {
 class Listener {
  public:
   // `socket` is a non-blocking listening socket that outlives the listener. `serve` takes over what
-  // was let in.
-  Listener(int socket, PeerPolicy policy, const Logger& log, std::function<void(UniqueFd)> serve)
+  // was let in, unless there are too many already: then it returns false.
+  Listener(int socket, PeerPolicy policy, const Logger& log, std::function<bool(UniqueFd)> serve)
       : socket_(socket), policy_(std::move(policy)), log_(log), serve_(std::move(serve)) {}
 
-  // Accepts all that wait. Does not block. Errors, after which to call again later rather than at
-  // once: kResourceExhausted when the process has no descriptor left; kInternal.
-  absl::Status AcceptAll();
+  // Accepts those that wait, but no more than kInOneTurn: somebody who connects without pause must
+  // not keep the caller from all else. Does not block. Errors, after which to call again later
+  // rather than at once: kResourceExhausted when the process has no descriptor left; kInternal.
+  absl::Status Accept();
+
+  static constexpr int kInOneTurn = 64;
 
  private:
-  bool Allowed(int connection);
-  void Refuse(uid_t uid, pid_t pid);
+  bool Allowed(const ucred& peer, int connection) const;
+  void Report(const ucred& peer, absl::string_view why);
 
   int socket_;
   PeerPolicy policy_;
   const Logger& log_;
-  std::function<void(UniqueFd)> serve_;
+  std::function<bool(UniqueFd)> serve_;
   Deadline next_report_;
   unsigned unreported_ = 0;
 };

@@ -100,6 +100,7 @@ absl::StatusOr<std::unique_ptr<ChildProcess>> ChildProcess::Start(const ChildOpt
   const UniqueFd listening = OutOfTheWay(options.listen_fd);
   OKMS_ASSIGN_OR_RETURN(Pipe out, NewPipe());
   OKMS_ASSIGN_OR_RETURN(Pipe err, NewPipe());
+  if (options.err_fd >= 0) err.write = OutOfTheWay(options.err_fd);
   const pid_t parent = ::getpid();
 
   const pid_t pid = ::fork();
@@ -122,6 +123,9 @@ absl::StatusOr<std::unique_ptr<ChildProcess>> ChildProcess::Start(const ChildOpt
     if (options.uid && (::syscall(SYS_setgroups, 0, nullptr) != 0 ||
                         ::syscall(SYS_setresgid, *options.uid, *options.uid, *options.uid) != 0 ||
                         ::syscall(SYS_setresuid, *options.uid, *options.uid, *options.uid) != 0)) {
+      ::_exit(kCannotExec);
+    }
+    if (options.open_files && ::setrlimit(RLIMIT_NOFILE, &*options.open_files) != 0) {
       ::_exit(kCannotExec);
     }
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);

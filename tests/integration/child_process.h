@@ -6,6 +6,7 @@
 #ifndef OKMS_TESTS_INTEGRATION_CHILD_PROCESS_H_
 #define OKMS_TESTS_INTEGRATION_CHILD_PROCESS_H_
 
+#include <sys/resource.h>
 #include <sys/types.h>
 
 #include <chrono>
@@ -29,6 +30,8 @@ struct ChildOptions {
   // Passed as systemd passes a socket: as descriptor 3, under this name.
   int listen_fd = -1;
   std::string listen_name = "kms";
+  std::optional<rlimit> open_files = {};
+  int err_fd = -1;                // what it has as standard error, in place of one that we read
   std::optional<uid_t> uid = {};  // also its group; for root only
 };
 

@@ -15,6 +15,7 @@ constexpr uint8_t kHeaders = 1;
 constexpr uint8_t kResetStream = 3;
 constexpr uint8_t kSettings = 4;
 constexpr uint8_t kGoAway = 7;
+constexpr uint8_t kAck = 1;
 constexpr uint8_t kEndStream = 1;
 constexpr uint8_t kEndHeaders = 4;
 constexpr std::size_t kHeaderSize = 9;
@@ -55,18 +56,32 @@ void ForEachFrame(absl::string_view bytes, Each&& each) {
 
 }  // namespace
 
-std::string Http2Call(absl::string_view method, const std::optional<std::string>& authority,
-                      absl::string_view message) {
+std::string Http2Preface() {
+  return absl::StrCat("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", Frame(kSettings, 0, 0, ""));
+}
+
+std::string Http2SettingsSeen() { return Frame(kSettings, kAck, 0, ""); }
+
+std::string Http2Stream(absl::string_view method, const std::optional<std::string>& authority,
+                        uint32_t stream, const std::optional<std::string>& message) {
   std::string headers =
       absl::StrCat(Header(":method", "POST"), Header(":scheme", "http"),
                    Header(":path", absl::StrCat("/v2.KeyManagementService/", method)));
   if (authority) absl::StrAppend(&headers, Header(":authority", *authority));
   absl::StrAppend(&headers, Header("content-type", "application/grpc"),
                   Header(kTransferEncodings, "trailers"));
-  return absl::StrCat("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", Frame(kSettings, 0, 0, ""),
-                      Frame(kHeaders, kEndHeaders, 1, headers),
-                      Frame(kData, kEndStream, 1,
-                            absl::StrCat(BigEndian(0, 1), BigEndian(message.size(), 4), message)));
+  std::string frames = Frame(kHeaders, kEndHeaders, stream, headers);
+  if (message) {
+    absl::StrAppend(&frames,
+                    Frame(kData, kEndStream, stream,
+                          absl::StrCat(BigEndian(0, 1), BigEndian(message->size(), 4), *message)));
+  }
+  return frames;
+}
+
+std::string Http2Call(absl::string_view method, const std::optional<std::string>& authority,
+                      absl::string_view message) {
+  return absl::StrCat(Http2Preface(), Http2Stream(method, authority, 1, std::string(message)));
 }
 
 bool Http2Ended(const std::string& heard) {

@@ -6,6 +6,7 @@
 #ifndef OKMS_TESTS_INTEGRATION_HTTP2_H_
 #define OKMS_TESTS_INTEGRATION_HTTP2_H_
 
+#include <cstdint>
 #include <optional>
 #include <string>
 
@@ -17,6 +18,13 @@ namespace okms::test {
 // there is no such header.
 std::string Http2Call(absl::string_view method, const std::optional<std::string>& authority,
                       absl::string_view message);
+
+// What opens a connection; what follows once the server's settings have come; and the beginning of
+// a call on that stream, or the whole of it.
+std::string Http2Preface();
+std::string Http2SettingsSeen();
+std::string Http2Stream(absl::string_view method, const std::optional<std::string>& authority,
+                        uint32_t stream, const std::optional<std::string>& message);
 
 // Whether the server has ended stream 1, or the connection, in what it sent.
 bool Http2Ended(const std::string& heard);

@@ -3,12 +3,22 @@
 
 // Many callers while the KMS drops its connections again and again.
 
+#include <sys/socket.h>
+#include <unistd.h>
+
 #include <atomic>
+#include <cstdint>
+#include <filesystem>
+#include <iterator>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
+#include "integration/http2.h"
 #include "integration/plugin_test.h"
+#include "integration/unix_socket.h"
 
 namespace okms::test {
 namespace {
@@ -94,6 +104,89 @@ TEST_F(LoadTest, CallsBeyondTheSessionsWaitTheirTurn) {
   }
   for (std::thread& thread : threads) thread.join();
   EXPECT_EQ(right, 64);
+}
+
+// Resident memory, in kB.
+long Resident(ChildProcess& plugin) { return std::stol(plugin.ProcStatus("VmRSS")); }
+
+constexpr long kHalfOfMemoryMax = 128 * 1024;  // kB; systemd/*.service.in
+
+class FloodTest : public PluginTest {
+ protected:
+  FloodTest() {
+    StartKms();
+    StartReady();
+  }
+
+  // As many connections as there may be, each with that many calls, and nobody reads what is
+  // answered.
+  void Flood(const std::optional<std::string>& message, uint32_t calls_each) {
+    std::string calls = Http2SettingsSeen();
+    for (uint32_t stream = 1; stream < 2 * calls_each; stream += 2) {
+      absl::StrAppend(&calls, Http2Stream("Status", "localhost", stream, message));
+    }
+    for (int i = 0; i < 120; ++i) {
+      connections_.push_back(Must(ConnectUnix(socket())));
+      const int fd = connections_.back().get();
+      // As any client does, it goes on once it has heard of the server's settings.
+      const Heard heard =
+          Exchange(fd, Http2Preface(), [](const std::string& bytes) { return bytes.size() >= 9; });
+      if (heard.closed) continue;  // one too many
+      ++served_;
+      ::send(fd, calls.data(), calls.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+    }
+  }
+  void ExpectBoundedAndGivenBack() {
+    EXPECT_GT(served_, 50);
+    EXPECT_THAT(client().Status(), IsOk());  // its connection was there before
+    ExpectRoundTrip();
+    EXPECT_LT(Resident(plugin()), kHalfOfMemoryMax);
+    connections_.clear();
+    EXPECT_TRUE(WaitUntil([&] { return Resident(plugin()) < before_ + 20 * 1024; }))
+        << Resident(plugin()) << " kB, before: " << before_;
+    ExpectRoundTrip(*NewClient());
+  }
+
+  const long before_ = 20 * 1024;  // kB; more than it has after its start
+  std::vector<UniqueFd> connections_;
+  int served_ = 0;
+};
+
+constexpr uint32_t kAsManyAsAllowed = 64;
+constexpr uint32_t kMoreThanAllowed = 500;
+
+TEST_F(FloodTest, OfCallsThatAreNeverWhole) {
+  Flood(std::nullopt, kAsManyAsAllowed);
+  EXPECT_LT(served_, 120) << "there is no limit of connections";
+  ExpectBoundedAndGivenBack();
+}
+
+TEST_F(FloodTest, OfAnswersThatNobodyReads) {
+  Flood("", kAsManyAsAllowed);
+  ExpectBoundedAndGivenBack();
+}
+
+TEST_F(FloodTest, OfTooManyCallsThatAreNeverWhole) {
+  Flood(std::nullopt, kMoreThanAllowed);
+  ExpectBoundedAndGivenBack();
+}
+
+TEST_F(FloodTest, OfTooManyAnswersThatNobodyReads) {
+  Flood("", kMoreThanAllowed);
+  ExpectBoundedAndGivenBack();
+}
+
+std::ptrdiff_t Descriptors(pid_t pid) {
+  const std::filesystem::directory_iterator all(absl::StrCat("/proc/", pid, "/fd"));
+  return std::distance(begin(all), end(all));
+}
+
+TEST_F(FloodTest, NothingStaysOfConnectionsThatCameAndWent) {
+  if (::geteuid() != 0) GTEST_SKIP() << "only root can count the plugin's descriptors";
+  const std::ptrdiff_t before = Descriptors(plugin().pid());
+  for (int i = 0; i < 500; ++i) (void)Must(ConnectUnix(socket()));
+  EXPECT_TRUE(WaitUntil([&] { return Descriptors(plugin().pid()) <= before; }))
+      << Descriptors(plugin().pid()) << ", before: " << before;
 }
 
 }  // namespace

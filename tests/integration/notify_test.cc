@@ -13,6 +13,7 @@
 #include <algorithm>
 #include <array>
 #include <filesystem>
+#include <fstream>
 #include <functional>
 #include <string>
 #include <thread>
@@ -197,14 +198,16 @@ TEST_F(WatchdogTest, HearsOfAPluginWhoseKmsIsSilent) {
   EXPECT_THAT(plugin().Err(), Not(HasSubstr("watchdog")));
 }
 
-// All threads of a process but its main one, held still.
+// All threads of a process but its main one and that which writes the log, held still.
 class HeldThreads {
  public:
   explicit HeldThreads(pid_t pid) {
     for (const auto& entry :
          std::filesystem::directory_iterator(absl::StrCat("/proc/", pid, "/task"))) {
       const pid_t thread = std::stoi(entry.path().filename());
-      if (thread == pid) continue;
+      std::string name;
+      std::getline(std::ifstream(entry.path() / "comm"), name);
+      if (thread == pid || name == "log") continue;
       Must(::ptrace(PTRACE_SEIZE, thread, nullptr, nullptr) == 0 &&
                ::ptrace(PTRACE_INTERRUPT, thread, nullptr, nullptr) == 0 &&
                ::waitpid(thread, nullptr, __WALL) == thread,

@@ -186,6 +186,39 @@ TEST_F(RoundTripTest, GarbageOnOneConnectionHarmsNoOther) {
   ExpectRoundTrip(*NewClient());
 }
 
+// A field of a protobuf message: bytes, or text.
+std::string Field(int number, const std::string& bytes) {
+  return absl::StrCat(std::string(1, static_cast<char>(number << 3 | 2)),
+                      std::string(1, static_cast<char>(bytes.size())), bytes);
+}
+
+TEST_F(RoundTripTest, TextThatIsNoUtf8IsNamed) {
+  const std::string bad = "a\xFF";
+  const struct {
+    std::string method;
+    std::string message;
+    std::string answer;
+  } cases[] = {
+      {"Encrypt", Field(1, "plain") + Field(2, bad), "the uid is no UTF-8"},
+      {"Decrypt", Field(1, "cipher") + Field(2, bad), "the uid is no UTF-8"},
+      {"Decrypt", Field(1, "cipher") + Field(3, bad), "the key id is no UTF-8"},
+      {"Decrypt", Field(1, "cipher") + Field(3, "k") + Field(4, Field(1, bad) + Field(2, "v")),
+       "the name of an annotation is no UTF-8"},
+      {"Encrypt", "\xFF\xFF", "the request is no message of KMS v2"},
+      {"Decrypt", "\x0A\x7F", "the request is no message of KMS v2"},
+  };
+  for (const auto& [method, message, answer] : cases) {
+    const UniqueFd connection = Must(ConnectUnix(socket()));
+    const Heard heard =
+        Exchange(connection.get(), Http2Call(method, "localhost", message), Http2Ended);
+    EXPECT_THAT(heard.bytes, HasSubstr(answer)) << method;
+    EXPECT_THAT(heard.bytes, HasSubstr(std::string("\x0Bgrpc-status\x01") + "3")) << method;
+    EXPECT_TRUE(plugin().WaitForLine(answer));
+  }
+  EXPECT_THAT(plugin().Err(), Not(HasSubstr("libprotobuf")));
+  ExpectRoundTrip();
+}
+
 TEST_F(RoundTripTest, AnUnknownMethodHarmsNobody) {
   const UniqueFd connection = Must(ConnectUnix(socket()));
   const Heard heard = Exchange(connection.get(), Http2Call("Get", "localhost", ""), Http2Ended);
@@ -194,6 +227,17 @@ TEST_F(RoundTripTest, AnUnknownMethodHarmsNobody) {
 }
 
 class RoundTripByLabelTest : public PluginTest {};
+
+TEST_F(RoundTripByLabelTest, AKeyIdThatIsNoUtf8IsNotAnswered) {
+  key_.id = "key-\xFF";
+  StartKms();
+  UseLabel("kek");
+  StartPlugin();
+  const std::string message = "the key id \"key-?\" is no UTF-8; use another key";
+  ASSERT_TRUE(plugin().WaitForLine("ready: "));
+  EXPECT_THAT(client().Status(), StatusIs(Code::kFailedPrecondition, message));
+  EXPECT_THAT(client().Encrypt(NewPlaintext()), StatusIs(Code::kFailedPrecondition, message));
+}
 
 TEST_F(RoundTripByLabelTest, TheKeyIdIsTheOneThatWasFound) {
   UseLabel("kek");

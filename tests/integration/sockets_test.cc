@@ -8,12 +8,16 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <fstream>
 #include <iterator>
+#include <memory>
 #include <optional>
+#include <sstream>
 #include <string>
 #include <thread>
 #include <utility>
+#include <vector>
 
 #include "integration/http2.h"
 #include "integration/plugin_test.h"
@@ -147,6 +151,27 @@ TEST_F(SocketsTest, OfARunningPluginIsRefused) {
   ExpectRoundTrip(*NewClient());  // at the first one, by a new connection
 }
 
+TEST_F(SocketsTest, OfManyStartedAtOnceOneServes) {
+  Must(BindUnix(socket()));  // left behind
+  std::vector<std::unique_ptr<ChildProcess>> all;
+  for (int i = 0; i < 6; ++i) all.push_back(Must(ChildProcess::Start({.argv = Argv()})));
+  ASSERT_TRUE(WaitUntil([&] {
+    return std::count_if(all.begin(), all.end(), [](auto& one) { return one->Running(); }) == 1;
+  }));
+  for (const auto& one : all) {
+    if (one->Running()) {
+      EXPECT_TRUE(one->WaitForLine(" serves "));
+      continue;
+    }
+    EXPECT_EQ(one->Wait(), 1);
+    EXPECT_EQ(one->Err(),
+              absl::StrCat("error: --sock ", socket(),
+                           ": another process listens there; stop it, or choose another path\n"));
+  }
+  ASSERT_THAT(AwaitStatus(Code::kOk), IsOk());
+  ExpectRoundTrip();
+}
+
 TEST_F(SocketsTest, AFileIsRefusedAndUntouched) {
   std::ofstream(socket()) << "precious";
   ExpectRefused(
@@ -206,6 +231,48 @@ TEST_F(SocketsTest, TwoInTheAbstractNamespaceAreOneTooMany) {
   EXPECT_EQ(second->Wait(), 1);
   EXPECT_EQ(second->Err(),
             absl::StrCat("error: --sock ", name, ": bind: Address already in use\n"));
+}
+
+// The limits of open files of a process, as "SOFT HARD" (proc(5)).
+std::string OpenFiles(pid_t pid) {
+  std::ifstream file(absl::StrCat("/proc/", pid, "/limits"));
+  for (std::string line; std::getline(file, line);) {
+    std::istringstream fields(line);
+    std::string max, open, files, soft, hard;
+    fields >> max >> open >> files >> soft >> hard;
+    if (open == "open" && files == "files") return absl::StrCat(soft, " ", hard);
+  }
+  return "";
+}
+
+TEST_F(SocketsTest, RaisesTheLimitOfOpenFilesToWhatItNeeds) {
+  if (::geteuid() != 0) GTEST_SKIP() << "only root can look at the plugin's limits";
+  ChildOptions options;
+  options.open_files = rlimit{200, 1000};
+  StartPlugin(options);
+  EXPECT_EQ(OpenFiles(plugin().pid()), "728 1000");
+  EXPECT_THAT(plugin().Err(), testing::Not(HasSubstr("LimitNOFILE")));
+}
+
+TEST_F(SocketsTest, LeavesAHighLimitOfOpenFilesAsItIs) {
+  if (::geteuid() != 0) GTEST_SKIP() << "only root can look at the plugin's limits";
+  ChildOptions options;
+  options.open_files = rlimit{800, 1000};
+  StartPlugin(options);
+  EXPECT_EQ(OpenFiles(plugin().pid()), "800 1000");
+}
+
+TEST_F(SocketsTest, SaysThatTooFewFilesMayBeOpen) {
+  if (::geteuid() != 0) GTEST_SKIP() << "only root can look at the plugin's limits";
+  ChildOptions options;
+  options.open_files = rlimit{200, 300};
+  StartPlugin(options);
+  EXPECT_EQ(OpenFiles(plugin().pid()), "300 300");
+  EXPECT_THAT(plugin().Err(), HasSubstr("warning: no more than 300 files may be open, and many "
+                                        "connections need 728: raise RLIMIT_NOFILE "
+                                        "(LimitNOFILE=728 in a unit)\n"));
+  ASSERT_THAT(AwaitStatus(Code::kOk), IsOk());
+  ExpectRoundTrip();
 }
 
 TEST_F(SocketsTest, PassedBySystemdIsServed) {

@@ -15,6 +15,7 @@
 #include <string>
 #include <thread>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/escaping.h"
 
@@ -114,13 +115,49 @@ std::ptrdiff_t OpenDescriptors() {
   return std::distance(begin(all), end(all));
 }
 
-TEST_F(ConnectionsTest, LetsGoOfClosedOnes) {
+TEST_F(ConnectionsTest, LetsGoOfClosedOnesWhenTold) {
   const std::ptrdiff_t before = OpenDescriptors();
-  for (int i = 0; i < 1000; ++i) {
+  for (std::size_t i = 0; i < Connections::kOfOneUser; ++i) {
     const Pair pair = NewPair();
-    connections_.Add(pair.ours.get());
+    EXPECT_TRUE(connections_.Add(pair.ours.get()));
   }
-  EXPECT_LE(OpenDescriptors(), before + 40);
+  connections_.Sweep();
+  EXPECT_EQ(OpenDescriptors(), before);
+}
+
+TEST_F(ConnectionsTest, LetsGoOfClosedOnesWhenItsRoomIsNeeded) {
+  const std::ptrdiff_t before = OpenDescriptors();
+  for (std::size_t i = 0; i < 10 * Connections::kOfOneUser; ++i) {
+    const Pair pair = NewPair();
+    EXPECT_TRUE(connections_.Add(pair.ours.get()));
+  }
+  EXPECT_LE(OpenDescriptors() - before, std::ptrdiff_t{Connections::kOfOneUser});
+}
+
+class RoomTest : public ConnectionsTest {
+ protected:
+  // How many of `wanted` connections of that user find room.
+  std::size_t Fill(uid_t uid, std::size_t wanted) {
+    EXPECT_EQ(::seteuid(uid), 0);
+    std::size_t found = 0;
+    for (std::size_t i = 0; i < wanted; ++i) {
+      pairs_.push_back(NewPair());  // its credentials are those of now
+      if (connections_.Add(pairs_.back().ours.get())) ++found;
+    }
+    EXPECT_EQ(::seteuid(0), 0);
+    return found;
+  }
+  std::vector<Pair> pairs_;
+};
+
+TEST_F(RoomTest, IsBoundedForEachUserAndForAllButRoot) {
+  if (::geteuid() != 0) GTEST_SKIP() << "only root can be somebody else";
+  EXPECT_EQ(Fill(1001, Connections::kOfOneUser + 1), Connections::kOfOneUser);
+  EXPECT_EQ(Fill(1002, 50), 50U);
+  EXPECT_EQ(Fill(1003, 60), Connections::kOfOthers - Connections::kOfOneUser - 50);
+  EXPECT_EQ(Fill(0, 1), 1U) << "others hold all";
+  pairs_.clear();
+  EXPECT_EQ(Fill(1003, 60), 60U);
 }
 
 }  // namespace

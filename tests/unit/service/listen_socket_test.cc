@@ -6,15 +6,18 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cerrno>
 #include <cstdlib>
 #include <fstream>
 #include <optional>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -204,6 +207,46 @@ TEST_F(BindTest, FileStaysWhenTheSocketGoesAndIsReplacedByTheNext) {
   const auto socket = Bind();
   ASSERT_THAT(socket, IsOk());
   EXPECT_EQ(ConnectError(address_), 0);
+}
+
+// Each of them finds the dead socket. None may take the winner's for it.
+TEST_F(BindTest, OfManyAtOnceOneGetsTheDeadSocketsPlace) {
+  for (int round = 0; round < 100; ++round) {
+    { ASSERT_THAT(Bind(), IsOk()); }  // leaves its file
+    std::atomic<bool> go = false;
+    std::vector<std::optional<absl::StatusOr<ListenSocket>>> sockets(8);
+    std::vector<std::thread> threads;
+    for (auto& socket : sockets) {
+      threads.emplace_back([&] {
+        while (!go) {
+        }
+        socket.emplace(Bind());
+      });
+    }
+    go = true;
+    for (std::thread& thread : threads) thread.join();
+    int bound = 0;
+    for (const auto& result : sockets) {
+      const absl::StatusOr<ListenSocket>& socket = *result;
+      if (!socket.ok()) {
+        EXPECT_THAT(socket,
+                    Refused("another process listens there; stop it, or choose another path"));
+        continue;
+      }
+      ++bound;
+      // The file is that one's.
+      EXPECT_EQ(ConnectError(address_), 0);
+      EXPECT_TRUE(UniqueFd(::accept(socket->fd(), nullptr, nullptr)));
+    }
+    ASSERT_EQ(bound, 1) << "round " << round;
+  }
+}
+
+TEST_F(BindTest, FolderThatSomebodyKeepsLockedIsNamed) {
+  const UniqueFd folder(::open(directory_.path().c_str(), O_RDONLY | O_DIRECTORY));
+  ASSERT_EQ(::flock(folder.get(), LOCK_EX), 0);
+  EXPECT_THAT(Bind(), Refused(absl::StrCat("another process keeps a lock on ", directory_.path(),
+                                           "/: Resource temporarily unavailable")));
 }
 
 TEST_F(BindTest, MovedSocketGoesOnListening) {

@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <fstream>
 #include <optional>
 #include <string>
@@ -56,8 +57,11 @@ class ListenerTest : public ::testing::Test {
   ListenerTest() { EXPECT_THAT(socket_, IsOk()); }
 
   Listener NewListener(PeerPolicy policy) {
-    return Listener(socket_->fd(), std::move(policy), logger_,
-                    [this](UniqueFd connection) { served_.push_back(std::move(connection)); });
+    return Listener(socket_->fd(), std::move(policy), logger_, [this](UniqueFd connection) {
+      if (full_) return false;
+      served_.push_back(std::move(connection));
+      return true;
+    });
   }
   // What a peer of that kind gets: "served", or "closed". Leaves its process id in `last_pid_`.
   std::string Connect(Listener& listener, const Peer& peer) {
@@ -73,7 +77,7 @@ class ListenerTest : public ::testing::Test {
     });
     last_pid_ = child.pid();
     EXPECT_EQ(child.Hear(), "connected");
-    EXPECT_THAT(listener.AcceptAll(), IsOk());
+    EXPECT_THAT(listener.Accept(), IsOk());
     for (const UniqueFd& connection : served_) {
       EXPECT_EQ(::send(connection.get(), "x", 1, MSG_NOSIGNAL), 1);
     }
@@ -96,6 +100,7 @@ class ListenerTest : public ::testing::Test {
                          log_.emplace_back(line);
                        }};
   std::vector<UniqueFd> served_;
+  bool full_ = false;
   pid_t last_pid_ = 0;
 };
 
@@ -137,10 +142,38 @@ TEST_F(ListenerTest, AllThatWaitAreAccepted) {
   Listener listener = NewListener(policy);
   std::vector<UniqueFd> clients;
   for (int i = 0; i < 5; ++i) clients.push_back(ConnectTo(address_));
-  EXPECT_THAT(listener.AcceptAll(), IsOk());
+  EXPECT_THAT(listener.Accept(), IsOk());
   EXPECT_THAT(served_, SizeIs(5));
-  EXPECT_THAT(listener.AcceptAll(), IsOk());
+  EXPECT_THAT(listener.Accept(), IsOk());
   EXPECT_THAT(served_, SizeIs(5));
+}
+
+// Somebody who connects without pause must not keep the event loop from all else.
+TEST_F(ListenerTest, TurnIsBounded) {
+  Listener listener = NewListener({});
+  std::vector<UniqueFd> clients;
+  for (int i = 0; i < Listener::kInOneTurn + 1; ++i) clients.push_back(ConnectTo(address_));
+  const auto closed = [&] {
+    return std::count_if(clients.begin(), clients.end(), [](const UniqueFd& client) {
+      char byte = 0;
+      return ::recv(client.get(), &byte, 1, MSG_DONTWAIT) == 0;
+    });
+  };
+  EXPECT_THAT(listener.Accept(), IsOk());
+  EXPECT_EQ(closed(), Listener::kInOneTurn);
+  EXPECT_THAT(listener.Accept(), IsOk());
+  EXPECT_EQ(closed(), Listener::kInOneTurn + 1);
+}
+
+TEST_F(ListenerTest, OneTooManyIsRefusedAndSaid) {
+  PeerPolicy policy;
+  policy.AllowDefaults();
+  Listener listener = NewListener(policy);
+  full_ = true;
+  EXPECT_EQ(Connect(listener, {}), "closed");
+  EXPECT_THAT(log_, ElementsAre(absl::StrCat(
+                        "refused a connection of user ", ::geteuid(), ", process ", last_pid_,
+                        ": that user, or all but root together, have as many as they may have")));
 }
 
 TEST_F(ListenerTest, ConnectionsDoNotBlockAndAreNotInherited) {
@@ -148,7 +181,7 @@ TEST_F(ListenerTest, ConnectionsDoNotBlockAndAreNotInherited) {
   policy.AllowDefaults();
   Listener listener = NewListener(policy);
   const UniqueFd client = ConnectTo(address_);
-  EXPECT_THAT(listener.AcceptAll(), IsOk());
+  EXPECT_THAT(listener.Accept(), IsOk());
   ASSERT_THAT(served_, SizeIs(1));
   EXPECT_NE(::fcntl(served_[0].get(), F_GETFL) & O_NONBLOCK, 0);
   EXPECT_NE(::fcntl(served_[0].get(), F_GETFD) & FD_CLOEXEC, 0);
@@ -160,7 +193,7 @@ TEST_F(ListenerTest, PeerThatIsGoneAgainHarmsNobody) {
   Listener listener = NewListener(policy);
   ConnectTo(address_).reset();
   const UniqueFd client = ConnectTo(address_);
-  EXPECT_THAT(listener.AcceptAll(), IsOk());
+  EXPECT_THAT(listener.Accept(), IsOk());
   EXPECT_THAT(served_, SizeIs(2));
 }
 
@@ -168,7 +201,7 @@ TEST_F(ListenerTest, RefusalsAreNotReportedOneByOne) {
   Listener listener = NewListener({});
   std::vector<UniqueFd> clients;
   for (int i = 0; i < 5; ++i) clients.push_back(ConnectTo(address_));
-  EXPECT_THAT(listener.AcceptAll(), IsOk());
+  EXPECT_THAT(listener.Accept(), IsOk());
   EXPECT_THAT(served_, IsEmpty());
   EXPECT_THAT(log_, SizeIs(1));
 }
@@ -183,7 +216,7 @@ TEST_F(ListenerTest, WithoutADescriptorLeftItSaysSo) {
         const UniqueFd next(::dup(client.get()));
         const rlimit limit{static_cast<rlim_t>(next.get()), static_cast<rlim_t>(next.get())};
         if (::setrlimit(RLIMIT_NOFILE, &limit) != 0) say("cannot set the limit; ");
-        say(Describe(listener.AcceptAll()));
+        say(Describe(listener.Accept()));
         say(absl::StrCat("; ", served_.size(), " served"));
       }).HearAll();
   EXPECT_EQ(said, "RESOURCE_EXHAUSTED: accept: Too many open files; 0 served");
@@ -194,8 +227,8 @@ TEST_F(ListenerTest, SocketThatDoesNotListenIsAnErrorRatherThanAnEndlessLoop) {
   Child child([&](const Child::Say& say) {
     ::alarm(2);  // ends an endless loop
     const UniqueFd deaf(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0));
-    Listener listener(deaf.get(), {}, logger_, [](UniqueFd) {});
-    say(Describe(listener.AcceptAll()));
+    Listener listener(deaf.get(), {}, logger_, [](UniqueFd) { return true; });
+    say(Describe(listener.Accept()));
   });
   EXPECT_THAT(child.HearAll(), ::testing::EndsWith(": accept: Invalid argument"));
 }
