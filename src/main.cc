@@ -215,9 +215,7 @@ absl::Status Run(const Config& config, LogQueue& log_queue, const Logger& log) {
 
   // Not a byte from outside has been read yet.
   OKMS_RETURN_IF_ERROR(sandbox::FilterSystemCalls());
-  // Before the first call is: a check that a call begins may last for as long as that one waits,
-  // and others that wait less would be turned away.
-  keys.Tick();
+  keys.Tick();  // the first check, for whose verdict the first calls wait
   log.Info(
       absl::StrCat("version ", kVersion, " serves ", socket.name(), ", KMS at ",
                    config.protocol == Protocol::kKmip ? config.server.ToString() : config.rest_url,
@@ -225,6 +223,7 @@ absl::Status Run(const Config& config, LogQueue& log_queue, const Logger& log) {
   manager.Notify("READY=1");
   end.Update(loop->Run());
   manager.Notify("STOPPING=1");
+  keys.Stop();
   // Calls under way are bounded by their own deadlines, which --timeout bounds.
   server->Shutdown(Clock::now() + config.timeout);
   return end;

@@ -62,7 +62,7 @@ KeyManager::KeyManager(std::unique_ptr<Backend> backend, const Logger& log, KeyP
 void KeyManager::Status(Deadline deadline, Done<std::string> done) {
   std::optional<absl::StatusOr<std::string>> answer;
   state_.With([&](State& state) {
-    if (state.decided) {
+    if (state.decided || state.stopping) {
       answer = Answer(state, now_());
     } else {
       state.waiters.push_back({deadline, std::move(done)});
@@ -359,6 +359,11 @@ Deadline KeyManager::CheckDeadline() const {
   return state_.With([](const State& state) { return state.schedule.AnswerBy(); });
 }
 
+void KeyManager::Stop() {
+  state_.With([](State& state) { state.stopping = true; });
+  Advance();
+}
+
 Deadline KeyManager::Tick() {
   Advance();
   return state_.With([this](const State& state) {
@@ -375,11 +380,12 @@ void KeyManager::Advance() {
   std::vector<HealthLog::Line> lines;
   state_.With([&](State& state) {
     const Deadline now = now_();
-    check = state.schedule.Begin(now);
+    if (!state.stopping) check = state.schedule.Begin(now);
     answer = Answer(state, now);
     const auto waits = std::stable_partition(
         state.waiters.begin(), state.waiters.end(), [&](const Waiter& waiter) {
-          return !state.decided && waiter.deadline - now > kLookBeforeTheFirstVerdict;
+          return !state.decided && !state.stopping &&
+                 waiter.deadline - now > kLookBeforeTheFirstVerdict;
         });
     std::move(waits, state.waiters.end(), std::back_inserter(answered));
     state.waiters.erase(waits, state.waiters.end());

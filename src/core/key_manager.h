@@ -70,6 +70,9 @@ class KeyManager {
   // changed. Returns when to call again.
   Deadline Tick();
 
+  // The end is near: answers at once who waits, and starts no more checks. Calls are served on.
+  void Stop();
+
   // How all is now, without waiting.
   Health Current() const;
 
@@ -91,6 +94,7 @@ class KeyManager {
     Adoption adoption;
     KeyHealth health;
     HealthLog log;
+    bool stopping = false;
     bool decided = false;   // a check has come to a verdict
     Deadline proven_until;  // until then, attributes are enough
     Deadline name_seen;     // when the check began that last saw where the name leads

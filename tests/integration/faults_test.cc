@@ -20,6 +20,7 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 using testing::HasSubstr;
+using testing::Not;
 
 // A check of a key that works comes every 10 seconds; it encrypts and decrypts every 30 or so.
 constexpr seconds kTwoChecks{30};
@@ -295,6 +296,21 @@ TEST_F(FaultsTest, AHungCallDoesNotHoldUpTheEnd) {
   EXPECT_FALSE(outcome.get().ok());
   ClearFault();
   StartReady();  // it must be possible
+}
+
+// A KMS that is stopped: whatever waits for it, a check above all, must not hold up the end.
+TEST_F(FaultsTest, ACheckThatHangsDoesNotHoldUpTheEnd) {
+  SetFault("hang");
+  const auto asked = [&] { return kms().handler().Counts()[0x0B]; };  // GetAttributes
+  const int before = asked();
+  ASSERT_TRUE(WaitUntil([&] { return asked() > before; }));  // and --timeout is 10 s
+  const Deadline begin = Clock::now();
+  plugin().Signal(SIGTERM);
+  EXPECT_EQ(plugin().Wait(seconds(10)), 0);
+  EXPECT_LT(Clock::now() - begin, seconds(3));
+  EXPECT_THAT(plugin().Err(), Not(HasSubstr("not ready")));
+  ClearFault();
+  StartReady();
 }
 
 TEST_F(FaultsTest, ARefusedEncryptIsSaidByStatusUntilItEnds) {

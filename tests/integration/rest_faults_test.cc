@@ -238,10 +238,11 @@ TEST_F(RestFaultsTest, RefusalIsOneLineWithCodeAndRequestId) {
 TEST_F(RestFaultsTest, KmsThatCannotReadItsOwnTextIsNotUsed) {
   SetRestFault("wrong-data:decrypt");
   StartPlugin();
-  EXPECT_THAT(client().Status(),
-              StatusIs(Code::kDataLoss,
-                       HasSubstr("the KMS decrypted its own ciphertext to something else; nothing is "
-                                 "encrypted with this key")));
+  EXPECT_THAT(
+      client().Status(),
+      StatusIs(Code::kDataLoss,
+               HasSubstr("the KMS decrypted its own ciphertext to something else; nothing is "
+                         "encrypted with this key")));
   ExpectRecovery();
 }
 

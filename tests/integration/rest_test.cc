@@ -38,10 +38,9 @@ TEST_F(RestTest, AsksWhatTheGoPluginAsks) {
     EXPECT_THAT(request.body, Not(HasSubstr("context")));
   }
   // A check and its proof, then the two calls, of which the first looks whether it can be undone.
-  EXPECT_THAT(seen,
-              ElementsAre("GET " + key, "POST " + key + "/encrypt", "POST " + key + "/decrypt",
-                          "POST " + key + "/encrypt", "POST " + key + "/decrypt",
-                          "POST " + key + "/decrypt"));
+  EXPECT_THAT(seen, ElementsAre("GET " + key, "POST " + key + "/encrypt",
+                                "POST " + key + "/decrypt", "POST " + key + "/encrypt",
+                                "POST " + key + "/decrypt", "POST " + key + "/decrypt"));
 }
 
 TEST_F(RestTest, StatusCostsNoRequest) {

@@ -508,6 +508,18 @@ TEST_F(KeyManagerTest, ACancelledCheckIsNoVerdictAndNoLine) {
   EXPECT_THAT(StatusNow(), IsOk());
 }
 
+TEST_F(KeyManagerTest, TheEndWaitsForNoVerdict) {
+  auto& before = Status();
+  keys_->Tick();
+  keys_->Stop();
+  ASSERT_THAT(before, SizeIs(1));
+  EXPECT_THAT(before[0], StatusIs(Code::kUnavailable, "no key has been verified yet"));
+  EXPECT_THAT(Status(), SizeIs(1));
+  backend_->inspect.clear();
+  Pass(1min);
+  EXPECT_EQ(backend_->pending(), 0u);
+}
+
 TEST_F(KeyManagerTest, MayGoWhileACheckRuns) {
   keys_->Tick();
   keys_.reset();

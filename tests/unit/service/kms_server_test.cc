@@ -71,8 +71,8 @@ class KmsServerTest : public ::testing::Test {
   KmsServerTest() {
     auto backend = std::make_unique<SilentBackend>();
     backend_ = backend.get();
-    keys_ = std::make_unique<KeyManager>(
-        std::move(backend), logger_, KeyPolicy{KeyId{"key-1"}, kTimeout, kTimeout});
+    keys_ = std::make_unique<KeyManager>(std::move(backend), logger_,
+                                         KeyPolicy{KeyId{"key-1"}, kTimeout, kTimeout});
     auto server = KmsServer::Start(*keys_, logger_, kTimeout);
     EXPECT_THAT(server, IsOk());
     server_ = *std::move(server);
