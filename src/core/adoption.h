@@ -28,7 +28,7 @@ class Adoption {
   // A key that was replaced comes back only after it was the candidate for so long without a break.
   // An apiserver writes under a seed for at most 3 minutes after the last Status that named its
   // key, so by then each of them has taken up the key between, or has stopped to write: replicas
-  // that disagree about a label do not make apiservers change keys to and fro.
+  // that disagree about a label do not make apiservers change keys back and forth.
   static constexpr std::chrono::minutes kReturn{3};
 
   // For `label_grace` a label may lead to no key, or to several, before that is an error.

@@ -15,9 +15,13 @@ def status_says(part: str) -> None:
     assert part in answer and "UNAVAILABLE" in answer, answer
 
 
-with subtest("it starts without the KMS, and Status says why it does not serve"):
+def wait_for_refusal() -> None:
     machine.wait_until_succeeds(
         f"{{ {call('status')} || true; }} | grep -F 'Connection refused' >/dev/null", timeout=20)
+
+
+with subtest("it starts without the KMS, and Status says why it does not serve"):
+    wait_for_refusal()
     machine.wait_for_unit(SERVICE)
     status_says("Connection refused")
 
@@ -35,6 +39,7 @@ with subtest("when the KMS goes, it says so, and since when"):
     machine.succeed("systemctl stop okms-mock-kms.service")
     machine.fail(decrypt_command(record))
     wait_for_status_text("KMS unreachable for")
+    wait_for_refusal()  # after ten seconds of silence
     status_says("Connection refused")
 
 with subtest("when the KMS is back, old records can be read"):
