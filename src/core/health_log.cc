@@ -3,12 +3,29 @@
 
 #include "core/health_log.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
 
 namespace okms {
+namespace {
+
+// Many calls that fail side by side may each have another reason to tell.
+constexpr std::size_t kMaxReasons = 8;
+
+}  // namespace
+
+bool HealthLog::IsNewReason(const absl::Status& status) {
+  absl::Status reason(status.code(), status.message());  // without what differs each time
+  if (reasons_.size() == kMaxReasons ||
+      std::find(reasons_.begin(), reasons_.end(), reason) != reasons_.end()) {
+    return false;
+  }
+  reasons_.push_back(std::move(reason));
+  return true;
+}
 
 std::vector<HealthLog::Line> HealthLog::Changes(const Health& health) {
   std::vector<Line> lines;
@@ -22,8 +39,9 @@ std::vector<HealthLog::Line> HealthLog::Changes(const Health& health) {
   } else if (health.status.ok() && !was.ok()) {
     lines.push_back({Severity::kNotice, absl::StrCat("ready again: key ", key)});
   }
-  const bool same = was.code() == health.status.code() && was.message() == health.status.message();
-  if (!health.status.ok() && !same) {
+  if (health.status.ok()) {
+    reasons_.clear();
+  } else if (IsNewReason(health.status)) {
     lines.push_back({Severity::kError, absl::StrCat("not ready: ", Describe(health.status))});
   }
 

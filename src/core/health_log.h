@@ -30,8 +30,12 @@ class HealthLog {
   bool unwell() const { return !status_.ok(); }
 
  private:
+  // Each reason is said once until all is well again.
+  bool IsNewReason(const absl::Status& status);
+
   std::string key_id_;
   absl::Status status_;
+  std::vector<absl::Status> reasons_;  // said since then
   std::string note_;
   bool name_unproven_ = false;
 };

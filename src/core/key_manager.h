@@ -20,14 +20,12 @@
 #include "base/guarded.h"
 #include "base/log.h"
 #include "base/secret.h"
-#include "core/adoption.h"
 #include "core/backend.h"
 #include "core/check_schedule.h"
 #include "core/health.h"
 #include "core/health_log.h"
-#include "core/key_check.h"
-#include "core/key_health.h"
 #include "core/key_name.h"
+#include "core/key_state.h"
 #include "core/label_search.h"
 
 namespace okms {
@@ -88,17 +86,11 @@ class KeyManager {
   };
   struct State {
     State(std::chrono::milliseconds operation_timeout, std::chrono::milliseconds label_grace)
-        : schedule(operation_timeout), adoption(label_grace) {}
+        : key(operation_timeout, label_grace) {}
 
-    CheckSchedule schedule;
-    Adoption adoption;
-    KeyHealth health;
+    KeyState key;
     HealthLog log;
     bool stopping = false;
-    bool decided = false;   // a check has come to a verdict
-    Deadline proven_until;  // until then, attributes are enough
-    Deadline name_seen;     // when the check began that last saw where the name leads
-    bool name_unproven = false;
     std::vector<Waiter> waiters;  // for the first verdict
   };
 
@@ -108,26 +100,12 @@ class KeyManager {
   void Search(Ticket check, KnownKeys known, Outcome so_far);
   void CheckCandidate(Ticket check, LabelledKey key, Outcome so_far);
   void EndCheck(Ticket check, Outcome outcome);
-  // What each of them saw.
-  Outcome Judge(Ticket check, const std::string& key_id, const KeyReport& report);
-  Outcome JudgeName(Ticket check, const absl::StatusOr<LabelledKey>& found, Outcome so_far);
-  Outcome JudgeCandidate(Ticket check, const LabelledKey& key, const KeyReport& report,
-                         Outcome so_far);
   NextDeadline OperationsOf(Ticket check);
 
   void EncryptWith(const std::string& key_id, Secret plaintext, Deadline deadline,
                    Done<Encrypted> done);
-  // What a call shows of the key's health.
-  void EncryptEnded(const std::string& key_id, const absl::Status& status, Deadline began);
-  void DecryptEnded(const std::string& key_id, const absl::Status& status, Deadline began);
-
   // Starts what is due, answers whom it can, and logs changes.
   void Advance();
-
-  bool IsInUse(const std::string& key_id) const;
-  static bool IsLatest(State& state, const CheckSchedule::Check& check);
-  static absl::StatusOr<std::string> Answer(const State& state, Deadline now);
-  static Health HealthOf(const State& state, Deadline now);
 
   const Logger& log_;
   const KeyPolicy policy_;

@@ -70,6 +70,26 @@ TEST_F(HealthLogTest, AnotherKeyIsToldWithTheOneBefore) {
                                       "ready: key b encrypts and decrypts; it replaces key a")));
 }
 
+TEST_F(HealthLogTest, ReasonsThatComeByTurnsAreToldOnceEach) {
+  Ready();
+  std::size_t lines = 0;
+  for (int i = 0; i < 1000; ++i) {
+    health_.status = i % 2 == 0 ? kRefused : absl::DeadlineExceededError("no answer in time");
+    lines += Say().size();
+  }
+  EXPECT_EQ(lines, 2U);
+  for (int i = 0; i < 1000; ++i) {
+    health_.status = absl::UnavailableError(std::to_string(i));
+    lines += Say().size();
+  }
+  EXPECT_EQ(lines, 8U) << "and there is a limit to them";
+  health_.status = absl::OkStatus();
+  Say();
+  health_.status = kRefused;
+  EXPECT_THAT(Say(), ElementsAre(Pair(Severity::kError,
+                                      "not ready: UNAVAILABLE: connect: Connection refused")));
+}
+
 TEST_F(HealthLogTest, AnErrorIsToldOnceAndThatItEnded) {
   Ready();
   EXPECT_FALSE(log_.unwell());

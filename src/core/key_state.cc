@@ -1,0 +1,161 @@
+// SPDX-FileCopyrightText: The okms-k8s-encryption-provider authors
+// SPDX-License-Identifier: Apache-2.0
+
+#include "core/key_state.h"
+
+#include "base/status.h"
+
+namespace okms {
+namespace {
+
+// How long a round trip counts. Attributes do not tell that the right to Encrypt was withdrawn.
+constexpr std::chrono::milliseconds kProofLasts{30'000};
+
+// Our own queue is full, or the process ends; or the request is at fault.
+bool TellsNothing(const absl::Status& status) {
+  return absl::IsResourceExhausted(status) || absl::IsCancelled(status) ||
+         absl::IsInvalidArgument(status);
+}
+
+}  // namespace
+
+bool Unanswered(const absl::Status& status) {
+  return IsSilence(status) && !absl::IsDataLoss(status);
+}
+
+bool KeyState::Encrypted(const std::string& key_id, const absl::Status& status, Deadline began,
+                         Deadline now) {
+  if (TellsNothing(status) || adopted() != key_id) return false;
+  if (status.ok()) {
+    health_.Proven(began, now);
+    proven_until_ = now + kProofLasts;
+    return false;
+  }
+  if (absl::IsDataLoss(status)) {
+    health_.Misfit(status, now);
+  } else {
+    health_.Failed(status, began, now);
+  }
+  schedule_.Suspect();
+  return true;
+}
+
+bool KeyState::Decrypted(const std::string& key_id, const absl::Status& status, Deadline began,
+                         Deadline now) {
+  if (TellsNothing(status)) return false;
+  if (status.ok()) {
+    health_.Answered(now);  // a key that no longer encrypts still decrypts
+    return false;
+  }
+  // A refusal may be the record's fault, so it is no more than a reason to look.
+  if (IsSilence(status)) {
+    health_.Failed(status, began, now);
+  } else if (adopted() != key_id) {
+    return false;
+  }
+  schedule_.Suspect();
+  return true;
+}
+
+bool KeyState::MustProve(const Check& check, Deadline now) const {
+  return check.must_prove || now >= proven_until_;
+}
+
+KeyState::Outcome KeyState::SawKey(const Check& check, const std::string& key_id,
+                                   const KeyReport& report, Deadline now) {
+  if (absl::IsCancelled(report.status)) return Outcome::kUndecided;
+  const Outcome outcome = report.status.ok() ? Outcome::kGood : Outcome::kBad;
+  if (!adopted().empty() && adopted() != key_id) return outcome;  // replaced meanwhile
+  decided_ = true;
+  if (report.status.ok()) {
+    health_.Proven(check.began, now);
+    if (adopted().empty()) adoption_.Proven(key_id, check.began, now);
+    if (report.proven) proven_until_ = now + kProofLasts;
+    return outcome;
+  }
+  if (absl::IsDataLoss(report.status) && report.info) {
+    health_.Misfit(report.status, now);
+  } else if (health_.Failed(report.status, check.asked, now)) {
+    schedule_.Suspect();
+  }
+  if (!Unanswered(report.status)) proven_until_ = Deadline();
+  return outcome;
+}
+
+KeyState::Outcome KeyState::SawName(const Check& check, const absl::StatusOr<LabelledKey>& found,
+                                    Outcome so_far, Deadline now) {
+  if (absl::IsCancelled(found.status())) return Outcome::kUndecided;
+  if (found.ok()) {
+    if (IsNews(check)) adoption_.Confirmed();
+    name_unproven_ = !found->info.labels;
+    return so_far;
+  }
+  decided_ = true;
+  const bool in_use = !adopted().empty();
+  // Without an answer nothing is known of the name; of a key in use its own check has told.
+  if (IsSilence(found.status())) {
+    if (!in_use) health_.Failed(found.status(), check.asked, now);
+  } else {
+    health_.Answered(now);
+    if (IsNews(check)) adoption_.Astray(found.status(), now);
+  }
+  return in_use ? so_far : Outcome::kBad;
+}
+
+KeyState::Outcome KeyState::SawCandidate(const Check& check, const LabelledKey& key,
+                                         const KeyReport& report, Outcome so_far, Deadline now) {
+  if (absl::IsCancelled(report.status)) return Outcome::kUndecided;
+  const bool in_use = !adopted().empty();
+  decided_ = true;
+  if (report.status.ok()) {
+    health_.Answered(now);
+    if (!IsNews(check)) return so_far;
+    if (!adoption_.Proven(key.id, check.began, now)) {
+      return so_far == Outcome::kGood ? Outcome::kUndecided : so_far;
+    }
+    health_ = KeyHealth();
+    health_.Proven(check.began, now);
+    proven_until_ = now + kProofLasts;
+    name_unproven_ = !key.info.labels;
+    return Outcome::kGood;
+  }
+  if (Unanswered(report.status)) {
+    if (!in_use) health_.Failed(report.status, check.asked, now);
+  } else {
+    health_.Answered(now);
+    if (IsNews(check)) adoption_.Failed(key.id, report.status, now);
+  }
+  return in_use ? so_far : Outcome::kBad;
+}
+
+// Checks may end in another order than they began: what an older one saw of the name is no news.
+bool KeyState::IsNews(const Check& check) {
+  if (check.began < name_seen_) return false;
+  name_seen_ = check.began;
+  return true;
+}
+
+absl::StatusOr<std::string> KeyState::Answer(Deadline now) const {
+  const auto waiting = schedule_.WaitingSince();
+  if (adopted().empty()) {
+    if (const auto trouble = health_.TroubleAt(now, waiting)) return trouble->status;
+    const auto note = adoption_.Current();
+    if (note && !note->wrong.ok()) return note->wrong;
+    return absl::UnavailableError("no key has been verified yet");
+  }
+  OKMS_RETURN_IF_ERROR(health_.At(now, waiting));
+  OKMS_RETURN_IF_ERROR(adoption_.At(now));
+  return adopted();
+}
+
+Health KeyState::HealthAt(Deadline now) const {
+  Health health{adopted(), Answer(now).status(), health_.TroubleAt(now, schedule_.WaitingSince()),
+                adoption_.Current(), name_unproven_};
+  // Without a key, what is wrong with its name is what is wrong.
+  if (adopted().empty() && !health.trouble && health.note && !health.note->wrong.ok()) {
+    health.trouble = Trouble{health.note->wrong, health.note->since};
+  }
+  return health;
+}
+
+}  // namespace okms
