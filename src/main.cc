@@ -176,11 +176,7 @@ absl::Status Run(const Config& config, LogQueue& log_queue, const Logger& log) {
   policy.AllowDefaults(!confinement.account.borrowed);  // now that it is known who we are
   Listener listener(socket.fd(), std::move(policy), log,
                     [&](UniqueFd connection) { return server->Serve(std::move(connection)); });
-  OKMS_RETURN_IF_ERROR(loop->OnReadable(socket.fd(), [&] {
-    absl::Status status = listener.Accept();
-    if (!status.ok()) log.Error(Describe(status));
-    return status;
-  }));
+  OKMS_RETURN_IF_ERROR(loop->OnReadable(socket.fd(), [&] { return listener.Accept(); }));
   for (const int signal : kStopSignals) {
     OKMS_RETURN_IF_ERROR(loop->OnSignal(signal, [&](int received) {
       log.Info(absl::StrCat("stopping: ", ::strsignal(received)));

@@ -24,7 +24,9 @@ class LimitsTest : public PluginTest {
  protected:
   LimitsTest() {
     if (::geteuid() != 0) return;
-    flags_["--user"] = "47113:47113";  // nobody else's: the limit counts all of a user's threads
+    // Nobody else's, nor that of a test beside: the limit counts all threads of a user.
+    const pid_t own = 20000 + ::getpid() % 20000;
+    flags_["--user"] = absl::StrCat(own, ":", own);
   }
   void SetUp() override {
     if (::geteuid() != 0) GTEST_SKIP() << "needs root, for a user of its own";
