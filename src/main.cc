@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <chrono>
+#include <cstddef>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
@@ -24,6 +25,7 @@
 #include "base/log.h"
 #include "base/log_queue.h"
 #include "base/status.h"
+#include "base/thread_room.h"
 #include "base/wiping_heap.h"
 #include "config/config.h"
 #include "config/environment.h"
@@ -63,6 +65,9 @@ constexpr std::chrono::seconds kLate{5};
 
 // How often to look whether the files of the name service are still in reach; twice before the end.
 constexpr std::chrono::seconds kLookInterval{5};
+
+// Twelve for the KMS, one for the log, some ten of gRPC's, which has more on a larger machine.
+constexpr std::size_t kThreads = 40;
 
 constexpr char kReplaced[] =
     ": out of the sandbox's reach: this machine's /etc, or where that file is, was replaced after "
@@ -156,6 +161,7 @@ absl::Status Run(const Config& config, LogQueue& log_queue, const Logger& log) {
   const sandbox::Reach reach = ReachOf(config);
   OKMS_ASSIGN_OR_RETURN(const sandbox::Confinement confinement,
                         sandbox::Confine(config.user, reach));
+  OKMS_RETURN_IF_ERROR(CheckThreadRoom(kThreads));
   log_queue.Start();
   if (confinement.account.borrowed) {
     log.Notice(absl::StrCat("there is no user ", sandbox::kDefaultUser, ": running as the free id ",
@@ -170,11 +176,7 @@ absl::Status Run(const Config& config, LogQueue& log_queue, const Logger& log) {
   policy.AllowDefaults(!confinement.account.borrowed);  // now that it is known who we are
   Listener listener(socket.fd(), std::move(policy), log,
                     [&](UniqueFd connection) { return server->Serve(std::move(connection)); });
-  OKMS_RETURN_IF_ERROR(loop->OnReadable(socket.fd(), [&] {
-    absl::Status status = listener.Accept();
-    if (!status.ok()) log.Error(Describe(status));
-    return status;
-  }));
+  OKMS_RETURN_IF_ERROR(loop->OnReadable(socket.fd(), [&] { return listener.Accept(); }));
   for (const int signal : kStopSignals) {
     OKMS_RETURN_IF_ERROR(loop->OnSignal(signal, [&](int received) {
       log.Info(absl::StrCat("stopping: ", ::strsignal(received)));

@@ -83,6 +83,14 @@ std::vector<std::string> PeerPolicy::ForgetUnknown(const std::string& proc) {
 }
 
 absl::Status Listener::Accept() {
+  absl::Status status = AcceptSome();
+  if (status.ok() || Clock::now() < next_failure_) return status;
+  log_.Error(Describe(status));
+  next_failure_ = Clock::now() + kReportInterval;
+  return status;
+}
+
+absl::Status Listener::AcceptSome() {
   for (int turn = 0; turn < kInOneTurn; ++turn) {
     UniqueFd connection(::accept4(socket_, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
     if (!connection) {

@@ -45,12 +45,14 @@ class Listener {
 
   // Accepts those that wait, but no more than kInOneTurn: somebody who connects without pause must
   // not keep the caller from all else. Does not block. Errors, after which to call again later
-  // rather than at once: kResourceExhausted when the process has no descriptor left; kInternal.
+  // rather than at once, and which are in the log, if not each time: kResourceExhausted when the
+  // process has no descriptor left; kInternal.
   absl::Status Accept();
 
   static constexpr int kInOneTurn = 64;
 
  private:
+  absl::Status AcceptSome();
   bool Allowed(const ucred& peer, int connection) const;
   void Report(const ucred& peer, absl::string_view why);
 
@@ -58,6 +60,7 @@ class Listener {
   PeerPolicy policy_;
   const Logger& log_;
   std::function<bool(UniqueFd)> serve_;
+  Deadline next_failure_;
   Deadline next_report_;
   unsigned unreported_ = 0;
 };

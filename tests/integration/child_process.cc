@@ -125,9 +125,12 @@ absl::StatusOr<std::unique_ptr<ChildProcess>> ChildProcess::Start(const ChildOpt
                         ::syscall(SYS_setresuid, *options.uid, *options.uid, *options.uid) != 0)) {
       ::_exit(kCannotExec);
     }
-    if (options.open_files && ::setrlimit(RLIMIT_NOFILE, &*options.open_files) != 0) {
-      ::_exit(kCannotExec);
-    }
+    const auto limit = [](auto resource, const std::optional<rlimit>& most) {
+      if (most && ::setrlimit(resource, &*most) != 0) ::_exit(kCannotExec);
+    };
+    limit(RLIMIT_NOFILE, options.open_files);
+    limit(RLIMIT_NPROC, options.processes);
+    limit(RLIMIT_AS, options.address_space);
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (::getppid() != parent) ::_exit(kCannotExec);  // it died before that took effect
     ::fexecve(program.get(), argv_pointers.data(), environment_pointers.data());

@@ -31,6 +31,8 @@ struct ChildOptions {
   int listen_fd = -1;
   std::string listen_name = "kms";
   std::optional<rlimit> open_files = {};
+  std::optional<rlimit> processes = {};      // counts all of the user's: for a `uid` of its own
+  std::optional<rlimit> address_space = {};  // bytes
   int err_fd = -1;                // what it has as standard error, in place of one that we read
   std::optional<uid_t> uid = {};  // also its group; for root only
 };

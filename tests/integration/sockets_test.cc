@@ -5,15 +5,21 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
+#include <cstddef>
 #include <fstream>
 #include <iterator>
 #include <memory>
 #include <optional>
 #include <sstream>
+#include <stop_token>
 #include <string>
 #include <thread>
 #include <utility>
@@ -231,6 +237,49 @@ TEST_F(SocketsTest, TwoInTheAbstractNamespaceAreOneTooMany) {
   EXPECT_EQ(second->Wait(), 1);
   EXPECT_EQ(second->Err(),
             absl::StrCat("error: --sock ", name, ": bind: Address already in use\n"));
+}
+
+// Users who may not connect, and do so without pause, on threads of their own.
+class Flood {
+ public:
+  explicit Flood(const std::string& abstract_name) {
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    abstract_name.copy(&address.sun_path[1], abstract_name.size() - 1, 1);
+    const auto size = offsetof(sockaddr_un, sun_path) + abstract_name.size();
+    for (int i = 0; i < 3; ++i) {
+      strangers_.emplace_back([this, address, size](const std::stop_token& stop) {
+        constexpr uid_t kStranger = 65534;
+        if (::syscall(SYS_setresuid, kStranger, kStranger, kStranger) != 0) return;
+        while (!stop.stop_requested()) {
+          const UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+          if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address),
+                        static_cast<socklen_t>(size)) == 0) {
+            ++connected_;
+          }
+        }
+      });
+    }
+  }
+  int connected() const { return connected_; }
+
+ private:
+  std::atomic<int> connected_ = 0;
+  std::vector<std::jthread> strangers_;
+};
+
+TEST_F(SocketsTest, StrangersWithoutPauseKeepNobodyFromItNorFromItsEnd) {
+  if (::geteuid() != 0) GTEST_SKIP() << "needs root, to be a stranger";
+  const std::string name = absl::StrCat("@okms-test-", ::getpid(), "-", port());
+  flags_["--sock"] = name;
+  StartPlugin();
+  const Flood flood(name);
+  ASSERT_TRUE(WaitUntil([&] { return flood.connected() > 1000; }));
+  KmsClient client(name);
+  ASSERT_TRUE(WaitUntil([&] { return client.Status().ok(); }));
+  for (int i = 0; i < 5; ++i) ExpectRoundTrip(client);
+  EXPECT_TRUE(plugin().WaitForLine("refused a connection of user 65534"));
+  EXPECT_EQ(StopPlugin(), 0);
 }
 
 // The limits of open files of a process, as "SOFT HARD" (proc(5)).

@@ -96,7 +96,7 @@ class ListenerTest : public ::testing::Test {
   absl::StatusOr<ListenSocket> socket_ = ListenSocket::Bind(address_, {});
   std::vector<std::string> log_;
   const Logger logger_{false, [this](Severity severity, absl::string_view line) {
-                         EXPECT_EQ(severity, Severity::kWarning);
+                         EXPECT_LE(severity, Severity::kWarning);
                          log_.emplace_back(line);
                        }};
   std::vector<UniqueFd> served_;
@@ -217,9 +217,12 @@ TEST_F(ListenerTest, WithoutADescriptorLeftItSaysSo) {
         const rlimit limit{static_cast<rlim_t>(next.get()), static_cast<rlim_t>(next.get())};
         if (::setrlimit(RLIMIT_NOFILE, &limit) != 0) say("cannot set the limit; ");
         say(Describe(listener.Accept()));
-        say(absl::StrCat("; ", served_.size(), " served"));
+        say(absl::StrCat("; ", served_.size(), " served; "));
+        for (int again = 0; again < 3; ++again) say(listener.Accept().ok() ? "ok" : "");
+        say(absl::StrCat(log_.size(), " line: ", log_.at(0)));
       }).HearAll();
-  EXPECT_EQ(said, "RESOURCE_EXHAUSTED: accept: Too many open files; 0 served");
+  const std::string error = "RESOURCE_EXHAUSTED: accept: Too many open files";
+  EXPECT_EQ(said, absl::StrCat(error, "; 0 served; 1 line: ", error));
 }
 
 // The event loop's thread must come back from any error of accept(2).
