@@ -17,8 +17,6 @@ namespace {
 
 using Report = absl::AnyInvocable<void(KeyReport)>;
 
-constexpr std::size_t kProbeSize = 32;  // bytes, as the seeds that the apiserver sends
-
 absl::Status Named(const absl::Status& status, const std::string& key_id) {
   // Without an answer it is not the key's matter.
   if (status.ok() || (IsSilence(status) && !absl::IsDataLoss(status))) return status;
@@ -27,8 +25,8 @@ absl::Status Named(const absl::Status& status, const std::string& key_id) {
 
 void Prove(Backend& backend, const std::string& key_id, KeyInfo info, NextDeadline deadline,
            Report done) {
-  WipedBytes random(kProbeSize);
-  if (RAND_bytes(random.data(), kProbeSize) != 1) {
+  WipedBytes random(kSeedSize);
+  if (RAND_bytes(random.data(), kSeedSize) != 1) {
     done({absl::InternalError(absl::StrCat("no random bytes: ", OpenSslErrors())), false, {}});
     return;
   }

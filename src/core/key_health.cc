@@ -33,6 +33,7 @@ void KeyHealth::Answered(Deadline now) {
 void KeyHealth::Proven(Deadline began, Deadline now) {
   Answered(now);
   proven_ = now;
+  unproven_.reset();
   if (refusal_ && refused_last_ <= began) {
     refusal_.reset();
     misfit_ = absl::OkStatus();
@@ -55,6 +56,11 @@ bool KeyHealth::Failed(const absl::Status& status, Deadline began, Deadline now)
   return false;
 }
 
+void KeyHealth::Unproven(const absl::Status& status, Deadline began) {
+  if (!unproven_) unproven_ = Trouble{status, std::max(began, proven_)};
+  unproven_->status = status;
+}
+
 void KeyHealth::Misfit(const absl::Status& status, Deadline now) {
   if (!refusal_) refusal_ = Trouble{status, now};
   refusal_->status = status;
@@ -66,12 +72,13 @@ std::optional<Trouble> KeyHealth::TroubleAt(Deadline now,
                                             std::optional<Deadline> waiting_since) const {
   if (refusal_) return refusal_;
   const bool waiting = waiting_since && now - *waiting_since >= kNotice;
-  if (!silence_ && !waiting) return std::nullopt;
+  if (!silence_ && !waiting) return unproven_;
   Trouble silence =
       silence_.value_or(Trouble{absl::DeadlineExceededError("the KMS does not answer"), now});
   if (waiting) silence.since = std::min(silence.since, std::max(*waiting_since, answered_));
   silence.since = std::min(silence.since, now);
-  return silence;
+  // Whichever is longer.
+  return unproven_ && unproven_->since <= silence.since ? *unproven_ : silence;
 }
 
 absl::Status KeyHealth::At(Deadline now, std::optional<Deadline> waiting_since) const {

@@ -44,9 +44,14 @@ class KeyHealth {
   // Something failed that began then. Returns whether it is no more than a suspicion, since what
   // came after it began went well: a check must tell.
   bool Failed(const absl::Status& status, Deadline began, Deadline now);
+  // A round trip with the key that began then has had no answer, though the KMS answers other
+  // things: no such answer ends that.
+  void Unproven(const absl::Status& status, Deadline began);
   // What came back was not what went in: Encrypt must stop until the key is proven.
   void Misfit(const absl::Status& status, Deadline now);
 
+  // Whether something stands that a proof alone can end.
+  bool doubted() const { return refusal_ || unproven_; }
   // The error of a misfit; OK while there is none.
   const absl::Status& misfit() const { return misfit_; }
 
@@ -57,10 +62,11 @@ class KeyHealth {
   absl::Status At(Deadline now, std::optional<Deadline> waiting_since) const;
 
  private:
-  Deadline answered_;               // the last success; the epoch at first
-  Deadline proven_;                 // the last proof
-  std::optional<Trouble> silence_;  // since when the first that failed had waited
-  std::optional<Trouble> refusal_;  // what the KMS says against the key
+  Deadline answered_;                // the last success; the epoch at first
+  Deadline proven_;                  // the last proof
+  std::optional<Trouble> silence_;   // since when the first that failed had waited
+  std::optional<Trouble> unproven_;  // since when round trips have had no answer
+  std::optional<Trouble> refusal_;   // what the KMS says against the key
   absl::Status misfit_;
   Deadline refused_last_;  // when it was last said
 };

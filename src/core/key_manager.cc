@@ -146,8 +146,8 @@ void KeyManager::CheckInUse(Ticket check, const std::string& key_id) {
              }
              const Outcome outcome = state_.With(
                  [&](State& state) { return state.key.SawKey(*check, key_id, report, now_()); });
-             if (std::holds_alternative<KeyId>(policy_.name) || Unanswered(report.status) ||
-                 absl::IsCancelled(report.status)) {
+             if (std::holds_alternative<KeyId>(policy_.name) ||
+                 (Unanswered(report.status) && !report.info) || absl::IsCancelled(report.status)) {
                EndCheck(check, outcome);
                return;
              }

@@ -58,7 +58,7 @@ bool KeyState::Decrypted(const std::string& key_id, const absl::Status& status, 
 }
 
 bool KeyState::MustProve(const Check& check, Deadline now) const {
-  return check.must_prove || now >= proven_until_;
+  return check.must_prove || health_.doubted() || now >= proven_until_;
 }
 
 KeyState::Outcome KeyState::SawKey(const Check& check, const std::string& key_id,
@@ -75,6 +75,8 @@ KeyState::Outcome KeyState::SawKey(const Check& check, const std::string& key_id
   }
   if (absl::IsDataLoss(report.status) && report.info) {
     health_.Misfit(report.status, now);
+  } else if (Unanswered(report.status) && report.info) {
+    health_.Unproven(report.status, check.asked);
   } else if (health_.Failed(report.status, check.asked, now)) {
     schedule_.Suspect();
   }
@@ -104,6 +106,8 @@ KeyState::Outcome KeyState::SawName(const Check& check, const absl::StatusOr<Lab
 
 KeyState::Outcome KeyState::SawCandidate(const Check& check, const LabelledKey& key,
                                          const KeyReport& report, Outcome so_far, Deadline now) {
+  // A check beside this one may have had it adopted.
+  if (key.id == adopted()) return SawKey(check, key.id, report, now);
   if (absl::IsCancelled(report.status)) return Outcome::kUndecided;
   const bool in_use = !adopted().empty();
   decided_ = true;

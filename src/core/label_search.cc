@@ -35,13 +35,19 @@ using SearchPtr = std::unique_ptr<Search>;
 
 std::string Quoted(const std::string& label) { return absl::StrCat("\"", Printable(label), "\""); }
 
-bool HasLabel(const KeyInfo& info, const std::string& label) {
-  return !info.labels ||
+bool ShowsLabel(const KeyInfo& info, const std::string& label) {
+  return info.labels &&
          std::find(info.labels->begin(), info.labels->end(), label) != info.labels->end();
+}
+
+// As far as one can see.
+bool HasLabel(const KeyInfo& info, const std::string& label) {
+  return !info.labels || ShowsLabel(info, label);
 }
 
 std::string Found(const LabelledKey& key, const std::string& label) {
   const std::string name = absl::StrCat("key ", Printable(key.id));
+  if (key.info.unfit.empty() && !key.info.labels) return absl::StrCat(name, " hides its label");
   if (HasLabel(key.info, label)) return absl::StrCat(name, " ", key.info.unfit);
   return absl::StrCat(name, " has the label ", Quoted(absl::StrJoin(*key.info.labels, "\", \"")),
                       ", not ", Quoted(label));
@@ -68,7 +74,12 @@ absl::StatusOr<LabelledKey> Verdict(const std::string& label, std::vector<Labell
     ids.push_back(key.id);
     fit = &key;
   }
-  if (ids.size() == 1) return *fit;
+  // A server that ignores the name in a search may add keys that hide theirs: none of them is taken
+  // in place of one that shows the label.
+  const bool shown = std::any_of(seen.begin(), seen.end(), [&](const LabelledKey& key) {
+    return ShowsLabel(key.info, label);
+  });
+  if (ids.size() == 1 && (!shown || ShowsLabel(fit->info, label))) return *fit;
   if (ids.size() > 1) return Ambiguous(label, ids, "active keys");
   if (seen.size() == 1 && HasLabel(seen.front().info, label)) return std::move(seen.front());
   std::vector<std::string> words;

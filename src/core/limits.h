@@ -20,8 +20,9 @@ inline constexpr std::size_t kMaxCiphertextSize = 1024;  // bytes
 inline constexpr std::size_t kMaxAnnotationsSize =
     std::size_t{32} * 1024;  // bytes, all keys and values
 
-// The largest plaintext that AES-GCM turns into a ciphertext within the limit. The apiserver sends
-// seeds of 32 bytes.
+inline constexpr std::size_t kSeedSize = 32;  // bytes; what the apiserver has encrypted
+
+// The largest plaintext that AES-GCM turns into a ciphertext within the limit.
 inline constexpr std::size_t kMaxPlaintextSize = kMaxCiphertextSize - 16;
 
 // Errors: kFailedPrecondition.

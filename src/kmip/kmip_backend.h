@@ -53,8 +53,9 @@ class KmipBackend : public Backend {
   const std::unique_ptr<Dialer> dialer_;
   KnownServer known_;
   // Last: their threads use all above.
-  SessionPool calls_{*dialer_, known_, kSessionsForCalls};
+  // The calls' goes before the checks': what becomes of a call may begin a check.
   SessionPool checks_{*dialer_, known_, kSessionsForChecks};
+  SessionPool calls_{*dialer_, known_, kSessionsForCalls};
 };
 
 }  // namespace okms::kmip

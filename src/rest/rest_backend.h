@@ -27,7 +27,7 @@ class RestBackend : public Backend {
   // One client for each way.
   RestBackend(std::unique_ptr<HttpClient> calls, std::unique_ptr<HttpClient> checks,
               ServiceKeyApi api)
-      : api_(std::move(api)), calls_(std::move(calls)), checks_(std::move(checks)) {}
+      : api_(std::move(api)), checks_(std::move(checks)), calls_(std::move(calls)) {}
 
   void Locate(const std::string& label, Deadline deadline, Done<Located> done) override;
   void Inspect(const std::string& key_id, Deadline deadline, Done<KeyInfo> done) override;
@@ -55,8 +55,9 @@ class RestBackend : public Backend {
   const ServiceKeyApi api_;
   Guarded<Found> found_;
   // Last: their threads use all above.
-  const std::unique_ptr<HttpClient> calls_;
+  // The calls' goes before the checks': what becomes of a call may begin a check.
   const std::unique_ptr<HttpClient> checks_;
+  const std::unique_ptr<HttpClient> calls_;
 };
 
 }  // namespace okms::rest

@@ -498,6 +498,53 @@ TEST_F(KeyManagerTest, ACheckThatHangsDoesNotKeepTheNextOneWaiting) {
   EXPECT_THAT(log_, IsEmpty());
 }
 
+// ---- What an answer about something else does not mend
+
+TEST_F(KeyManagerTest, AKeyThatIsShownButDoesNotEncryptIsAnErrorAfterTenSeconds) {
+  Adopt();
+  const Deadline begin = now_;
+  while (now_ - begin < 60s) {
+    Pass(100ms);
+    while (!backend_->inspect.empty()) Inspected();
+    while (!backend_->encrypt.empty()) {
+      FakeBackend::Answer<Ciphertext>(backend_->encrypt, absl::InternalError("GeneralFailure"));
+    }
+    Decrypt("an older key");  // the KMS answers all else
+    FakeBackend::Answer<Secret>(backend_->decrypt, Plain("seed"));
+  }
+  EXPECT_THAT(StatusNow(), StatusIs(Code::kInternal, "GeneralFailure"));
+  AwaitCheck();
+  Inspected();
+  RoundTrip();
+  EXPECT_THAT(StatusNow(), IsOk());
+}
+
+TEST_F(KeyManagerTest, AMisfitIsNotMendedByAttributes) {
+  Adopt();
+  now_ += 1s;
+  Encrypt("seed");
+  FakeBackend::Answer<Ciphertext>(backend_->encrypt, Record());
+  FakeBackend::Answer<Secret>(backend_->decrypt, Plain("sEed"));
+  ASSERT_THAT(backend_->inspect, SizeIs(1));
+  auto hangs = std::move(backend_->inspect.front());
+  backend_->inspect.clear();
+  AwaitCheck();  // the one beside it, well within what a proof lasts
+  Inspected();
+  EXPECT_THAT(StatusNow(), StatusIs(Code::kDataLoss, testing::_));
+  RoundTrip();
+  EXPECT_THAT(StatusNow(), IsOk());
+}
+
+TEST_F(KeyManagerTest, ARequestThatMakesTooLargeACiphertextIsNoMisfit) {
+  Adopt();
+  auto& result = Encrypt(std::string(800, 'p'));
+  FakeBackend::Answer<Ciphertext>(backend_->encrypt, Ciphertext{std::string(1100, 'c'), {}});
+  ASSERT_THAT(result, SizeIs(1));
+  EXPECT_THAT(result[0], StatusIs(Code::kInvalidArgument, HasSubstr("1100 bytes")));
+  EXPECT_THAT(StatusNow(), IsOk());
+  EXPECT_EQ(backend_->pending(), 0u);
+}
+
 // ---- The end
 
 TEST_F(KeyManagerTest, ACancelledCheckIsNoVerdictAndNoLine) {
@@ -652,6 +699,49 @@ TEST_F(LabelTest, SilenceOfTheSearchSaysNothingOfTheKey) {
     EXPECT_EQ(*StatusNow(), "key-1");
   }
   EXPECT_THAT(log_, IsEmpty());
+}
+
+TEST_F(LabelTest, AMovedLabelRescuesAKeyThatDoesNotEncrypt) {
+  AdoptByLabel();
+  Pass(31s);  // its proof is over
+  for (int i = 0; i < 60 && keys_->Current().key_id != "key-2"; ++i) {
+    Pass(500ms);
+    while (!backend_->inspect.empty()) Inspected();
+    while (!backend_->locate.empty()) Located({"key-2"});
+    while (!backend_->encrypt.empty()) {
+      if (backend_->encrypt.front().name == "key-2") {
+        RoundTrip("key-2");
+      } else {
+        FakeBackend::Answer<Ciphertext>(backend_->encrypt, absl::InternalError("GeneralFailure"));
+      }
+    }
+  }
+  EXPECT_EQ(keys_->Current().key_id, "key-2");
+  EXPECT_THAT(StatusNow(), IsOk());
+}
+
+TEST_F(LabelTest, WhatALateCheckSawOfAKeyAdoptedMeanwhileCounts) {
+  AdoptByLabel();
+  CheckLeadsTo({"key-2"});
+  RoundTrip("key-2");
+  // Two checks side by side, each within its round trip with key-2.
+  std::vector<FakeBackend::Call<Ciphertext>> calls;
+  for (int i = 0; i < 2; ++i) {
+    CheckLeadsTo({"key-2"});
+    calls.push_back(std::move(backend_->encrypt.front()));
+    backend_->encrypt.clear();
+  }
+  calls[0].done(Record());
+  FakeBackend::Answer<Secret>(backend_->decrypt, Plain(calls[0].input));
+  ASSERT_EQ(keys_->Current().key_id, "key-2");
+  log_.clear();
+  calls[1].done(absl::PermissionDeniedError("not yours"));
+  EXPECT_FALSE(keys_->Current().note.has_value()) << "it is no candidate any more";
+  EXPECT_THAT(StatusNow(), StatusIs(Code::kPermissionDenied, "key key-2: not yours"));
+  AwaitCheck();
+  EXPECT_EQ(backend_->inspect.front().name, "key-2");
+  Inspected();
+  EXPECT_THAT(backend_->encrypt, SizeIs(1)) << "it is suspect";
 }
 
 TEST_F(LabelTest, WithoutAKeyWhatIsWrongWithTheNameIsTheReason) {

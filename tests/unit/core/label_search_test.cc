@@ -97,6 +97,16 @@ TEST_F(LabelSearchTest, NoKeyIsAVerdict) {
                                 "client may not see it"));
 }
 
+TEST_F(LabelSearchTest, AKeyThatHidesItsLabelDoesNotCountBesideOneThatShowsIt) {
+  Find();
+  Located({"k1", "k2"});
+  Inspected("k1", Deactivated());
+  Inspected("k2", KeyInfo{"", true, {}});
+  EXPECT_THAT(Found(), StatusIs(Code::kFailedPrecondition,
+                                "the label \"etcd-prod\" fits no active key: key k1 is in state "
+                                "Deactivated, not Active; key k2 hides its label"));
+}
+
 TEST_F(LabelSearchTest, TheSameIdTwiceIsOneKey) {
   Find();
   Located({"k1", "k1", "k1"});
