@@ -78,8 +78,7 @@ constexpr char kNothingIsReadAgain[] =
 
 constexpr char kOtherMalloc[] =
     "another malloc than the C library's is preloaded (LD_PRELOAD, /etc/ld.so.preload): what C++ "
-    "code "
-    "frees is overwritten only if it does so itself; start this service without it";
+    "code frees is overwritten only if it does so itself; start this service without it";
 
 absl::StatusOr<ListenSocket> OpenSocket(const Config& config) {
   OKMS_ASSIGN_OR_RETURN(std::optional<ListenSocket> inherited, ListenSocket::FromSystemd());

@@ -31,12 +31,11 @@ std::vector<HealthLog::Line> HealthLog::Changes(const Health& health) {
   std::vector<Line> lines;
   const std::string key = Printable(health.key_id);
   const std::string before = std::exchange(key_id_, health.key_id);
-  const absl::Status was = std::exchange(status_, health.status);
   if (before != health.key_id) {
     lines.push_back({Severity::kNotice,
                      absl::StrCat("ready: key ", key, " encrypts and decrypts",
                                   before.empty() ? "" : "; it replaces key ", Printable(before))});
-  } else if (health.status.ok() && !was.ok()) {
+  } else if (health.status.ok() && unwell()) {
     lines.push_back({Severity::kNotice, absl::StrCat("ready again: key ", key)});
   }
   if (health.status.ok()) {

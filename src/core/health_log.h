@@ -27,15 +27,14 @@ class HealthLog {
   std::vector<Line> Changes(const Health& health);
 
   // Whether the last that was said is that something is wrong with the key.
-  bool unwell() const { return !status_.ok(); }
+  bool unwell() const { return !reasons_.empty(); }
 
  private:
   // Each reason is said once until all is well again.
   bool IsNewReason(const absl::Status& status);
 
   std::string key_id_;
-  absl::Status status_;
-  std::vector<absl::Status> reasons_;  // said since then
+  std::vector<absl::Status> reasons_;  // said since all was well; none while it is
   std::string note_;
   bool name_unproven_ = false;
 };

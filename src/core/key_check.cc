@@ -19,7 +19,7 @@ using Report = absl::AnyInvocable<void(KeyReport)>;
 
 absl::Status Named(const absl::Status& status, const std::string& key_id) {
   // Without an answer it is not the key's matter.
-  if (status.ok() || (IsSilence(status) && !absl::IsDataLoss(status))) return status;
+  if (status.ok() || Unanswered(status)) return status;
   return Annotate(status, absl::StrCat("key ", Printable(key_id)));
 }
 

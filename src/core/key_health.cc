@@ -25,6 +25,10 @@ bool IsSilence(const absl::Status& status) {
   }
 }
 
+bool Unanswered(const absl::Status& status) {
+  return IsSilence(status) && !absl::IsDataLoss(status);
+}
+
 void KeyHealth::Answered(Deadline now) {
   answered_ = now;
   silence_.reset();

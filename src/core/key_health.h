@@ -18,6 +18,9 @@ namespace okms {
 // the key.
 bool IsSilence(const absl::Status& status);
 
+// Whether there was no answer at all, not even one that makes no sense.
+bool Unanswered(const absl::Status& status);
+
 struct Trouble {
   absl::Status status;
   Deadline since;

@@ -15,7 +15,6 @@
 #include <utility>
 #include <variant>
 
-#include "absl/strings/str_cat.h"
 #include "base/status.h"
 #include "core/limits.h"
 #include "core/round_trip.h"
@@ -224,7 +223,6 @@ void KeyManager::Advance() {
   state_.With([&](State& state) {
     const Deadline now = now_();
     if (!state.stopping) check = state.key.schedule().Begin(now);
-    answer = state.key.Answer(now);
     const auto waits = std::stable_partition(
         state.waiters.begin(), state.waiters.end(), [&](const Waiter& waiter) {
           return !state.key.decided() && !state.stopping &&
@@ -232,6 +230,7 @@ void KeyManager::Advance() {
         });
     std::move(waits, state.waiters.end(), std::back_inserter(answered));
     state.waiters.erase(waits, state.waiters.end());
+    if (!answered.empty()) answer = state.key.Answer(now);
     if (state.key.decided()) lines = state.log.Changes(state.key.HealthAt(now));
   });
   for (const HealthLog::Line& line : lines) log_.Write(line.severity, line.text);

@@ -19,10 +19,6 @@ bool TellsNothing(const absl::Status& status) {
 
 }  // namespace
 
-bool Unanswered(const absl::Status& status) {
-  return IsSilence(status) && !absl::IsDataLoss(status);
-}
-
 bool KeyState::Encrypted(const std::string& key_id, const absl::Status& status, Deadline began,
                          Deadline now) {
   if (TellsNothing(status) || adopted() != key_id) return false;

@@ -21,9 +21,6 @@
 
 namespace okms {
 
-// Whether there was no answer at all, not even one that makes no sense.
-bool Unanswered(const absl::Status& status);
-
 // Health, adoption and schedule, and the rules between them. Pure: the time is given, and nothing
 // is done. Not thread-safe.
 class KeyState {

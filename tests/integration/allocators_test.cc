@@ -105,10 +105,7 @@ INSTANTIATE_TEST_SUITE_P(, AllocatorTest, testing::ValuesIn(kAllocators),
                          [](const auto& test) { return test.param.name; });
 
 TEST_P(AllocatorTest, OverKmip) {
-  flags_["--protocol"] = "kmip";
-  flags_["--serv-addr"] = absl::StrCat("127.0.0.1:", port());
-  flags_["--encryption-key-id"] = key_.id;
-  flags_.erase("--okms-id");
+  UseKmip();
   StartKms();
   DoTheJob();
 }

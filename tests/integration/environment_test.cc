@@ -58,10 +58,7 @@ class EnvironmentTest : public RestPluginTest {
 };
 
 TEST_F(EnvironmentTest, TellsNothingOverKmip) {
-  flags_["--protocol"] = "kmip";
-  flags_["--serv-addr"] = absl::StrCat("127.0.0.1:", port());
-  flags_["--encryption-key-id"] = key_.id;
-  flags_.erase("--okms-id");
+  UseKmip();
   StartKms();
   DoTheJob();
 }

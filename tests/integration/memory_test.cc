@@ -154,10 +154,7 @@ class MemoryTest : public RestPluginTest {
 };
 
 TEST_F(MemoryTest, IsCleanOneSecondAfterTheLastCallOverKmip) {
-  flags_["--protocol"] = "kmip";
-  flags_["--serv-addr"] = absl::StrCat("127.0.0.1:", port());
-  flags_["--encryption-key-id"] = key_.id;
-  flags_.erase("--okms-id");
+  UseKmip();
   StartKms();
   StartReady();
   Load();

@@ -15,6 +15,13 @@ RestPluginTest::RestPluginTest() {
 
 RestPluginTest::~RestPluginTest() = default;
 
+void RestPluginTest::UseKmip() {
+  flags_["--protocol"] = "kmip";
+  flags_["--serv-addr"] = absl::StrCat("127.0.0.1:", port());
+  flags_["--encryption-key-id"] = key_.id;
+  flags_.erase("--okms-id");
+}
+
 void RestPluginTest::StartOkms(std::size_t page_size) {
   okms_ = Must(MockOkms::Start({.address = kms_address_,
                                 .port = port(),

@@ -25,6 +25,8 @@ class RestPluginTest : public PluginTest {
   RestPluginTest();
   ~RestPluginTest() override;
 
+  // For what must hold over both protocols: has flags_ name the mock KMS of KMIP instead.
+  void UseKmip();
   // On the test's port, each time.
   void StartOkms(std::size_t page_size = 100);
   void StopOkms() { okms_.reset(); }

@@ -100,13 +100,6 @@ int InChildAs(unsigned user, const std::function<int()>& body) {
 
 class SandboxTest : public RestPluginTest {
  protected:
-  void UseKmip() {
-    flags_["--protocol"] = "kmip";
-    flags_["--serv-addr"] = absl::StrCat("127.0.0.1:", port());
-    flags_["--encryption-key-id"] = key_.id;
-    flags_.erase("--okms-id");
-  }
-
   std::string Proc(const std::string& name) {
     return absl::StrCat("/proc/", plugin().pid(), "/", name);
   }
