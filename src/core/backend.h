@@ -6,6 +6,7 @@
 #ifndef OKMS_CORE_BACKEND_H_
 #define OKMS_CORE_BACKEND_H_
 
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -21,6 +22,9 @@ namespace okms {
 // Called once, on any thread, perhaps before the call that took it returns.
 template <typename T>
 using Done = absl::AnyInvocable<void(absl::StatusOr<T>)>;
+
+// Asked before each operation of a chain: by when it is to be answered.
+using NextDeadline = std::function<Deadline()>;
 
 // What is stored in etcd beside the key's id. None of it is secret.
 struct Ciphertext {
@@ -60,8 +64,9 @@ class Backend {
   virtual ~Backend() = default;
 
   // The keys of that label, if the server can, only active symmetric ones; none is no error. By the
-  // way of the checks.
-  virtual void Locate(const std::string& label, Deadline deadline, Done<Located> done) = 0;
+  // way of the checks. A list that comes in pages is as many operations, each with its `deadline`;
+  // that is not asked any more once `done` was called.
+  virtual void Locate(const std::string& label, NextDeadline deadline, Done<Located> done) = 0;
 
   // What can be seen of a key; its attributes are hidden if this client may not see them. Never
   // asks for the key itself. By the way of the checks. Errors: kNotFound.

@@ -35,7 +35,7 @@ class KmipBackend : public Backend {
   explicit KmipBackend(std::unique_ptr<Dialer> dialer) : dialer_(std::move(dialer)) {}
   ~KmipBackend() override { dialer_->Cancel(); }
 
-  void Locate(const std::string& label, Deadline deadline, Done<Located> done) override;
+  void Locate(const std::string& label, NextDeadline deadline, Done<Located> done) override;
   void Inspect(const std::string& key_id, Deadline deadline, Done<KeyInfo> done) override;
   void Encrypt(Way way, const std::string& key_id, Secret plaintext, Deadline deadline,
                Done<Ciphertext> done) override;

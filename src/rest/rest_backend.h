@@ -29,7 +29,7 @@ class RestBackend : public Backend {
               ServiceKeyApi api)
       : api_(std::move(api)), checks_(std::move(checks)), calls_(std::move(calls)) {}
 
-  void Locate(const std::string& label, Deadline deadline, Done<Located> done) override;
+  void Locate(const std::string& label, NextDeadline deadline, Done<Located> done) override;
   void Inspect(const std::string& key_id, Deadline deadline, Done<KeyInfo> done) override;
   void Encrypt(Way way, const std::string& key_id, Secret plaintext, Deadline deadline,
                Done<Ciphertext> done) override;

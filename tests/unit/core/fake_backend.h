@@ -28,8 +28,8 @@ class FakeBackend : public Backend {
     Done<T> done;
   };
 
-  void Locate(const std::string& label, Deadline deadline, Done<Located> done) override {
-    locate.push_back({Way::kChecks, label, "", deadline, std::move(done)});
+  void Locate(const std::string& label, NextDeadline deadline, Done<Located> done) override {
+    locate.push_back({Way::kChecks, label, "", deadline(), std::move(done)});
   }
   void Inspect(const std::string& key_id, Deadline deadline, Done<KeyInfo> done) override {
     inspect.push_back({Way::kChecks, key_id, "", deadline, std::move(done)});

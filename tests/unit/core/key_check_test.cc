@@ -62,6 +62,18 @@ class KeyCheckTest : public ::testing::Test {
   std::optional<KeyReport> report_;
 };
 
+TEST_F(KeyCheckTest, TellsHowLongTheRoundTripTook) {
+  const auto before = Clock::now();
+  Start(kMustProve, Active());
+  const auto begun = Clock::now();
+  std::string plaintext = Encrypted().input;
+  const auto last = Clock::now();
+  Decrypted(Plain(plaintext));
+  ASSERT_TRUE(report_);
+  EXPECT_GE(report_->took, last - begun);
+  EXPECT_LE(report_->took, Clock::now() - before);
+}
+
 TEST_F(KeyCheckTest, AttributesSufficeWhenTheyShowThatTheKeyIsActive) {
   Start(kAttributesSuffice);
   const auto inspect = Inspected(Active());

@@ -64,8 +64,10 @@ class KmipBackendTest : public ::testing::Test {
     return *backend_;
   }
   absl::StatusOr<std::vector<std::string>> Locate(const std::string& label = "etcd") {
-    const auto located =
-        Await<Located>([&](auto done) { backend().Locate(label, Later(), std::move(done)); });
+    const auto located = Await<Located>([&](auto done) {
+      backend().Locate(
+          label, [] { return Later(); }, std::move(done));
+    });
     if (!located.ok()) return located.status();
     EXPECT_FALSE(located->remembered);
     return located->key_ids;
@@ -363,7 +365,8 @@ TEST_F(KmipBackendTest, ChecksDoNotWaitForCallsNorForEachOther) {
   EXPECT_THAT(Locate(), IsOk());
 
   okms::test::Answer<Located> check;
-  backend().Locate("hangs", Later(), check.Callback());
+  backend().Locate(
+      "hangs", [] { return Later(); }, check.Callback());
   okms::test::Answer<Secret> probe;
   backend().Decrypt(Way::kChecks, "5", Record(), Later(), probe.Callback());
   kms_.AwaitHanging(KmipBackend::kSessionsForCalls + 2);
