@@ -97,6 +97,10 @@ in
     }.";
   }
   {
+    assertion = lib.stringLength i.socket < 108;
+    message = "${at}.socket: ${i.socket} is longer than the 107 bytes that the path of a socket may have.";
+  }
+  {
     assertion = sharing == [ ];
     message = "${at}.socket: ${i.socket} is the socket of ${lib.concatStringsSep ", " sharing} too. Each instance needs its own.";
   }

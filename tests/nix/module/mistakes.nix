@@ -120,6 +120,10 @@ let
       change = { };
       words = ": the name becomes part of a unit's name";
     };
+    too-long-a-socket = {
+      change.socket = "/run/${lib.concatStrings (lib.replicate 103 "s")}";
+      words = ".socket: /run/";
+    };
     socket-one = {
       change.socket = "/run/kms.sock";
       words = ".socket: /run/kms.sock is the socket of socket-two too";
@@ -134,6 +138,9 @@ let
     (plugin (
       {
         good = instance;
+        as-long-a-socket = instance // {
+          socket = "/run/${lib.concatStrings (lib.replicate 102 "s")}";
+        };
         at-an-address = instance // {
           servers = [ "[fe80::1%eth0]:5696" ];
           timeout = "24h";

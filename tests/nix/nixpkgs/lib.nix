@@ -34,6 +34,7 @@ rec {
     mapAttrs
     map
     replaceStrings
+    stringLength
     tail
     toString
     ;
@@ -61,6 +62,7 @@ rec {
   concatMapStrings = concatMapStringsSep "";
   concatStrings = concatStringsSep "";
   concatLines = xs: concatMapStrings (x: x + "\n") xs;
+  replicate = n: x: b.genList (_: x) n;
   last = xs: elemAt xs (length xs - 1);
   drop = n: xs: b.genList (i: elemAt xs (i + n)) (if length xs > n then length xs - n else 0);
   trim = s: head (b.match "[ \t\n]*(.*[^ \t\n])[ \t\n]*" s);
