@@ -22,6 +22,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/time/time.h"
 #include "base/log.h"
 #include "base/log_queue.h"
 #include "base/status.h"
@@ -223,7 +224,9 @@ absl::Status Run(const Config& config, LogQueue& log_queue, const Logger& log) {
                    "; ", confinement.all));
   manager.Notify("READY=1");
   end.Update(loop->Run());
-  manager.Notify("STOPPING=1");
+  // Calls under way may take longer than a unit's TimeoutStopSec=, which cannot know --timeout.
+  manager.Notify(absl::StrCat("STOPPING=1\nEXTEND_TIMEOUT_USEC=",
+                              absl::ToInt64Microseconds(absl::FromChrono(config.timeout + kLate))));
   keys.Stop();
   // Calls under way are bounded by their own deadlines, which --timeout bounds.
   server->Shutdown(Clock::now() + config.timeout);

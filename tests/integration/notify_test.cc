@@ -125,11 +125,13 @@ TEST_F(NotifyTest, AKeyThatIsRefusedIsNoKmsThatIsAway) {
 }
 
 TEST_F(NotifyTest, TheEndIsSaid) {
+  flags_["--timeout"] = "1m30s";
   StartKms();
   StartNotifying();
   ASSERT_TRUE(AwaitState("serving; key key-1"));
   plugin().Signal(SIGTERM);
-  EXPECT_TRUE(Await("STOPPING=1"));
+  // With the time that calls under way may take, and five seconds.
+  EXPECT_TRUE(Await("STOPPING=1\nEXTEND_TIMEOUT_USEC=95000000"));
   EXPECT_EQ(plugin().Wait(), 0);
   StartPlugin();
 }
