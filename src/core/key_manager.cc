@@ -79,7 +79,7 @@ void KeyManager::Encrypt(Secret plaintext, Deadline deadline, Done<Encrypted> do
 void KeyManager::EncryptWith(const std::string& key_id, Secret plaintext, Deadline deadline,
                              Done<Encrypted> done) {
   RoundTrip(
-      *backend_, Way::kCalls, key_id, std::move(plaintext), [deadline] { return deadline; },
+      *backend_, Way::kEncrypts, key_id, std::move(plaintext), [deadline] { return deadline; },
       [this, key_id, began = now_(),
        done = std::move(done)](absl::StatusOr<Ciphertext> result) mutable {
         const bool news = state_.With([&](State& state) {
@@ -101,7 +101,7 @@ void KeyManager::Decrypt(const std::string& key_id, Ciphertext ciphertext, Deadl
     done(std::move(status));
     return;
   }
-  backend_->Decrypt(Way::kCalls, key_id, std::move(ciphertext), deadline,
+  backend_->Decrypt(Way::kDecrypts, key_id, std::move(ciphertext), deadline,
                     [this, key_id, began = now_(),
                      done = std::move(done)](absl::StatusOr<Secret> result) mutable {
                       const bool news = state_.With([&](State& state) {

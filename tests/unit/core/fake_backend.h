@@ -21,7 +21,7 @@ class FakeBackend : public Backend {
  public:
   template <typename T>
   struct Call {
-    Way way = Way::kCalls;
+    Way way = Way::kDecrypts;
     std::string name;   // the key's id, or the label
     std::string input;  // plaintext or ciphertext
     Deadline deadline;

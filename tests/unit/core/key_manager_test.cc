@@ -327,7 +327,7 @@ TEST_F(KeyManagerTest, ANoIsAnErrorAtOnce) {
 TEST_F(KeyManagerTest, WhatIsEncryptedIsDecryptedBeforeItIsAnswered) {
   Adopt();
   auto& result = Encrypt("seed");
-  EXPECT_EQ(backend_->encrypt.front().way, Way::kCalls);
+  EXPECT_EQ(backend_->encrypt.front().way, Way::kEncrypts);
   EXPECT_EQ(backend_->encrypt.front().input, "seed");
   EXPECT_EQ(backend_->encrypt.front().deadline, now_ + 3s);
   now_ += 1s;
@@ -405,7 +405,7 @@ TEST_F(KeyManagerTest, RefusesSizesThatCannotBe) {
 
 TEST_F(KeyManagerTest, DecryptsWithTheKeyOfTheRecordWhateverTheCurrentOne) {
   auto& result = Decrypt("an older key");  // and before any key was adopted
-  EXPECT_EQ(backend_->decrypt.front().way, Way::kCalls);
+  EXPECT_EQ(backend_->decrypt.front().way, Way::kDecrypts);
   const auto call = FakeBackend::Answer<Secret>(backend_->decrypt, Plain("seed"));
   EXPECT_EQ(call.name, "an older key");
   EXPECT_EQ(AsText(result.at(0)->Reveal()), "seed");

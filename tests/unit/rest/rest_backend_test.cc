@@ -441,7 +441,7 @@ TEST_F(RestBackendTest, CallsAndChecksHaveClientsOfTheirOwn) {
               {kKeyUrl, Ok(Key())},
               {encrypt, Ok({{"ciphertext", kJwe}})},
               {decrypt, Ok({{"plaintext", ""}})}};
-  way_ = Way::kCalls;
+  way_ = Way::kDecrypts;
   EXPECT_THAT(Encrypt(kKey, "x"), IsOk());
   EXPECT_THAT(Decrypt(kKey, {kJwe, {}}), IsOk());
   EXPECT_THAT(calls_.urls(), ElementsAre(encrypt, decrypt));
