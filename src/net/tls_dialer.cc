@@ -11,7 +11,10 @@
 #include <sys/socket.h>
 
 #include <cerrno>
+#include <ctime>
 #include <iterator>
+#include <limits>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -58,11 +61,12 @@ bool RefusesCertificate(unsigned long error) {
 class TlsStream : public Stream {
  public:
   TlsStream(std::string peer, UniqueFd fd, SslPtr ssl,
-            std::shared_ptr<const Cancellation> cancellation)
+            std::shared_ptr<const Cancellation> cancellation, std::time_t good_until)
       : peer_(std::move(peer)),
         fd_(std::move(fd)),
         ssl_(std::move(ssl)),
-        cancellation_(std::move(cancellation)) {}
+        cancellation_(std::move(cancellation)),
+        good_until_(good_until) {}
 
   // Tells the peer that we leave; its answer is not awaited, and a broken stream stays silent.
   ~TlsStream() override {
@@ -94,7 +98,7 @@ class TlsStream : public Stream {
   }
 
   bool IsQuiet() override {
-    if (broken_) return false;
+    if (broken_ || std::time(nullptr) > good_until_) return false;
     // Also digests TLS 1.3 session tickets, which make the socket readable without being data.
     uint8_t byte = 0;
     std::size_t read = 0;
@@ -159,6 +163,7 @@ class TlsStream : public Stream {
   UniqueFd fd_;
   SslPtr ssl_;
   std::shared_ptr<const Cancellation> cancellation_;
+  const std::time_t good_until_;
   bool broken_ = false;
 };
 
@@ -183,6 +188,14 @@ absl::StatusOr<UniqueFd> Connect(const Address& address, const std::string& peer
   }
   TuneConnection(fd.get());
   return fd;
+}
+
+// How long a new connection may be used. Once a certificate has expired, an older connection would
+// hide from the checks that there can be no other.
+std::time_t GoodUntil(const Validity& validity) {
+  const std::optional<std::time_t> end = validity.End();
+  const bool to_come = end && *end >= std::time(nullptr);
+  return to_come ? *end : std::numeric_limits<std::time_t>::max();
 }
 
 // Whom we call (RFC 6066 section 3: a DNS name only), and whom its certificate must name.
@@ -211,7 +224,8 @@ absl::StatusOr<std::unique_ptr<Stream>> TlsDialer::DialAddress(const Address& ad
     return absl::InternalError(absl::StrCat("cannot open a TLS session: ", OpenSslErrors()));
   }
   OKMS_RETURN_IF_ERROR(SetHost(ssl.get(), target_.host));
-  auto stream = std::make_unique<TlsStream>(peer, std::move(fd), std::move(ssl), cancellation_);
+  auto stream = std::make_unique<TlsStream>(peer, std::move(fd), std::move(ssl), cancellation_,
+                                            GoodUntil(context_->validity()));
   OKMS_RETURN_IF_ERROR(stream->Handshake(deadline));
   return stream;
 }
