@@ -18,8 +18,8 @@ namespace {
 using Report = absl::AnyInvocable<void(KeyReport)>;
 
 absl::Status Named(const absl::Status& status, const std::string& key_id) {
-  // Without an answer it is not the key's matter.
-  if (status.ok() || Unanswered(status)) return status;
+  // Without an answer, or when it is about us, it is not the key's matter.
+  if (status.ok() || Unanswered(status) || absl::IsUnauthenticated(status)) return status;
   return Annotate(status, absl::StrCat("key ", Printable(key_id)));
 }
 

@@ -13,8 +13,11 @@
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <ctime>
 #include <iterator>
+#include <limits>
 #include <list>
+#include <optional>
 #include <span>
 #include <string>
 #include <utility>
@@ -85,11 +88,12 @@ namespace {
 class TlsStream : public Stream {
  public:
   TlsStream(std::string peer, const Address& address, UniqueFd fd, SslPtr ssl,
-            std::shared_ptr<TlsDialer::Shared> shared)
+            std::time_t good_until, std::shared_ptr<TlsDialer::Shared> shared)
       : peer_(std::move(peer)),
         address_(address),
         fd_(std::move(fd)),
         ssl_(std::move(ssl)),
+        good_until_(good_until),
         shared_(std::move(shared)) {}
 
   // Tells the peer that we leave; its answer is not awaited, and a broken stream stays silent.
@@ -124,7 +128,7 @@ class TlsStream : public Stream {
   }
 
   bool IsQuiet() override {
-    if (broken_) return false;
+    if (broken_ || std::time(nullptr) > good_until_) return false;
     // Also digests TLS 1.3 session tickets, which make the socket readable without being data.
     uint8_t byte = 0;
     std::size_t read = 0;
@@ -196,10 +200,19 @@ class TlsStream : public Stream {
   const Address address_;
   UniqueFd fd_;
   SslPtr ssl_;
+  const std::time_t good_until_;
   const std::shared_ptr<TlsDialer::Shared> shared_;
   bool answered_ = false;
   bool broken_ = false;
 };
+
+// How long a new connection may be used. Once a certificate has expired, an older connection would
+// hide from the checks that there can be no other.
+std::time_t GoodUntil(const Validity& validity) {
+  const std::optional<std::time_t> end = validity.End();
+  const bool to_come = end && *end >= std::time(nullptr);
+  return to_come ? *end : std::numeric_limits<std::time_t>::max();
+}
 
 // Whom we call (RFC 6066 section 3: a DNS name only), and whom its certificate must name.
 absl::Status SetHost(SSL* ssl, const std::string& host) {
@@ -219,14 +232,9 @@ absl::Status SetHost(SSL* ssl, const std::string& host) {
 // One address being dialled: first the connection, then the handshake. Nothing of it waits.
 class TlsDialer::Attempt {
  public:
-  // `fd`: an unconnected, non-blocking socket.
-  Attempt(std::string peer, const Address& address, UniqueFd fd, SslPtr ssl,
-          std::shared_ptr<Shared> shared)
-      : peer_(peer),
-        address_(address),
-        fd_(fd.get()),
-        stream_(std::make_unique<TlsStream>(std::move(peer), address, std::move(fd), std::move(ssl),
-                                            std::move(shared))) {}
+  // `fd`: the stream's, an unconnected, non-blocking socket.
+  Attempt(std::unique_ptr<TlsStream> stream, std::string peer, const Address& address, int fd)
+      : stream_(std::move(stream)), peer_(std::move(peer)), address_(address), fd_(fd) {}
 
   // Goes on as far as it can; whether it is there.
   absl::StatusOr<bool> GoOn() {
@@ -261,10 +269,10 @@ class TlsDialer::Attempt {
     return ErrnoStatus(absl::StatusCode::kUnavailable, absl::StrCat(peer_, ": connect"), errno);
   }
 
+  std::unique_ptr<TlsStream> stream_;
   const std::string peer_;
   const Address address_;
-  const int fd_;  // the stream's
-  std::unique_ptr<TlsStream> stream_;
+  const int fd_;
   bool connected_ = false;
   short events_ = POLLOUT;
   Deadline patience_ = Clock::now() + kNextAddress;
@@ -281,7 +289,7 @@ void TlsDialer::Cancel() { shared_->cancellation.Cancel(); }
 
 absl::StatusOr<TlsDialer::Attempt> TlsDialer::Begin(const Address& address) {
   const std::string ip = address.ToString();
-  std::string peer =
+  const std::string peer =
       ip == target_.host ? target_.ToString() : absl::StrCat(target_.ToString(), " (", ip, ")");
   UniqueFd fd(::socket(address.storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   if (!fd) return ErrnoStatus(absl::StatusCode::kUnavailable, "socket", errno);
@@ -290,7 +298,10 @@ absl::StatusOr<TlsDialer::Attempt> TlsDialer::Begin(const Address& address) {
     return absl::InternalError(absl::StrCat("cannot open a TLS session: ", OpenSslErrors()));
   }
   OKMS_RETURN_IF_ERROR(SetHost(ssl.get(), target_.host));
-  return Attempt(std::move(peer), address, std::move(fd), std::move(ssl), shared_);
+  const int raw = fd.get();
+  auto stream = std::make_unique<TlsStream>(peer, address, std::move(fd), std::move(ssl),
+                                            GoodUntil(context_->validity()), shared_);
+  return Attempt(std::move(stream), peer, address, raw);
 }
 
 // The first address that has shaken hands wins; the others are closed.

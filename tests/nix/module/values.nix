@@ -95,12 +95,10 @@ in
     what = "the program comes with the unit";
     is = map builtins.hasContext [
       (service "new").serviceConfig.ExecStart
-      (service "new").serviceConfig.ExecStartPre
       (lib.head (service "new").documentation)
       control.services.kubernetes.apiserver.extraOpts
     ];
     want = [
-      true
       true
       true
       true
