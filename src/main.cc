@@ -70,7 +70,7 @@ constexpr std::chrono::seconds kLate{5};
 // How often to look whether the files of the name service are still in reach; twice before the end.
 constexpr std::chrono::seconds kLookInterval{5};
 
-// Twelve for the KMS, one for the log, some ten of gRPC's, which has more on a larger machine.
+// Sixteen for the KMS, one for the log, some ten of gRPC's, which has more on a larger machine.
 constexpr std::size_t kThreads = 40;
 
 // How long Status tells what is wrong with a file before the process ends, for systemd to start it

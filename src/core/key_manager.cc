@@ -79,7 +79,8 @@ void KeyManager::Encrypt(Secret plaintext, Deadline deadline, Done<Encrypted> do
 void KeyManager::EncryptWith(const std::string& key_id, Secret plaintext, Deadline deadline,
                              Done<Encrypted> done) {
   RoundTrip(
-      *backend_, Way::kEncrypts, key_id, std::move(plaintext), [deadline] { return deadline; },
+      *backend_, Way::kEncrypts, Way::kChecks, key_id, std::move(plaintext),
+      [deadline] { return deadline; },
       [this, key_id, began = now_(),
        done = std::move(done)](absl::StatusOr<Ciphertext> result) mutable {
         const bool news = state_.With([&](State& state) {
@@ -158,6 +159,10 @@ void KeyManager::CheckInUse(Ticket check, const std::string& key_id) {
 }
 
 void KeyManager::Search(Ticket check, KnownKeys known, Outcome so_far) {
+  if (!state_.With([&](State& state) { return state.key.MaySearch(*check, now_()); })) {
+    EndCheck(check, so_far);
+    return;
+  }
   const std::string& label = std::get<KeyLabel>(policy_.name).value;
   FindByLabel(*backend_, label, std::move(known), OperationsOf(check, About::kName),
               [this, check, so_far](absl::StatusOr<LabelledKey> found) {
