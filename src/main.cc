@@ -24,6 +24,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/time/time.h"
+#include "base/debug.h"
 #include "base/log.h"
 #include "base/log_queue.h"
 #include "base/status.h"
@@ -173,6 +174,7 @@ absl::Status Check(const Config& config, const Credentials& credentials) {
 }
 
 absl::Status Run(const Config& config, LogQueue& log_queue, const Logger& log) {
+  const DebugTo debug(log);
   Credentials credentials(TlsContext::Create(config.tls));
   const absl::Status unusable = credentials.tls().status();
   if (unusable.ok()) {

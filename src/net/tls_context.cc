@@ -179,4 +179,9 @@ bool ExpectHost(X509_VERIFY_PARAM* param, const std::string& host) {
   return X509_VERIFY_PARAM_set1_host(param, host.c_str(), host.size()) == 1;
 }
 
+std::string DescribeTls(const SSL* ssl) {
+  return absl::StrCat(SSL_get_version(ssl), " with ",
+                      SSL_CIPHER_get_name(SSL_get_current_cipher(ssl)));
+}
+
 }  // namespace okms

@@ -69,6 +69,9 @@ class TlsContext {
 // the subject's common name never counts (RFC 9525). False when OpenSSL does not take the name.
 bool ExpectHost(X509_VERIFY_PARAM* param, const std::string& host);
 
+// For the log: "TLSv1.3 with TLS_AES_256_GCM_SHA384", of a connection whose handshake is done.
+std::string DescribeTls(const SSL* ssl);
+
 }  // namespace okms
 
 #endif  // OKMS_NET_TLS_CONTEXT_H_

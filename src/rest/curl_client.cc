@@ -392,6 +392,7 @@ void CurlClient::Loop::FinishTransfers() {
     const std::unique_ptr<Transfer> transfer = std::move(found->second);
     transfers_.erase(found);
     const absl::Status status = Outcome(*transfer, code);
+    TellEnd(*transfer, status);
     Release(*transfer);
     last_finish_ = Clock::now();
     if (transfer->job.request->secret) last_secret_ = last_finish_;
