@@ -39,9 +39,6 @@ absl::StatusOr<std::vector<Address>> Resolver::Resolve(Deadline deadline,
   }
   if (lookup.done() && lookup.result().ok()) {
     std::vector<Address> addresses = *lookup.result();
-    // Whoever answers in the name server's place chooses how many there are. Each gets a share of
-    // the caller's time, so of many none would get enough.
-    if (addresses.size() > kMaxAddresses) addresses.resize(kMaxAddresses);
     last_good_.With([&](std::vector<Address>& last) { last = addresses; });
     Debug([&] { return absl::StrCat(target_.host, ": found at ", Listed(addresses)); });
     return addresses;

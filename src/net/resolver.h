@@ -26,10 +26,7 @@ class Resolver {
   // For tests: `name_servers` as Lookup takes them.
   explicit Resolver(HostPort target, std::string name_servers = "");
 
-  // Of an answer with more, these many come first.
-  static constexpr std::size_t kMaxAddresses = 8;
-
-  // Between one and kMaxAddresses addresses, in the order in which to try them. An IP address is
+  // As many addresses as Lookup gives, at least one, in its order. An IP address is
   // answered at once. Blocks at most until `deadline`. Errors: kUnavailable, kDeadlineExceeded,
   // kCancelled.
   absl::StatusOr<std::vector<Address>> Resolve(Deadline deadline, const Cancellation& cancellation);

@@ -42,6 +42,11 @@ constexpr std::chrono::milliseconds kNextAddress{250};
 // Once it has taken the connection, it has shown that it is there: handshakes take their time.
 constexpr std::chrono::milliseconds kNextAddressAfterConnect{1000};
 
+// Who asked and had no answer for so long was not answered; a caller may have less time than that.
+constexpr std::chrono::milliseconds kSilence{1000};
+// Dialled at once: those of other dials, and the rest of us, need descriptors, too.
+constexpr std::size_t kAtOnce = 4;
+
 absl::Status TooLate() { return absl::DeadlineExceededError("no answer in time"); }
 
 // Waits until one of `entries` is ready, or `until`; the last one of them is the cancellation's.
@@ -165,13 +170,16 @@ class TlsStream : public Stream {
   // Makes it until it has come to its end.
   template <typename Call>
   absl::Status Drive(absl::string_view what, Deadline deadline, Call&& call) {
+    const Deadline began = Clock::now();
     while (true) {
       OKMS_ASSIGN_OR_RETURN(const short events, Step(what, call));
       if (events == 0) return absl::OkStatus();
       const absl::Status ready = WaitFor(fd_.get(), events, deadline, shared_->cancellation);
       if (ready.ok()) continue;
       broken_ = true;
-      if (absl::IsDeadlineExceeded(ready)) shared_->order.Silent(address_);
+      if (absl::IsDeadlineExceeded(ready) && Clock::now() - began >= kSilence) {
+        shared_->order.Silent(address_);
+      }
       return Annotate(ready, absl::StrCat(peer_, ": ", what));
     }
   }
@@ -258,6 +266,7 @@ class TlsDialer::Attempt {
   const Address& address() const { return address_; }
   // What to wait for before it can go on.
   pollfd Watch() const { return {fd_, events_, 0}; }
+  Deadline began() const { return began_; }
   // When another address is worth a try beside this one.
   Deadline patience() const { return patience_; }
   // What it comes to when it is broken off for that reason.
@@ -282,7 +291,8 @@ class TlsDialer::Attempt {
   const int fd_;
   bool connected_ = false;
   short events_ = POLLOUT;
-  Deadline patience_ = Clock::now() + kNextAddress;
+  Deadline began_ = Clock::now();
+  Deadline patience_ = began_ + kNextAddress;
 };
 
 TlsDialer::TlsDialer(HostPort target, std::shared_ptr<const TlsContext> context,
@@ -321,7 +331,7 @@ absl::StatusOr<std::unique_ptr<Stream>> TlsDialer::Dial(Deadline deadline) {
   absl::Status last = absl::UnavailableError("no address");
   while (true) {
     const Deadline next_at = running.empty() ? Deadline() : running.back().patience();
-    if (next != addresses.end() && Clock::now() >= next_at) {
+    if (next != addresses.end() && running.size() < kAtOnce && Clock::now() >= next_at) {
       absl::StatusOr<Attempt> attempt = Begin(*next++);
       if (attempt.ok()) {
         running.push_back(*std::move(attempt));
@@ -333,8 +343,9 @@ absl::StatusOr<std::unique_ptr<Stream>> TlsDialer::Dial(Deadline deadline) {
       const absl::StatusOr<bool> there = attempt->GoOn();
       if (there.ok() && *there) return attempt->Take();
       if (!there.ok()) {
-        last = there.status();
-        Debug([&] { return absl::StrCat("no connection: ", Message(last)); });
+        Debug([&] { return absl::StrCat("no connection: ", Message(there.status())); });
+        // What an address answered tells more than what is wrong with the way to another one.
+        if (!absl::IsUnauthenticated(last)) last = there.status();
       }
       attempt = there.ok() ? std::next(attempt) : running.erase(attempt);
     }
@@ -343,14 +354,17 @@ absl::StatusOr<std::unique_ptr<Stream>> TlsDialer::Dial(Deadline deadline) {
       continue;
     }
     if (Expired(deadline)) {
-      for (const Attempt& attempt : running) shared_->order.Silent(attempt.address());
-      return running.back().BrokenOff(TooLate());
+      const Deadline silent_since = Clock::now() - kSilence;
+      for (const Attempt& attempt : running) {
+        if (attempt.began() <= silent_since) shared_->order.Silent(attempt.address());
+      }
+      return absl::IsUnauthenticated(last) ? last : running.back().BrokenOff(TooLate());
     }
     std::vector<pollfd> entries;
     for (const Attempt& attempt : running) entries.push_back(attempt.Watch());
     entries.push_back(shared_->cancellation.Watch());
-    const Deadline until =
-        next == addresses.end() ? deadline : std::min(deadline, running.back().patience());
+    const bool more = next != addresses.end() && running.size() < kAtOnce;
+    const Deadline until = more ? std::min(deadline, running.back().patience()) : deadline;
     const absl::Status waited = WaitForAny(entries, until);
     if (!waited.ok()) return running.back().BrokenOff(waited);
   }

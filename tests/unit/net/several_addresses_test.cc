@@ -125,10 +125,13 @@ TEST_F(SeveralAddressesTest, OneThatRefusesCostsNothing) {
 
 TEST_F(SeveralAddressesTest, OneThatShakesHandsAndNeverAnswersCostsOneCall) {
   LoopbackSocket reserved(kSecond);  // a port for both
-  const auto silent = NewServer(kFirst, reserved.port(), Swallow, 1);
+  const auto silent = NewServer(kFirst, reserved.port(), Swallow, 2);
   NewDialer(reserved.port());
+  // Less time than anybody could be expected to need tells nothing.
   EXPECT_THAT(Ask(Clock::now() + 50ms), StatusIs(absl::StatusCode::kDeadlineExceeded,
                                                  ::testing::HasSubstr("(127.0.0.1): read")));
+  EXPECT_THAT(Ask(Clock::now() + 1050ms), StatusIs(absl::StatusCode::kDeadlineExceeded,
+                                                   ::testing::HasSubstr("(127.0.0.1): read")));
   reserved.Listen();
   const auto dialled = dialer_->Dial(Clock::now() + 50ms);
   EXPECT_THAT(dialled, StatusIs(absl::StatusCode::kDeadlineExceeded,
@@ -144,6 +147,19 @@ TEST_F(SeveralAddressesTest, WhenAllAreSilentTheLastThatWasTriedIsNamed) {
   EXPECT_THAT(dialer_->Dial(Clock::now() + 1500ms),
               StatusIs(absl::StatusCode::kDeadlineExceeded,
                        ::testing::HasSubstr("(127.0.0.2): TLS handshake: no answer in time")));
+}
+
+// The reason that an address gave, rather than that another one gave none.
+TEST_F(SeveralAddressesTest, ACertificateThatIsRefusedIsTheReasonBesideOneThatIsSilent) {
+  LoopbackSocket silent(kFirst);
+  silent.Listen();
+  server_ = *pki_.Issue("other",
+                        {.common_name = "other", .names = {"DNS:elsewhere"}, .for_server = true});
+  const auto server = NewServer(kSecond, silent.port(), Echo, 1);
+  NewDialer(silent.port());
+  EXPECT_THAT(dialer_->Dial(Clock::now() + 1500ms),
+              StatusIs(absl::StatusCode::kUnauthenticated,
+                       ::testing::HasSubstr("(127.0.0.2): the KMS's certificate is refused")));
 }
 
 }  // namespace
