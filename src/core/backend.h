@@ -32,8 +32,9 @@ struct Ciphertext {
   std::map<std::string, std::string> annotations;
 };
 
-// Ways to the KMS that no load of the others can take. An Encrypt comes seldom, and a cluster
-// writes by it; Decrypts come in herds, and may all wait for a KMS that does not answer them.
+// What a call is for. Checks have connections of their own, which no load of calls can take. An
+// Encrypt comes seldom, and a cluster writes by it; Decrypts come in herds, and may all wait for a
+// KMS that does not answer them: they take no place from it.
 enum class Way { kDecrypts, kEncrypts, kChecks };
 
 // What the KMS shows of a key. It may hide anything from us: then only a round trip tells.

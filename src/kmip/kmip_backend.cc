@@ -146,14 +146,14 @@ absl::Status CheckRecord(const Ciphertext& record) {
 
 void KmipBackend::Locate(const std::string& label, NextDeadline deadline, Done<Located> done) {
   checks_.Run<Located>(
-      deadline(),
+      Rank::kSeldom, deadline(),
       [label](Session& session, Deadline until) { return LocateOn(session, label, until); },
       std::move(done));
 }
 
 void KmipBackend::Inspect(const std::string& key_id, Deadline deadline, Done<KeyInfo> done) {
   checks_.Run<KeyInfo>(
-      deadline,
+      Rank::kSeldom, deadline,
       [key_id](Session& session, Deadline until) { return InspectOn(session, key_id, until); },
       std::move(done));
 }
@@ -161,7 +161,7 @@ void KmipBackend::Inspect(const std::string& key_id, Deadline deadline, Done<Key
 void KmipBackend::Encrypt(Way way, const std::string& key_id, Secret plaintext, Deadline deadline,
                           Done<Ciphertext> done) {
   Pool(way).Run<Ciphertext>(
-      deadline,
+      RankOf(way), deadline,
       [this, key_id, plaintext = std::move(plaintext)](Session& session, Deadline until) {
         return EncryptOn(session, key_id, plaintext, until);
       },
@@ -218,7 +218,7 @@ void KmipBackend::Decrypt(Way way, const std::string& key_id, Ciphertext ciphert
     return;
   }
   Pool(way).Run<Secret>(
-      deadline,
+      RankOf(way), deadline,
       [this, key_id, ciphertext = std::move(ciphertext)](Session& session, Deadline until) {
         return DecryptOn(session, key_id, ciphertext, until);
       },

@@ -29,11 +29,12 @@ inline constexpr char kAlgorithmAesGcm[] = "AES_GCM";
 class KmipBackend : public Backend {
  public:
   static constexpr std::size_t kSessionsForDecrypts = 8;
-  static constexpr std::size_t kSessionsForEncrypts = 2;
-  // A check that hangs on a dead connection must not keep the next one waiting.
-  // By their way the Encrypts are verified, too.
+  // For calls; those that Decrypts may not take are for Encrypts.
+  static constexpr std::size_t kSessionsForCalls = kSessionsForDecrypts + 2;
+  // A check that hangs on a dead connection must not keep the next one waiting, nor must what is
+  // encrypted, which is verified there.
   static constexpr std::size_t kSessionsForChecks =
-      CheckSchedule::kMaxChecks + kSessionsForEncrypts;
+      CheckSchedule::kMaxChecks + kSessionsForCalls - kSessionsForDecrypts;
 
   explicit KmipBackend(std::unique_ptr<Dialer> dialer) : dialer_(std::move(dialer)) {}
   ~KmipBackend() override { dialer_->Cancel(); }
@@ -46,14 +47,8 @@ class KmipBackend : public Backend {
                Done<Secret> done) override;
 
  private:
-  SessionPool& Pool(Way way) {
-    switch (way) {
-      case Way::kDecrypts: return decrypts_;
-      case Way::kEncrypts: return encrypts_;
-      case Way::kChecks: break;
-    }
-    return checks_;
-  }
+  SessionPool& Pool(Way way) { return way == Way::kChecks ? checks_ : calls_; }
+  static Rank RankOf(Way way) { return way == Way::kDecrypts ? Rank::kHerd : Rank::kSeldom; }
 
   absl::StatusOr<Ciphertext> EncryptOn(Session& session, const std::string& key_id,
                                        const Secret& plaintext, Deadline deadline);
@@ -63,10 +58,9 @@ class KmipBackend : public Backend {
   const std::unique_ptr<Dialer> dialer_;
   KnownServer known_;
   // Last: their threads use all above.
-  // Those of the calls go before the checks': what becomes of a call may begin a check.
-  SessionPool checks_{*dialer_, known_, kSessionsForChecks};
-  SessionPool encrypts_{*dialer_, known_, kSessionsForEncrypts};
-  SessionPool decrypts_{*dialer_, known_, kSessionsForDecrypts};
+  // The calls' goes before the checks': what becomes of a call may begin a check.
+  SessionPool checks_{*dialer_, known_, kSessionsForChecks, 0};
+  SessionPool calls_{*dialer_, known_, kSessionsForCalls, kSessionsForDecrypts};
 };
 
 }  // namespace okms::kmip

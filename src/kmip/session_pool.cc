@@ -29,14 +29,17 @@ absl::Status Stopping() { return absl::CancelledError("the plugin is stopping");
 }  // namespace
 
 SessionPool::~SessionPool() {
-  std::deque<std::unique_ptr<Job>> abandoned;
+  std::deque<std::unique_ptr<Job>> abandoned[2];
   {
     const std::lock_guard lock(mutex_);
     stopping_ = true;
-    abandoned.swap(waiting_);
+    abandoned[0].swap(seldom_);
+    abandoned[1].swap(herd_);
     for (const auto& worker : workers_) worker->wake.notify_one();
   }
-  for (const auto& job : abandoned) job->Finish(Stopping());
+  for (const auto& jobs : abandoned) {
+    for (const auto& job : jobs) job->Finish(Stopping());
+  }
   for (const auto& worker : workers_) worker->thread.join();
 }
 
@@ -47,17 +50,21 @@ void SessionPool::Submit(std::unique_ptr<Job> job) {
 absl::Status SessionPool::Accept(std::unique_ptr<Job>& job) {
   const std::lock_guard lock(mutex_);
   if (stopping_) return Stopping();
-  if (!idle_.empty()) {
+  const bool in_herd = job->rank == Rank::kHerd;
+  std::deque<std::unique_ptr<Job>>& waiting = in_herd ? herd_ : seldom_;
+  const bool room = !in_herd || herd_running_ + herd_.size() < max_herd_;
+  if (room && !idle_.empty()) {
     Worker* worker = idle_.back();
     idle_.pop_back();
+    if (in_herd) ++herd_running_;
     worker->job = std::move(job);
     worker->wake.notify_one();
     return absl::OkStatus();
   }
-  if (waiting_.size() >= kMaxWaiting) {
+  if (waiting.size() >= kMaxWaiting) {
     return absl::ResourceExhaustedError("too many requests are waiting for the KMS");
   }
-  if (workers_.size() < max_sessions_) {
+  if (room && workers_.size() < max_sessions_) {
     auto worker = std::make_unique<Worker>();
     try {
       worker->thread = std::thread([this, self = worker.get()] { WorkerLoop(*self); });
@@ -67,25 +74,32 @@ absl::Status SessionPool::Accept(std::unique_ptr<Job>& job) {
       if (workers_.empty()) return absl::ResourceExhaustedError("cannot start a thread");
     }
   }
-  waiting_.push_back(std::move(job));
+  waiting.push_back(std::move(job));
   return absl::OkStatus();
 }
 
 void SessionPool::WorkerLoop(Worker& self) {
   std::unique_ptr<Session> session;
-  while (std::unique_ptr<Job> job = NextJob(self, session)) {
+  for (std::unique_ptr<Job> job; (job = NextJob(self, job.get(), session)) != nullptr;) {
     job->Finish(RunJob(*job, session));
   }
 }
 
-std::unique_ptr<SessionPool::Job> SessionPool::NextJob(Worker& self,
+std::unique_ptr<SessionPool::Job> SessionPool::TakeWaiting() {
+  const bool herd = seldom_.empty() && herd_running_ < max_herd_;
+  std::deque<std::unique_ptr<Job>>& waiting = herd ? herd_ : seldom_;
+  if (waiting.empty()) return nullptr;
+  if (herd) ++herd_running_;
+  std::unique_ptr<Job> job = std::move(waiting.front());
+  waiting.pop_front();
+  return job;
+}
+
+std::unique_ptr<SessionPool::Job> SessionPool::NextJob(Worker& self, const Job* done,
                                                        std::unique_ptr<Session>& session) {
   std::unique_lock lock(mutex_);
-  if (!waiting_.empty()) {
-    std::unique_ptr<Job> job = std::move(waiting_.front());
-    waiting_.pop_front();
-    return job;
-  }
+  if (done != nullptr && done->rank == Rank::kHerd) --herd_running_;
+  if (std::unique_ptr<Job> job = TakeWaiting()) return job;
   idle_.push_back(&self);
   const auto called = [&] { return self.job != nullptr || stopping_; };
   if (session != nullptr && !self.wake.wait_for(lock, kIdleSession, called)) {

@@ -21,20 +21,24 @@
 
 namespace okms::kmip {
 
-// Work waits in one queue; each worker thread owns at most one session and serves one piece at a
+// What may come in herds must not take all sessions, nor the queue, from what comes seldom.
+enum class Rank { kSeldom, kHerd };
+
+// Work waits in a queue; each worker thread owns at most one session and serves one piece at a
 // time, so no lock is ever held over I/O. Workers start when there is work that no idle one can
 // take. The one that was idle last goes first: under light load one session is kept warm and the
-// others rest. Thread-safe.
+// others rest. What comes seldom goes first, and herds have a queue and a limit of their own.
+// Thread-safe.
 //
 // A session that breaks is thrown away, and the work is tried once more on a fresh one while its
 // deadline allows.
 class SessionPool {
  public:
-  static constexpr std::size_t kMaxWaiting = 1024;
+  static constexpr std::size_t kMaxWaiting = 1024;  // of each rank
 
-  // `dialer` and `known` must outlive the pool.
-  SessionPool(Dialer& dialer, KnownServer& known, std::size_t max_sessions)
-      : dialer_(dialer), known_(known), max_sessions_(max_sessions) {}
+  // `dialer` and `known` must outlive the pool. Herds take `max_herd` of the sessions at most.
+  SessionPool(Dialer& dialer, KnownServer& known, std::size_t max_sessions, std::size_t max_herd)
+      : dialer_(dialer), known_(known), max_sessions_(max_sessions), max_herd_(max_herd) {}
 
   // Waits for the work under way, which ends at once when the dialer was cancelled; what still
   // waits in the queue ends with kCancelled.
@@ -46,25 +50,27 @@ class SessionPool {
   // a thread of the pool. Does not block. `done` gets kResourceExhausted at once, on the caller's
   // thread, when too much is waiting.
   template <typename T>
-  void Run(Deadline deadline, absl::AnyInvocable<absl::StatusOr<T>(Session&, Deadline)> work,
+  void Run(Rank rank, Deadline deadline,
+           absl::AnyInvocable<absl::StatusOr<T>(Session&, Deadline)> work,
            absl::AnyInvocable<void(absl::StatusOr<T>)> done) {
-    Submit(std::make_unique<TypedJob<T>>(deadline, std::move(work), std::move(done)));
+    Submit(std::make_unique<TypedJob<T>>(rank, deadline, std::move(work), std::move(done)));
   }
 
  private:
   struct Job {
-    explicit Job(Deadline until) : deadline(until) {}
+    Job(Rank r, Deadline until) : rank(r), deadline(until) {}
     virtual ~Job() = default;
     virtual absl::Status Attempt(Session& session) = 0;
     virtual void Finish(absl::Status status) = 0;
+    const Rank rank;
     const Deadline deadline;
   };
 
   template <typename T>
   struct TypedJob : Job {
-    TypedJob(Deadline until, absl::AnyInvocable<absl::StatusOr<T>(Session&, Deadline)> w,
+    TypedJob(Rank r, Deadline until, absl::AnyInvocable<absl::StatusOr<T>(Session&, Deadline)> w,
              absl::AnyInvocable<void(absl::StatusOr<T>)> d)
-        : Job(until), work(std::move(w)), done(std::move(d)) {}
+        : Job(r, until), work(std::move(w)), done(std::move(d)) {}
     absl::Status Attempt(Session& session) override {
       result = work(session, this->deadline);
       return result.status();
@@ -91,17 +97,22 @@ class SessionPool {
   // Takes the job over only when it returns OK.
   absl::Status Accept(std::unique_ptr<Job>& job);
   void WorkerLoop(Worker& self);
-  // The next piece of work, or null when the pool stops.
-  std::unique_ptr<Job> NextJob(Worker& self, std::unique_ptr<Session>& session);
+  // The next piece of work, or null when the pool stops. `done`: the one before; null at first.
+  std::unique_ptr<Job> NextJob(Worker& self, const Job* done, std::unique_ptr<Session>& session);
+  // With the lock held: from the queue, null when there is none for now.
+  std::unique_ptr<Job> TakeWaiting();
   absl::Status RunJob(Job& job, std::unique_ptr<Session>& session);
 
   Dialer& dialer_;
   KnownServer& known_;
   const std::size_t max_sessions_;
+  const std::size_t max_herd_;
 
   std::mutex mutex_;  // guards all below
   bool stopping_ = false;
-  std::deque<std::unique_ptr<Job>> waiting_;
+  std::deque<std::unique_ptr<Job>> seldom_;  // those that wait
+  std::deque<std::unique_ptr<Job>> herd_;
+  std::size_t herd_running_ = 0;
   std::vector<std::unique_ptr<Worker>> workers_;
   std::vector<Worker*> idle_;  // the last one in is the first one out
 };

@@ -374,11 +374,12 @@ TEST_F(KmipBackendTest, NeitherChecksNorEncryptsWaitForDecrypts) {
       "hangs", [] { return Later(); }, check.Callback());
   okms::test::Answer<Secret> probe;
   backend().Decrypt(Way::kChecks, "5", Record(), Later(), probe.Callback());
-  std::vector<okms::test::Answer<Secret>> verifications(KmipBackend::kSessionsForEncrypts + 1);
+  std::vector<okms::test::Answer<Secret>> verifications(
+      (KmipBackend::kSessionsForCalls - KmipBackend::kSessionsForDecrypts) + 1);
   for (auto& verification : verifications) {
     backend().Decrypt(Way::kEncrypts, "5", Record(), Later(), verification.Callback());
   }
-  kms_.AwaitHanging(KmipBackend::kSessionsForDecrypts + 2 + KmipBackend::kSessionsForEncrypts);
+  kms_.AwaitHanging(KmipBackend::kSessionsForCalls + 2);
   EXPECT_THAT(Locate(), IsOk());
 
   backend_.reset();

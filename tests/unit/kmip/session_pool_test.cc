@@ -80,12 +80,13 @@ class Blocker {
 class SessionPoolTest : public ::testing::Test {
  protected:
   static constexpr int kMaxSessions = 8;
+  static constexpr int kMaxHerd = 6;
 
   ~SessionPoolTest() override { blocker_.Release(); }
 
   void Start(Answer<std::string>& answer, Deadline deadline = Later()) {
     pool_->Run<std::string>(
-        deadline,
+        Rank::kSeldom, deadline,
         [this](Session& session, Deadline until) -> absl::StatusOr<std::string> {
           ++attempts_;
           const auto found = session.Call(LocateRequest{"etcd", {}, {}}, until);
@@ -99,13 +100,14 @@ class SessionPoolTest : public ::testing::Test {
     Start(answer, deadline);
     return answer.Get();
   }
+  void Block(SessionPool& pool, Rank rank) {
+    pool.Run<int>(
+        rank, Later(), [this](Session&, Deadline) { return blocker_.Work(); },
+        [](absl::StatusOr<int>) {});
+  }
   // Keeps that many workers busy.
   void Occupy(int workers) {
-    for (int i = 0; i < workers; ++i) {
-      pool_->Run<int>(
-          Later(), [this](Session&, Deadline) { return blocker_.Work(); },
-          [](absl::StatusOr<int>) {});
-    }
+    for (int i = 0; i < workers; ++i) Block(*pool_, Rank::kSeldom);
     blocker_.AwaitStarted(workers);
     dials_before_ = kms_.dials();
   }
@@ -119,13 +121,15 @@ class SessionPoolTest : public ::testing::Test {
   FakeKms kms_{Answers(Found)};
   FakeDialer dialer_{kms_};
   KnownServer known_;
-  std::optional<SessionPool> pool_{std::in_place, dialer_, known_, std::size_t{kMaxSessions}};
+  std::optional<SessionPool> pool_{std::in_place, dialer_, known_, std::size_t{kMaxSessions},
+                                   std::size_t{kMaxHerd}};
 };
 
 TEST_F(SessionPoolTest, AnswersOnAnotherThread) {
   Answer<std::thread::id> answer;
   pool_->Run<std::thread::id>(
-      Later(), [](Session&, Deadline) { return std::this_thread::get_id(); }, answer.Callback());
+      Rank::kSeldom, Later(), [](Session&, Deadline) { return std::this_thread::get_id(); },
+      answer.Callback());
   const auto thread = answer.Get();
   ASSERT_THAT(thread, IsOk());
   EXPECT_NE(*thread, std::this_thread::get_id());
@@ -134,7 +138,8 @@ TEST_F(SessionPoolTest, AnswersOnAnotherThread) {
 TEST_F(SessionPoolTest, CarriesResultsThatCannotBeCopied) {
   Answer<Secret> answer;
   pool_->Run<Secret>(
-      Later(), [](Session&, Deadline) -> absl::StatusOr<Secret> { return Secret(AsBytes("s")); },
+      Rank::kSeldom, Later(),
+      [](Session&, Deadline) -> absl::StatusOr<Secret> { return Secret(AsBytes("s")); },
       answer.Callback());
   const auto secret = answer.Get();
   ASSERT_THAT(secret, IsOk());
@@ -145,7 +150,8 @@ TEST_F(SessionPoolTest, HandsTheDeadlineToTheWork) {
   const Deadline deadline = Later();
   Answer<bool> answer;
   pool_->Run<bool>(
-      deadline, [&](Session&, Deadline until) -> absl::StatusOr<bool> { return until == deadline; },
+      Rank::kSeldom, deadline,
+      [&](Session&, Deadline until) -> absl::StatusOr<bool> { return until == deadline; },
       answer.Callback());
   EXPECT_TRUE(*answer.Get());
 }
@@ -344,7 +350,7 @@ class MixUpTest : public SessionPoolTest {
   absl::StatusOr<std::string> Ask(const std::string& name) {
     Answer<std::string> answer;
     pool_->Run<std::string>(
-        Later(),
+        Rank::kSeldom, Later(),
         [name](Session& session, Deadline until) -> absl::StatusOr<std::string> {
           const auto found = session.Call(LocateRequest{name, {}, {}}, until);
           if (!found.ok()) return found.status();
@@ -413,6 +419,64 @@ TEST_F(SessionPoolTest, ServesNoMoreThanItsSessionsAtATime) {
   EXPECT_EQ(kms_.dials(), kMaxSessions);
 }
 
+TEST_F(SessionPoolTest, AHerdLeavesSessionsToWhatComesSeldom) {
+  for (int i = 0; i < 3 * kMaxSessions; ++i) Block(*pool_, Rank::kHerd);
+  blocker_.AwaitStarted(kMaxHerd);
+  for (int i = 0; i < 10; ++i) EXPECT_EQ(*Run(), "id");
+  EXPECT_EQ(blocker_.started(), kMaxHerd);
+  EXPECT_LE(kms_.dials(), kMaxSessions);
+  blocker_.Release();
+  blocker_.AwaitStarted(3 * kMaxSessions);
+}
+
+TEST_F(SessionPoolTest, RanksShareSessions) {
+  SessionPool pool(dialer_, known_, 1, 1);
+  for (const Rank rank : {Rank::kHerd, Rank::kSeldom, Rank::kHerd}) {
+    Answer<int> answer;
+    pool.Run<int>(
+        rank, Later(), [](Session&, Deadline) { return 1; }, answer.Callback());
+    EXPECT_THAT(answer.Get(), IsOk());
+  }
+  EXPECT_EQ(kms_.dials(), 1);
+}
+
+TEST_F(SessionPoolTest, WhatComesSeldomGoesFirst) {
+  SessionPool pool(dialer_, known_, 1, 1);
+  Block(pool, Rank::kHerd);
+  blocker_.AwaitStarted(1);
+  std::vector<Rank> order;  // of the pool's one thread
+  std::vector<Answer<int>> answers(4);
+  for (std::size_t i = 0; i < answers.size(); ++i) {
+    const Rank rank = i < 2 ? Rank::kHerd : Rank::kSeldom;
+    pool.Run<int>(
+        rank, Later(),
+        [&order, rank](Session&, Deadline) {
+          order.push_back(rank);
+          return 1;
+        },
+        answers[i].Callback());
+  }
+  blocker_.Release();
+  for (auto& answer : answers) ASSERT_THAT(answer.Get(), IsOk());
+  EXPECT_THAT(order,
+              ::testing::ElementsAre(Rank::kSeldom, Rank::kSeldom, Rank::kHerd, Rank::kHerd));
+}
+
+TEST_F(SessionPoolTest, AHerdFillsItsOwnQueueOnly) {
+  SessionPool pool(dialer_, known_, 1, 1);
+  Block(pool, Rank::kHerd);
+  blocker_.AwaitStarted(1);
+  for (std::size_t i = 0; i < SessionPool::kMaxWaiting; ++i) Block(pool, Rank::kHerd);
+  Answer<int> refused;
+  const auto work = [](Session&, Deadline) { return 1; };
+  pool.Run<int>(Rank::kHerd, Later(), work, refused.Callback());
+  EXPECT_THAT(refused.Get(), StatusIs(absl::StatusCode::kResourceExhausted, ::testing::_));
+  Answer<int> seldom;
+  pool.Run<int>(Rank::kSeldom, Later(), work, seldom.Callback());
+  blocker_.Release();
+  EXPECT_THAT(seldom.Get(), IsOk());
+}
+
 TEST_F(SessionPoolTest, DeadlineThatPassesInTheQueue) {
   Occupy(kMaxSessions);
   Answer<std::string> waiting;
@@ -429,7 +493,7 @@ TEST_F(SessionPoolTest, RefusesAtOnceWhenTooMuchIsWaiting) {
   for (Answer<std::string>& answer : waiting) Start(answer);
   std::optional<std::thread::id> answered_on;
   pool_->Run<int>(
-      Later(), [](Session&, Deadline) -> absl::StatusOr<int> { return 0; },
+      Rank::kSeldom, Later(), [](Session&, Deadline) -> absl::StatusOr<int> { return 0; },
       [&](absl::StatusOr<int> result) {
         answered_on = std::this_thread::get_id();
         EXPECT_THAT(result, StatusIs(absl::StatusCode::kResourceExhausted,
@@ -444,7 +508,8 @@ TEST_F(SessionPoolTest, DestructorEndsWhatWaitsAndAwaitsWhatRuns) {
   Answer<int> running;
   Occupy(kMaxSessions - 1);
   pool_->Run<int>(
-      Later(), [this](Session&, Deadline) { return blocker_.Work(); }, running.Callback());
+      Rank::kSeldom, Later(), [this](Session&, Deadline) { return blocker_.Work(); },
+      running.Callback());
   blocker_.AwaitStarted(kMaxSessions);
   Answer<std::string> waiting;
   Start(waiting);
