@@ -17,7 +17,9 @@
 #include "absl/strings/string_view.h"
 #include "base/status.h"
 #include "base/unique_fd.h"
+#include "net/peer_certificate.h"
 #include "net/system_roots.h"
+#include "net/x509_text.h"
 
 namespace okms {
 namespace {
@@ -45,24 +47,19 @@ absl::Status CheckReadable(const NamedFile& file) {
 // An encrypted key would make OpenSSL ask for its password on the terminal: refuse instead.
 int NoPassword(char*, int, int, void*) { return -1; }
 
-std::string Text(const ASN1_TIME* time) {
-  BioPtr bio(BIO_new(BIO_s_mem()));
-  if (!bio || ASN1_TIME_print(bio.get(), time) != 1) return "an unreadable date";
-  char* data = nullptr;
-  const long size = BIO_get_mem_data(bio.get(), &data);
-  return std::string(data, static_cast<std::size_t>(size));
-}
-
 // The rules that do not depend on the configuration. Set here rather than left to openssl.cnf: the
 // same on every machine.
 bool SetRules(SSL_CTX* context) {
   // Not only AEAD suites: the KMIP profiles make TLS_RSA_WITH_AES_{128,256}_CBC_SHA256 mandatory,
-  // and some servers have nothing else (KMIP Profiles 1.4 section 3.2).
+  // and some servers have nothing else (KMIP Profiles 1.4 section 3.2). As in Go, no exchange of
+  // keys over a finite field: there are servers that prefer it, with 1024 bits.
   if (SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION) != 1 ||
-      SSL_CTX_set_cipher_list(context, "DEFAULT:!PSK:!SRP:@SECLEVEL=2") != 1) {
+      SSL_CTX_set_cipher_list(context, "DEFAULT:!PSK:!SRP:!kDHE:@SECLEVEL=2") != 1) {
     return false;
   }
-  SSL_CTX_set_verify(context, SSL_VERIFY_PEER, nullptr);
+  // A server that does not know RFC 5746 is as good as another one to who never renegotiates.
+  SSL_CTX_set_options(context, SSL_OP_LEGACY_SERVER_CONNECT | SSL_OP_NO_RENEGOTIATION);
+  VerifyPeer(context);
   // Idle sessions give their 34 kB of buffers back.
   SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS);
   return true;
@@ -101,13 +98,14 @@ absl::Status LoadIdentity(SSL_CTX* context, const TlsFiles& files,
 
   const ASN1_TIME* not_after = X509_get0_notAfter(certificate);
   if (X509_cmp_current_time(not_after) < 0) {
-    return Bad(cert_file, absl::StrCat("expired on ", Text(not_after), "; renew the certificate"));
+    return Bad(cert_file,
+               absl::StrCat("expired on ", TimeText(not_after), "; renew the certificate"));
   }
   // Not fatal: on a machine without a battery clock, time may still be on its way.
   const ASN1_TIME* not_before = X509_get0_notBefore(certificate);
   if (X509_cmp_current_time(not_before) > 0) {
     warnings.push_back(absl::StrCat(cert_file.option, " ", cert_file.path, ": not valid before ",
-                                    Text(not_before), "; check this machine's clock"));
+                                    TimeText(not_before), "; check this machine's clock"));
   }
   struct stat info {};
   if (::stat(key_file.path.c_str(), &info) == 0 && (info.st_mode & S_IROTH) != 0) {
@@ -163,16 +161,24 @@ absl::Status TlsContext::CopyTo(SSL_CTX* other, const std::string& host) const {
                                chain, /*override=*/1) != 1) {
     return absl::InternalError(absl::StrCat("cannot set up TLS: ", OpenSslErrors()));
   }
-  SSL_CTX_set1_cert_store(other, SSL_CTX_get_cert_store(own));
+  // Not in place of the store that it has: libcurl fills that one with the system's roots, some
+  // builds with those that OpenSSL looks for in folders while it runs.
+  X509_STORE* store = SSL_CTX_get_cert_store(own);
+  if (SSL_CTX_set1_verify_cert_store(other, store) != 1 ||
+      SSL_CTX_set1_chain_cert_store(other, store) != 1) {
+    return absl::InternalError(absl::StrCat("cannot set up TLS: ", OpenSslErrors()));
+  }
   return absl::OkStatus();
 }
 
-bool ExpectHost(X509_VERIFY_PARAM* param, const std::string& host) {
-  X509_VERIFY_PARAM_set_hostflags(
-      param, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
-  if (X509_VERIFY_PARAM_set1_ip_asc(param, host.c_str()) == 1) return true;
-  ERR_clear_error();
-  return X509_VERIFY_PARAM_set1_host(param, host.c_str(), host.size()) == 1;
+std::string TlsContext::CertificateText() const {
+  const BioPtr bio(BIO_new(BIO_s_mem()));
+  if (!bio || PEM_write_bio_X509(bio.get(), SSL_CTX_get0_certificate(context_.get())) != 1) {
+    return "";
+  }
+  char* data = nullptr;
+  const long size = BIO_get_mem_data(bio.get(), &data);
+  return {data, static_cast<std::size_t>(size)};
 }
 
 }  // namespace okms

@@ -153,7 +153,13 @@ absl::Status CurlClient::Loop::MakeTemplate() {
   set(CURLOPT_PROXY, proxy_ ? proxy_->url.c_str() : "");
   // It is given all addresses (CurlNames); whatever it would still have to look up is refused.
   set(CURLOPT_RESOLVER_START_FUNCTION, RefuseToResolve);
-  // The certificate, whom to trust, and whose name to expect come from ConfigureTls.
+  // The certificate, whom to trust, and whose name to expect come from ConfigureTls. Without a CA
+  // of its own libcurl would, in some builds, read the system's for each connection. So it has one,
+  // of which nothing comes.
+  std::string unused_ca = tls_->CertificateText();
+  curl_blob blob{unused_ca.data(), unused_ca.size(), CURL_BLOB_COPY};
+  set(CURLOPT_CAINFO_BLOB, &blob);
+  set(CURLOPT_PROXY_CAINFO_BLOB, &blob);
   set(CURLOPT_CAINFO, nullptr);
   set(CURLOPT_CAPATH, nullptr);
   set(CURLOPT_SSL_VERIFYPEER, 1L);

@@ -10,6 +10,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/strip.h"
 #include "base/status.h"
 
 namespace okms::rest {
@@ -22,7 +23,8 @@ void AddEntry(const CachedName& name, ListPtr& list) {
         const bool ipv6 = address.storage.ss_family == AF_INET6;
         absl::StrAppend(out, ipv6 ? "[" : "", address.ToString(), ipv6 ? "]" : "");
       });
-  absl::string_view host = name.target().host;
+  // Without its dot, as the URL has it.
+  absl::string_view host = absl::StripSuffix(name.target().host, ".");
   // Older releases take no IPv6 address here. Any host of that port, then; which is no
   // danger, for the certificate must be the KMS's in any case.
   if (name.is_address() && absl::StrContains(host, ':')) host = "*";
@@ -81,9 +83,9 @@ ListPtr CurlNames::Entries() const {
 
 absl::Status CurlNames::Failure(CURLcode code, absl::string_view error) const {
   // Newer releases only say that they were not let do it.
-  const bool of_proxy =
-      code == CURLE_COULDNT_RESOLVE_PROXY || (code == CURLE_ABORTED_BY_CALLBACK && proxy_name_ &&
-                                              !absl::StrContains(error, server_.target().host));
+  const bool of_proxy = code == CURLE_COULDNT_RESOLVE_PROXY ||
+                        (code == CURLE_ABORTED_BY_CALLBACK && proxy_name_ &&
+                         !absl::StrContains(error, absl::StripSuffix(server_.target().host, ".")));
   if (of_proxy) return ProxyError();
   if (!server_.error().ok()) return server_.error();
   return absl::UnavailableError(absl::StrCat("cannot resolve ", server_.target().host));

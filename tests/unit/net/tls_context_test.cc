@@ -109,6 +109,20 @@ TEST_F(TlsContextTest, VerifiesThePeerAndSpeaksNothingBelowTls12) {
   EXPECT_EQ(SSL_CTX_get_security_level(raw), 2);
 }
 
+// OpenSSL has no server without RFC 5746 to try it with.
+TEST_F(TlsContextTest, TakesServersWithoutSecureRenegotiationAndNeverRenegotiates) {
+  const auto context = TlsContext::Create(Files());
+  ASSERT_THAT(context, IsOk());
+  const SslCtxPtr other(SSL_CTX_new(TLS_client_method()));
+  ASSERT_THAT((*context)->CopyTo(other.get(), "localhost"), IsOk());
+  for (const SSL_CTX* each :
+       {static_cast<const SSL_CTX*>((*context)->get()), static_cast<const SSL_CTX*>(other.get())}) {
+    const uint64_t options = SSL_CTX_get_options(each);
+    EXPECT_TRUE((options & SSL_OP_LEGACY_SERVER_CONNECT) != 0);
+    EXPECT_TRUE((options & SSL_OP_NO_RENEGOTIATION) != 0);
+  }
+}
+
 struct EachFile {
   const char* name;
   const char* option;
@@ -479,6 +493,25 @@ TEST_F(CopyToTest, RootsReplaceThoseOfTheOther) {
   ASSERT_THAT(other_pki, IsOk());
   ASSERT_EQ(SSL_CTX_load_verify_file(other_.get(), other_pki->ca().c_str()), 1);
   ASSERT_THAT(Copy(Files(), "127.0.0.1"), IsOk());
+  test::TlsServerOptions options = Options();
+  options.identity = *other_pki->Issue(
+      "server", {.common_name = "server", .names = {"IP:127.0.0.1"}, .for_server = true});
+  test::TlsServer server(options, [](SSL*) {});
+  EXPECT_NE(Connect(server), X509_V_OK);
+  EXPECT_FALSE(server.accepted());
+}
+
+// As libcurl adds the system's, when the handshake is under way already.
+TEST_F(CopyToTest, RootsThatTheOtherGetsLaterDoNotCount) {
+  const test::TempDir elsewhere;
+  auto other_pki = test::TestPki::Create(elsewhere.path(), "Other CA");
+  ASSERT_THAT(other_pki, IsOk());
+  const auto context = TlsContext::Create(Files());
+  ASSERT_THAT(context, IsOk());
+  ASSERT_THAT((*context)->CopyTo(other_.get(), "127.0.0.1"), IsOk());
+  X509_STORE* const store = SSL_CTX_get_cert_store(other_.get());
+  ASSERT_EQ(X509_STORE_load_file(store, other_pki->ca().c_str()), 1);
+  EXPECT_NE(store, SSL_CTX_get_cert_store((*context)->get()));
   test::TlsServerOptions options = Options();
   options.identity = *other_pki->Issue(
       "server", {.common_name = "server", .names = {"IP:127.0.0.1"}, .for_server = true});
