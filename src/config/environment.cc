@@ -38,6 +38,8 @@ constexpr std::array kCleared{
              "other names for names, from such a file; the Go plugin has none either"},
     Variable{"LOCALDOMAIN", "names are looked up as /etc/resolv.conf says, and by nothing else"},
     Variable{"RES_OPTIONS", "the same"},
+    Variable{"ALL_PROXY", "the Go plugin has no such variable: HTTPS_PROXY is the one"},
+    Variable{"all_proxy", "the same"},
     Variable{"SD_EVENT_*", "debugging of the event loop"},
 };
 
@@ -48,8 +50,8 @@ constexpr std::array kKept{
     Variable{"LISTEN_*", "systemd's"},
     Variable{"WATCHDOG_*", "systemd's"},
     Variable{"JOURNAL_STREAM", "systemd's: how lines of the log begin"},
-    Variable{"https_proxy, HTTPS_PROXY, all_proxy, ALL_PROXY", "the way to the KMS over REST"},
-    Variable{"no_proxy, NO_PROXY", "the same"},
+    Variable{"HTTPS_PROXY, https_proxy", "the way to the KMS over REST"},
+    Variable{"NO_PROXY, no_proxy", "the same"},
     Variable{"SSL_CERT_FILE", "the system's CA certificates, as other programs find them"},
     Variable{"SSL_CERT_DIR", "the same"},
     Variable{"OPENSSL_CONF", "a site's rules for ciphers (FIPS); it prints nothing"},

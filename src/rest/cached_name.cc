@@ -48,7 +48,6 @@ void CachedName::Begin() {
 void CachedName::TakeResult() {
   if (!lookup_->done()) return;
   const Lookup::Result& result = lookup_->result();
-  tried_ = true;
   if (result.ok()) {
     addresses_ = *result;
     next_ = Clock::now() + kCounts;

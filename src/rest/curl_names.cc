@@ -52,25 +52,15 @@ void CurlNames::Suspect() {
   for (CachedName* name : needed_) name->Suspect();
 }
 
-absl::StatusOr<bool> CurlNames::Ready(Clock::time_point asked, Deadline deadline) const {
-  const bool waits = Clock::now() < WaitUntil(asked, deadline);
+absl::StatusOr<bool> CurlNames::Ready(Deadline deadline) const {
   for (const CachedName* name : needed_) {
     if (name->known()) continue;
-    if (name->lookup() == nullptr || (Unsure() && name->tried())) {
-      if (Unsure()) continue;  // perhaps it is not needed
-      return name == &server_ ? name->error() : ProxyError();
-    }
-    if (waits) return false;
-    if (Unsure()) continue;
+    if (name->lookup() == nullptr) return name == &server_ ? name->error() : ProxyError();
+    if (Clock::now() < deadline) return false;
     return absl::DeadlineExceededError(absl::StrCat("cannot resolve ", name->target().host,
                                                     ": the name service did not answer in time"));
   }
   return true;
-}
-
-Clock::time_point CurlNames::WaitUntil(Clock::time_point asked, Deadline deadline) const {
-  // Half of the time is left to get along without a name that may not be needed.
-  return Unsure() ? asked + (deadline - asked) / 2 : deadline;
 }
 
 ListPtr CurlNames::Entries() const {
