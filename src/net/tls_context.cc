@@ -9,7 +9,10 @@
 #include <openssl/x509v3.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <fstream>
+#include <iterator>
 #include <utility>
 
 #include "absl/status/status.h"
@@ -18,6 +21,7 @@
 #include "base/status.h"
 #include "base/unique_fd.h"
 #include "net/peer_certificate.h"
+#include "net/pem_certificates.h"
 #include "net/system_roots.h"
 #include "net/x509_text.h"
 
@@ -42,6 +46,22 @@ absl::Status CheckReadable(const NamedFile& file) {
     return Bad(file, "is a directory; name the PEM file");
   }
   return absl::OkStatus();
+}
+
+// What a file of certificates holds; `expected` says which should be in it.
+absl::StatusOr<std::vector<X509Ptr>> LoadCertificates(const NamedFile& file,
+                                                      absl::string_view expected) {
+  OKMS_RETURN_IF_ERROR(CheckReadable(file));
+  std::ifstream stream(file.path);
+  const std::string text{std::istreambuf_iterator<char>(stream), std::istreambuf_iterator<char>()};
+  auto certificates = ReadCertificates(text);
+  if (absl::IsNotFound(certificates.status())) {
+    return Bad(file, absl::StrCat("holds no PEM certificate; give ", expected));
+  }
+  if (!certificates.ok()) {
+    return Bad(file, absl::StrCat(certificates.status().message(), "; copy it anew"));
+  }
+  return certificates;
 }
 
 // An encrypted key would make OpenSSL ask for its password on the terminal: refuse instead.
@@ -69,13 +89,17 @@ absl::Status LoadIdentity(SSL_CTX* context, const TlsFiles& files,
                           std::vector<std::string>& warnings) {
   const NamedFile& cert_file = files.client_cert;
   const NamedFile& key_file = files.client_key;
-  OKMS_RETURN_IF_ERROR(CheckReadable(cert_file));
+  OKMS_ASSIGN_OR_RETURN(const std::vector<X509Ptr> chain,
+                        LoadCertificates(cert_file, "the access certificate of the KMS"));
   OKMS_RETURN_IF_ERROR(CheckReadable(key_file));
 
-  if (SSL_CTX_use_certificate_chain_file(context, cert_file.path.c_str()) != 1) {
-    return Bad(cert_file, absl::StrCat("holds no usable PEM certificate (", OpenSslErrors(),
-                                       "); give the access certificate of the KMS"));
+  X509* const certificate = chain.front().get();
+  bool used = SSL_CTX_use_certificate(context, certificate) == 1;
+  for (std::size_t i = 1; i < chain.size(); ++i) {
+    // What SSL_CTX_add1_chain_cert does; the macro has a C cast in it.
+    used = used && SSL_CTX_ctrl(context, SSL_CTRL_CHAIN_CERT, 1, chain[i].get()) == 1;
   }
+  if (!used) return Bad(cert_file, absl::StrCat("is not usable for TLS (", OpenSslErrors(), ")"));
   BioPtr bio(BIO_new_file(key_file.path.c_str(), "r"));
   EvpPkeyPtr key(bio ? PEM_read_bio_PrivateKey(bio.get(), nullptr, NoPassword, nullptr) : nullptr);
   if (!key) {
@@ -86,9 +110,17 @@ absl::Status LoadIdentity(SSL_CTX* context, const TlsFiles& files,
     return Bad(key_file, absl::StrCat("holds no usable PEM private key (", errors,
                                       "); give the key of ", cert_file.option));
   }
-  X509* certificate = SSL_CTX_get0_certificate(context);
-  if (X509_check_private_key(certificate, key.get()) != 1) {
+  const auto fits = [&](const X509Ptr& each) {
+    return X509_check_private_key(each.get(), key.get()) == 1;
+  };
+  const auto fitting = std::find_if(chain.begin(), chain.end(), fits);
+  if (fitting != chain.begin()) {
     ERR_clear_error();
+    if (fitting != chain.end()) {
+      return Bad(cert_file,
+                 absl::StrCat("the certificate of this key must come first, and is number ",
+                              fitting - chain.begin() + 1, "; change their order"));
+    }
     return Bad(key_file, absl::StrCat("does not belong to the certificate of ", cert_file.option,
                                       " ", cert_file.path, "; give the pair that was issued"));
   }
@@ -128,10 +160,12 @@ absl::Status LoadRoots(SSL_CTX* context, const TlsFiles& files) {
         absl::StrCat("no system CA certificates found in ", SystemRootPlaces(),
                      "; install them (Debian: ca-certificates), or give ", ca.option));
   }
-  OKMS_RETURN_IF_ERROR(CheckReadable(ca));
-  if (SSL_CTX_load_verify_file(context, ca.path.c_str()) != 1) {
-    return Bad(ca, absl::StrCat("holds no PEM certificate (", OpenSslErrors(),
-                                "); give the CA that signed the KMS's certificate"));
+  OKMS_ASSIGN_OR_RETURN(const std::vector<X509Ptr> anchors,
+                        LoadCertificates(ca, "the CA that signed the KMS's certificate"));
+  for (const X509Ptr& anchor : anchors) {
+    if (X509_STORE_add_cert(SSL_CTX_get_cert_store(context), anchor.get()) != 1) {
+      return Bad(ca, absl::StrCat("is not usable for TLS (", OpenSslErrors(), ")"));
+    }
   }
   return absl::OkStatus();
 }

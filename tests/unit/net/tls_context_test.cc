@@ -135,14 +135,14 @@ class EachFileTest : public TlsContextTest, public ::testing::WithParamInterface
 INSTANTIATE_TEST_SUITE_P(
     , EachFileTest,
     ::testing::Values(
-        EachFile{
-            "ClientCert", "--client-cert", &TlsFiles::client_cert,
-            "holds no usable PEM certificate \\(.+\\); give the access certificate of the KMS"},
+        EachFile{"ClientCert", "--client-cert", &TlsFiles::client_cert,
+                 "(holds no PEM certificate; give the access certificate of the KMS"
+                 "|certificate 1 \\(line 1\\) is broken \\(.+\\); copy it anew)"},
         EachFile{"ClientKey", "--client-key", &TlsFiles::client_key,
                  "holds no usable PEM private key \\(.+\\); give the key of --client-cert"},
-        EachFile{
-            "Ca", "--ca", &TlsFiles::ca,
-            "holds no PEM certificate \\(.+\\); give the CA that signed the KMS's certificate"}),
+        EachFile{"Ca", "--ca", &TlsFiles::ca,
+                 "(holds no PEM certificate; give the CA that signed the KMS's certificate"
+                 "|certificate 1 \\(line 1\\) is broken \\(.+\\); copy it anew)"}),
     [](const auto& test) { return std::string(test.param.name); });
 
 TEST_P(EachFileTest, Missing) {
@@ -197,13 +197,23 @@ TEST_P(EachFileTest, EmptyOrGarbage) {
   }
 }
 
-TEST_F(TlsContextTest, TextOfOpenSslForAFileWithoutPem) {
+TEST_F(TlsContextTest, BrokenCertificateOfABundleIsNamed) {
+  const std::string good = Read(pki_.ca());
   TlsFiles files = Files();
-  files.client_cert.path = Write("empty.pem", "");
+  files.ca.path = Write("bundle.pem", good + good.substr(0, 100) + "\n" + good);
+  EXPECT_THAT(TlsContext::Create(files),
+              StatusIs(kFailedPrecondition,
+                       MatchesRegex("--ca .*/bundle.pem: certificate 2 \\(line [0-9]+\\) is broken "
+                                    "\\(.+\\); copy it anew")));
+}
+
+TEST_F(TlsContextTest, ChainInTheWrongOrder) {
+  TlsFiles files = Files();
+  files.client_cert.path = Write("chain.pem", Read(pki_.ca()) + Read(client_.certificate));
   EXPECT_THAT(TlsContext::Create(files),
               Refused("--client-cert", files.client_cert.path,
-                      "holds no usable PEM certificate (no start line; PEM lib); give the access "
-                      "certificate of the KMS"));
+                      "the certificate of this key must come first, and is number 2; change their "
+                      "order"));
 }
 
 TEST_F(TlsContextTest, CaFileWithOnlyAKey) {
@@ -211,7 +221,7 @@ TEST_F(TlsContextTest, CaFileWithOnlyAKey) {
   files.ca.path = client_.key;
   EXPECT_THAT(TlsContext::Create(files),
               StatusIs(kFailedPrecondition,
-                       MatchesRegex("--ca .*/client.key: holds no PEM certificate \\(.*\\); give "
+                       MatchesRegex("--ca .*/client.key: holds no PEM certificate; give "
                                     "the CA that signed the KMS's certificate")));
 }
 
