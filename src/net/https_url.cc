@@ -46,6 +46,7 @@ absl::StatusOr<HttpsUrl> ParseHttpsUrl(absl::string_view text) {
   HttpsUrl result;
   result.server.host = UrlHost(url.get());
   if (absl::string_view bare = result.server.host; absl::ConsumeSuffix(&bare, ".")) {
+    if (bare.empty()) return bad("the host is missing");
     Curl().url_set(url.get(), CURLUPART_HOST, std::string(bare).c_str(), 0);
   }
   result.text = UrlPart(url.get(), CURLUPART_URL);

@@ -96,6 +96,7 @@ bool ExpectHost(X509_VERIFY_PARAM* param, const std::string& host) {
   if (X509_VERIFY_PARAM_set1_ip_asc(param, host.c_str()) == 1) return true;
   ERR_clear_error();
   const std::string name(absl::StripSuffix(host, "."));
+  if (name.empty()) return false;  // for OpenSSL that is: whoever it may be
   return X509_VERIFY_PARAM_set1_host(param, name.c_str(), name.size()) == 1;
 }
 

@@ -93,6 +93,7 @@ TEST(ParseHttpsUrl, RefusesWhatItCannotMean) {
       {"https://kms/a?b", "a query or fragment has no place in it"},
       {"https://kms#top", "a query or fragment has no place in it"},
       {"https://kms/#", "a query or fragment has no place in it"},
+      {"https://./", "the host is missing"},
       {"https://kms:0", "the port must be between 1 and 65535"},
   };
   for (const auto& [given, why] : cases) {

@@ -171,6 +171,13 @@ TEST_F(PeerCertificateTest, DotAtTheEndIsNotOfTheName) {
   EXPECT_EQ(server.server_name(), "localhost");
 }
 
+TEST_F(PeerCertificateTest, NameThatIsNoneIsNotTakenForAny) {
+  const std::unique_ptr<X509_VERIFY_PARAM, OpenSslDeleter<X509_VERIFY_PARAM_free>> param(
+      X509_VERIFY_PARAM_new());
+  EXPECT_FALSE(ExpectHost(param.get(), ""));
+  EXPECT_FALSE(ExpectHost(param.get(), "."));
+}
+
 TEST_F(PeerCertificateTest, RefusalIsTakenOnce) {
   EXPECT_EQ(TakeRefusal(), "");
   EXPECT_FALSE(Dial(Named({})).ok());
