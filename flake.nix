@@ -30,15 +30,9 @@
       };
 
       nixosModules = rec {
-        okms-k8s-encryption-provider =
-          { lib, pkgs, ... }:
-          {
-            imports = [ ./nixos/module.nix ];
-            # No overlay: a module of a test or of a machine with a given pkgs could not set one.
-            services.okms-k8s-encryption-provider.package =
-              lib.mkDefault
-                self.packages.${pkgs.stdenv.hostPlatform.system}.default;
-          };
+        # With no package of this flake's own: the machine builds it with its nixpkgs, whose libraries are
+        # kept up to date.
+        okms-k8s-encryption-provider.imports = [ ./nixos/module.nix ];
         default = okms-k8s-encryption-provider;
       };
 
@@ -46,7 +40,8 @@
         system: pkgs:
         {
           package = self.packages.${system}.default;
-          module = pkgs.callPackage ./tests/nix/module.nix {
+          inherit (self.packages.${system}) image;
+          module = pkgs.callPackage ./tests/nix/module {
             inherit (nixpkgs.lib) nixosSystem;
             module = self.nixosModules.default;
           };

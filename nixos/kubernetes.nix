@@ -15,7 +15,9 @@ let
   cfg = config.services.okms-k8s-encryption-provider;
   k = cfg.kubernetes;
   at = "services.okms-k8s-encryption-provider.kubernetes";
-  instanceNames = lib.attrNames cfg.instances;
+  durations = import ./durations.nix { inherit lib; };
+  instances = lib.filterAttrs (_: i: i.enable) cfg.instances;
+  instanceNames = lib.attrNames instances;
 
   provider =
     { config, ... }:
@@ -39,14 +41,15 @@ let
         };
 
         timeout = mkOption {
-          type = types.str;
+          type = durations.type;
           default = "3s";
           description = "How long the apiserver waits for one call.";
         };
       };
     };
 
-  configuration = {
+  # Whoever takes the file must not get one that leaves all unencrypted, or that nobody answers.
+  configuration = lib.throwIf (problems != [ ]) (lib.concatStringsSep " " problems) {
     apiVersion = "apiserver.config.k8s.io/v1";
     kind = "EncryptionConfiguration";
     resources = [
@@ -69,8 +72,36 @@ let
 
   names = map (p: p.name) k.providers;
   unknown = lib.filter (n: !lib.elem n instanceNames) (map (p: p.instance) k.providers);
-  used = lib.filterAttrs (n: _: lib.elem n (map (p: p.instance) k.providers)) cfg.instances;
+  used = lib.filterAttrs (n: _: lib.elem n (map (p: p.instance) k.providers)) instances;
   socketUnits = lib.mapAttrsToList (n: _: "okms-k8s-encryption-provider@${n}.socket") used;
+
+  problems =
+    lib.optional (
+      !cfg.enable
+    ) "services.okms-k8s-encryption-provider.enable is off: nobody would serve the sockets."
+    ++
+      lib.optional (k.providers == [ ])
+        "${at}.providers: name the instances in their order; the first encrypts. There are: ${
+          if instanceNames == [ ] then "none" else lib.concatStringsSep ", " instanceNames
+        }."
+    ++ lib.optional (
+      unknown != [ ]
+    ) "${at}.providers: no such instance, or not enabled: ${lib.concatStringsSep ", " unknown}."
+    ++ lib.optional (
+      lib.length (lib.unique names) != lib.length names
+    ) "${at}.providers: two have the same name. The name tells the apiserver who can decrypt a value."
+    ++ lib.optional (
+      !lib.all (n: builtins.match "[^:]+" n != null) names
+    ) "${at}.providers: a name is not empty and has no colon."
+    ++ lib.optional (
+      !lib.all (p: durations.seconds p.timeout > 0) k.providers
+    ) "${at}.providers: a timeout is longer than nothing.";
+
+  # The flag, however often it is given.
+  flag = "--encryption-provider-config=${k.configurationFile}";
+  flags = lib.filter (
+    word: lib.isString word && builtins.match "[\"']?--encryption-provider-config(=.*)?" word != null
+  ) (builtins.split "[[:space:]\\]+" config.services.kubernetes.apiserver.extraOpts);
 in
 {
   options.services.okms-k8s-encryption-provider.kubernetes = {
@@ -136,26 +167,19 @@ in
         message = "${at}.enable: there is no services.kubernetes.apiserver on this machine. For another apiserver, pass it ${at}.configurationFile.";
       }
       {
-        assertion = k.providers != [ ];
-        message = "${at}.providers: name the instances in their order; the first encrypts. There are: ${
-          if instanceNames == [ ] then "none" else lib.concatStringsSep ", " instanceNames
-        }.";
+        # Another one leaves Secrets unencrypted, and unreadable those that are encrypted.
+        assertion = problems != [ ] || flags == [ flag ];
+        message = "${at}.enable: services.kubernetes.apiserver.extraOpts must have one --encryption-provider-config, ${k.configurationFile}. It has: ${
+          if flags == [ ] then "none" else lib.concatStringsSep " " flags
+        }. Remove what is not this module's, or turn ${at}.enable off.";
       }
-      {
-        assertion = unknown == [ ];
-        message = "${at}.providers: no such instance: ${lib.concatStringsSep ", " unknown}.";
-      }
-      {
-        assertion = lib.length (lib.unique names) == lib.length names;
-        message = "${at}.providers: two have the same name. The name tells the apiserver who can decrypt a value.";
-      }
-      {
-        assertion = lib.all (n: builtins.match "[^:]+" n != null) names;
-        message = "${at}.providers: a name is not empty and has no colon.";
-      }
-    ];
+    ]
+    ++ map (message: {
+      assertion = false;
+      inherit message;
+    }) problems;
 
-    services.kubernetes.apiserver.extraOpts = "--encryption-provider-config=${k.configurationFile}";
+    services.kubernetes.apiserver.extraOpts = flag;
 
     systemd.services.kube-apiserver = {
       # The sockets are enough: the plugin starts with the first call, with the KMS or without.

@@ -12,6 +12,7 @@
 #include <cstddef>
 #include <cstdio>
 #include <cstdlib>
+#include <ctime>
 #include <exception>
 #include <memory>
 #include <optional>
@@ -22,6 +23,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/time/time.h"
 #include "base/log.h"
 #include "base/log_queue.h"
 #include "base/status.h"
@@ -32,10 +34,12 @@
 #include "control/event_loop.h"
 #include "control/service_manager.h"
 #include "control/watchdog.h"
+#include "core/annotated_backend.h"
 #include "core/health.h"
 #include "core/key_manager.h"
 #include "kmip/kmip_backend.h"
 #include "net/address.h"
+#include "net/credentials.h"
 #include "net/lookup.h"
 #include "net/lost_files.h"
 #include "net/proxy.h"
@@ -69,6 +73,11 @@ constexpr std::chrono::seconds kLookInterval{5};
 // Twelve for the KMS, one for the log, some ten of gRPC's, which has more on a larger machine.
 constexpr std::size_t kThreads = 40;
 
+// How long Status tells what is wrong with a file before the process ends, for systemd to start it
+// anew. kube-apiserver asks each 10 seconds while it is not ready, so it hears of it each time; and
+// after these, at the latest, a file that was put in place is read, which the sandbox forbids here.
+constexpr std::chrono::seconds kServeTheReason{15};
+
 constexpr char kReplaced[] =
     ": out of the sandbox's reach: this machine's /etc, or where that file is, was replaced after "
     "the start; ending, for the service manager to start it anew";
@@ -80,8 +89,7 @@ constexpr char kOtherMalloc[] =
     "another malloc than the C library's is preloaded (LD_PRELOAD, /etc/ld.so.preload): what C++ "
     "code frees is overwritten only if it does so itself; start this service without it";
 
-absl::StatusOr<ListenSocket> OpenSocket(const Config& config) {
-  OKMS_ASSIGN_OR_RETURN(std::optional<ListenSocket> inherited, ListenSocket::FromSystemd());
+absl::StatusOr<ListenSocket> SocketOf(const Config& config, std::optional<ListenSocket> inherited) {
   if (inherited) return *std::move(inherited);
   return ListenSocket::Bind(config.socket, config.socket_group);
 }
@@ -92,9 +100,9 @@ KeyPolicy KeyPolicyOf(const Config& config) {
   return {std::move(key), config.timeout, config.label_grace};
 }
 
-absl::StatusOr<std::unique_ptr<Backend>> MakeBackend(const Config& config,
-                                                     std::shared_ptr<const TlsContext> tls,
-                                                     const std::optional<Proxy>& proxy) {
+absl::StatusOr<std::unique_ptr<Backend>> ProtocolOf(const Config& config,
+                                                    std::shared_ptr<const TlsContext> tls,
+                                                    const std::optional<Proxy>& proxy) {
   if (config.protocol == Protocol::kKmip) {
     auto dialer = std::make_unique<TlsDialer>(config.server, std::move(tls));
     return std::make_unique<kmip::KmipBackend>(std::move(dialer));
@@ -105,6 +113,19 @@ absl::StatusOr<std::unique_ptr<Backend>> MakeBackend(const Config& config,
       std::make_unique<rest::RetryingClient>(std::move(calls)),
       std::make_unique<rest::RetryingClient>(std::move(checks)),
       rest::ServiceKeyApi(config.rest_url, config.okms_id));
+}
+
+// `credentials` must outlive it.
+absl::StatusOr<std::unique_ptr<Backend>> MakeBackend(const Config& config,
+                                                     const Credentials& credentials,
+                                                     const std::optional<Proxy>& proxy) {
+  const Credentials::Tls& tls = credentials.tls();
+  if (!tls.ok()) {
+    return std::make_unique<NoBackend>(WithCode(tls.status(), absl::StatusCode::kUnauthenticated));
+  }
+  OKMS_ASSIGN_OR_RETURN(std::unique_ptr<Backend> protocol, ProtocolOf(config, *tls, proxy));
+  return std::make_unique<AnnotatedBackend>(std::move(protocol),
+                                            [&credentials] { return credentials.Trouble(); });
 }
 
 // What the running plugin must still be able to reach.
@@ -141,12 +162,27 @@ void NotifyState(const ServiceManager& manager, const KeyManager& keys, absl::st
   last = std::move(state);
 }
 
+// What --check-config says of what ParseConfig does not look at.
+absl::Status Check(const Config& config, const Credentials& credentials) {
+  OKMS_RETURN_IF_ERROR(credentials.tls().status());
+  if (const std::string trouble = credentials.Trouble(); !trouble.empty()) {
+    return absl::FailedPreconditionError(trouble);
+  }
+  return sandbox::CheckUser(config.user);
+}
+
 absl::Status Run(const Config& config, LogQueue& log_queue, const Logger& log) {
-  OKMS_ASSIGN_OR_RETURN(std::unique_ptr<TlsContext> tls, TlsContext::Create(config.tls));
-  for (const std::string& warning : tls->warnings()) log.Warning(warning);
+  Credentials credentials(TlsContext::Create(config.tls));
+  const absl::Status unusable = credentials.tls().status();
+  if (unusable.ok()) {
+    for (const std::string& warning : (*credentials.tls())->warnings()) log.Warning(warning);
+  }
   if (!HeapIsWiped()) log.Warning(kOtherMalloc);
-  if (config.check_only) return sandbox::CheckUser(config.user);
-  OKMS_ASSIGN_OR_RETURN(const ListenSocket socket, OpenSocket(config));
+  if (config.check_only) return Check(config, credentials);
+  OKMS_ASSIGN_OR_RETURN(std::optional<ListenSocket> inherited, ListenSocket::FromSystemd());
+  // Where systemd holds the socket, who connects is told.
+  if (!inherited) OKMS_RETURN_IF_ERROR(unusable);
+  OKMS_ASSIGN_OR_RETURN(const ListenSocket socket, SocketOf(config, std::move(inherited)));
   const ServiceManager manager = ConnectManager(log);
   OKMS_ASSIGN_OR_RETURN(const std::unique_ptr<EventLoop> loop, EventLoop::Create());
 
@@ -167,8 +203,7 @@ absl::Status Run(const Config& config, LogQueue& log_queue, const Logger& log) {
                             confinement.account.uid,
                             "; create that user, or name one with --user"));
   }
-  OKMS_ASSIGN_OR_RETURN(std::unique_ptr<Backend> backend,
-                        MakeBackend(config, std::move(tls), proxy));
+  OKMS_ASSIGN_OR_RETURN(std::unique_ptr<Backend> backend, MakeBackend(config, credentials, proxy));
   KeyManager keys(std::move(backend), log, KeyPolicyOf(config));
   OKMS_ASSIGN_OR_RETURN(const std::unique_ptr<KmsServer> server,
                         KmsServer::Start(keys, log, config.timeout));
@@ -191,10 +226,22 @@ absl::Status Run(const Config& config, LogQueue& log_queue, const Logger& log) {
   std::string state;
   OKMS_RETURN_IF_ERROR(loop->Repeat([&] {
     const Deadline next = keys.Tick();
-    NotifyState(manager, keys, absl::StrCat("; ", confinement.landlock), state);
+    credentials.Tick(log);
+    const std::string summary = credentials.Summary();
+    NotifyState(manager, keys,
+                absl::StrCat(summary.empty() ? "" : "; ", summary, "; ", confinement.landlock),
+                state);
     return next;
   }));
   absl::Status end;
+  const Deadline give_up = unusable.ok() ? Deadline::max() : Clock::now() + kServeTheReason;
+  OKMS_RETURN_IF_ERROR(loop->Repeat([&] {
+    if (Expired(give_up)) {
+      end = unusable;
+      loop->Exit();
+    }
+    return give_up;
+  }));
   LostFiles resolver_files(reach.files);
   OKMS_RETURN_IF_ERROR(loop->Repeat([&] {
     if (const std::string lost = resolver_files.Look(); !lost.empty()) {
@@ -222,9 +269,12 @@ absl::Status Run(const Config& config, LogQueue& log_queue, const Logger& log) {
       absl::StrCat("version ", kVersion, " serves ", socket.name(), ", KMS at ",
                    config.protocol == Protocol::kKmip ? config.server.ToString() : config.rest_url,
                    "; ", confinement.all));
-  manager.Notify("READY=1");
+  // Without the files it is not, and a restart that was asked for must be seen to fail.
+  if (unusable.ok()) manager.Notify("READY=1");
   end.Update(loop->Run());
-  manager.Notify("STOPPING=1");
+  // Calls under way may take longer than a unit's TimeoutStopSec=, which cannot know --timeout.
+  manager.Notify(absl::StrCat("STOPPING=1\nEXTEND_TIMEOUT_USEC=",
+                              absl::ToInt64Microseconds(absl::FromChrono(config.timeout + kLate))));
   keys.Stop();
   // Calls under way are bounded by their own deadlines, which --timeout bounds.
   server->Shutdown(Clock::now() + config.timeout);

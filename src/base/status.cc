@@ -38,6 +38,11 @@ absl::Status Annotate(const absl::Status& status, absl::string_view what) {
   return Remade(status, status.code(), absl::StrCat(what, ": ", status.message()));
 }
 
+absl::Status Append(const absl::Status& status, absl::string_view what) {
+  if (status.ok() || what.empty()) return status;
+  return Remade(status, status.code(), absl::StrCat(status.message(), "; ", what));
+}
+
 absl::Status WithCode(const absl::Status& status, absl::StatusCode code) {
   return Remade(status, code, status.message());
 }

@@ -26,6 +26,9 @@ absl::Status ErrnoStatus(absl::StatusCode code, absl::string_view what, int erro
 // The same code, with "`what`: " before the message.
 absl::Status Annotate(const absl::Status& status, absl::string_view what);
 
+// The same code, with "; `what`" after the message, unless it is empty.
+absl::Status Append(const absl::Status& status, absl::string_view what);
+
 // The same, detail included, with another code.
 absl::Status WithCode(const absl::Status& status, absl::StatusCode code);
 

@@ -20,9 +20,10 @@ constexpr std::size_t kMaxReplaced = 64;  // remembered
 void Adoption::Confirmed() {
   candidate_.reset();
   astray_.reset();
+  untold_.reset();
 }
 
-bool Adoption::Proven(const std::string& id, Deadline began, Deadline now) {
+bool Adoption::Proven(const std::string& id, Deadline began, Deadline now, bool in_use_refused) {
   if (id == adopted_) {
     Confirmed();
     return false;
@@ -34,7 +35,7 @@ bool Adoption::Proven(const std::string& id, Deadline began, Deadline now) {
     candidate.proven = now;
   }
   candidate.status = absl::OkStatus();
-  const bool stayed = !WasReplaced(id) || now - candidate.since >= kReturn;
+  const bool stayed = !WasReplaced(id) || in_use_refused || now - candidate.since >= kReturn;
   if (!adopted_.empty() && (candidate.proofs < kProofs || !stayed)) return false;
   if (!adopted_.empty()) replaced_.push_back(std::move(adopted_));
   if (replaced_.size() > kMaxReplaced) replaced_.pop_front();
@@ -51,12 +52,19 @@ void Adoption::Failed(const std::string& id, const absl::Status& status, Deadlin
 
 void Adoption::Astray(const absl::Status& status, Deadline now) {
   candidate_.reset();
+  untold_.reset();
   if (!astray_) astray_ = Trouble{status, now};
   astray_->status = status;
 }
 
+void Adoption::Untold(const absl::Status& status, Deadline now) {
+  if (!untold_) untold_ = Trouble{status, now};
+  untold_->status = status;
+}
+
 Adoption::Candidate& Adoption::Meet(const std::string& id, Deadline now) {
   astray_.reset();
+  untold_.reset();
   if (!candidate_ || candidate_->id != id) candidate_ = Candidate{id, now, 0, {}, absl::OkStatus()};
   return *candidate_;
 }
@@ -65,12 +73,18 @@ bool Adoption::WasReplaced(const std::string& id) const {
   return std::find(replaced_.begin(), replaced_.end(), id) != replaced_.end();
 }
 
-std::optional<Adoption::Note> Adoption::Current() const {
+std::optional<Adoption::Note> Adoption::Current(Deadline now) const {
   if (astray_) {
     std::optional<Deadline> error_from;
     if (!adopted_.empty()) error_from = astray_->since + label_grace_;
     return Note{astray_->status, std::string(astray_->status.message()), astray_->since,
                 error_from};
+  }
+  const bool silent = untold_ && IsSilence(untold_->status);
+  if (untold_ && (!silent || now - untold_->since >= KeyHealth::kSilence)) {
+    return Note{untold_->status,
+                absl::StrCat("the KMS does not say where it leads: ", untold_->status.message()),
+                untold_->since, std::nullopt};
   }
   if (!candidate_) return std::nullopt;
   const absl::Status& wrong = candidate_->status;

@@ -28,7 +28,8 @@ class Adoption {
   // A key that was replaced comes back only after it was the candidate for so long without a break.
   // An apiserver writes under a seed for at most 3 minutes after the last Status that named its
   // key, so by then each of them has taken up the key between, or has stopped to write: replicas
-  // that disagree about a label do not make apiservers change keys back and forth.
+  // that disagree about a label do not make apiservers change keys back and forth. While the KMS
+  // refuses the adopted key there is nothing to keep.
   static constexpr std::chrono::minutes kReturn{3};
 
   // For `label_grace` a label may lead to no key, or to several, before that is an error.
@@ -37,12 +38,14 @@ class Adoption {
   // The name leads to the adopted key.
   void Confirmed();
   // The name leads to that key, which encrypts and decrypts: seen by a check that began then.
-  // Whether it is now newly adopted.
-  bool Proven(const std::string& id, Deadline began, Deadline now);
+  // Whether it is now newly adopted. `in_use_refused`: the KMS refuses the adopted one.
+  bool Proven(const std::string& id, Deadline began, Deadline now, bool in_use_refused = false);
   // The name leads to that key alone, which is not fit.
   void Failed(const std::string& id, const absl::Status& status, Deadline now);
   // The name leads to no key, or to several.
   void Astray(const absl::Status& status, Deadline now);
+  // The KMS did not say where the name leads.
+  void Untold(const absl::Status& status, Deadline now);
 
   const std::string& adopted() const { return adopted_; }  // empty: none yet
 
@@ -56,7 +59,7 @@ class Adoption {
     Deadline since;
     std::optional<Deadline> error_from;  // when it makes Status an error, if ever
   };
-  std::optional<Note> Current() const;
+  std::optional<Note> Current(Deadline now) const;
   // The error that it is now; OK while it is none.
   absl::Status At(Deadline now) const;
 
@@ -77,6 +80,7 @@ class Adoption {
   std::deque<std::string> replaced_;
   std::optional<Candidate> candidate_;
   std::optional<Trouble> astray_;
+  std::optional<Trouble> untold_;
 };
 
 }  // namespace okms

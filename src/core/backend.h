@@ -6,6 +6,7 @@
 #ifndef OKMS_CORE_BACKEND_H_
 #define OKMS_CORE_BACKEND_H_
 
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -22,15 +23,18 @@ namespace okms {
 template <typename T>
 using Done = absl::AnyInvocable<void(absl::StatusOr<T>)>;
 
+// Asked before each operation of a chain: by when it is to be answered.
+using NextDeadline = std::function<Deadline()>;
+
 // What is stored in etcd beside the key's id. None of it is secret.
 struct Ciphertext {
   std::string bytes;
   std::map<std::string, std::string> annotations;
 };
 
-// Two ways to the KMS, each with connections of its own, so that no load of calls can take the one
-// of the checks.
-enum class Way { kCalls, kChecks };
+// Ways to the KMS that no load of the others can take. An Encrypt comes seldom, and a cluster
+// writes by it; Decrypts come in herds, and may all wait for a KMS that does not answer them.
+enum class Way { kDecrypts, kEncrypts, kChecks };
 
 // What the KMS shows of a key. It may hide anything from us: then only a round trip tells.
 struct KeyInfo {
@@ -60,8 +64,9 @@ class Backend {
   virtual ~Backend() = default;
 
   // The keys of that label, if the server can, only active symmetric ones; none is no error. By the
-  // way of the checks.
-  virtual void Locate(const std::string& label, Deadline deadline, Done<Located> done) = 0;
+  // way of the checks. A list that comes in pages is as many operations, each with its `deadline`;
+  // that is not asked any more once `done` was called.
+  virtual void Locate(const std::string& label, NextDeadline deadline, Done<Located> done) = 0;
 
   // What can be seen of a key; its attributes are hidden if this client may not see them. Never
   // asks for the key itself. By the way of the checks. Errors: kNotFound.

@@ -31,21 +31,29 @@ milliseconds RetryAfter(int failures, uint8_t jitter) {
 
 Deadline CheckSchedule::Next() const {
   if (running_.size() == kMaxChecks) return Deadline::max();
-  const Deadline wanted = suspected_ ? Deadline() : next_;
+  const bool at_once = suspected_ && (urgent_ || running_.empty());
+  const Deadline wanted = at_once ? Deadline() : next_;
   return last_began_ == Deadline() ? wanted : std::max(wanted, last_began_ + kApart);
 }
 
 std::optional<CheckSchedule::Ticket> CheckSchedule::Begin(Deadline now) {
   if (now < Next()) return std::nullopt;
-  running_.push_back({now, suspected_ || proof_owed_, now, now + operation_timeout_});
+  running_.push_back({now, suspected_ || proof_owed_, About::kKey, now, now + operation_timeout_});
   suspected_ = false;
+  urgent_ = false;
   proof_owed_ = false;
   last_began_ = now;
   next_ = now + Patience();
   return std::prev(running_.end());
 }
 
-Deadline CheckSchedule::Ask(Ticket check, Deadline now) {
+void CheckSchedule::Suspect(Why why) {
+  suspected_ = true;
+  urgent_ = urgent_ || why == Why::kAnswer;
+}
+
+Deadline CheckSchedule::Ask(Ticket check, About about, Deadline now) {
+  check->about = about;
   check->asked = now;
   check->answer_by = now + operation_timeout_;
   next_ = std::max(next_, now + Patience());
@@ -54,7 +62,10 @@ Deadline CheckSchedule::Ask(Ticket check, Deadline now) {
 
 void CheckSchedule::End(Ticket check, Outcome outcome, Deadline now, uint8_t jitter) {
   proof_owed_ = proof_owed_ || (check->must_prove && outcome == Outcome::kBad);
+  const Deadline began = check->began;
   running_.erase(check);
+  if (began < last_ended_) return;  // a newer one has told more
+  last_ended_ = began;
   failures_ = outcome == Outcome::kBad ? failures_ + 1 : 0;
   switch (outcome) {
     case Outcome::kGood: next_ = now + kHealthy; break;
@@ -67,9 +78,12 @@ milliseconds CheckSchedule::Patience() const {
   return std::max<milliseconds>(kPatience, operation_timeout_ / int{kMaxChecks});
 }
 
-std::optional<Deadline> CheckSchedule::WaitingSince() const {
+std::optional<Deadline> CheckSchedule::WaitingSince(Deadline from, bool about_anything) const {
   std::optional<Deadline> since;
-  for (const Check& check : running_) since = std::min(since.value_or(check.asked), check.asked);
+  for (const Check& check : running_) {
+    if (check.asked < from || (check.about == About::kName && !about_anything)) continue;
+    since = std::min(since.value_or(check.asked), check.asked);
+  }
   return since;
 }
 

@@ -25,10 +25,14 @@ class CheckSchedule {
  public:
   static constexpr std::size_t kMaxChecks = 4;  // at once
 
+  // What an operation asks about: the key in use, or where its name leads.
+  enum class About { kKey, kName };
+
   struct Check {
     Deadline began;
     bool must_prove = false;  // a suspicion is to be cleared up: a round trip is needed
-    Deadline asked;           // when its last operation began
+    About about = About::kKey;
+    Deadline asked;  // when its last operation began
     Deadline answer_by;
   };
   using Ticket = std::list<Check>::iterator;
@@ -46,19 +50,24 @@ class CheckSchedule {
   // Begins a check if one is due.
   std::optional<Ticket> Begin(Deadline now);
   // Its next operation begins; by when that is to be answered.
-  Deadline Ask(Ticket check, Deadline now);
+  Deadline Ask(Ticket check, About about, Deadline now);
   // `jitter`, a random number, keeps several control planes from knocking in step.
   void End(Ticket check, Outcome outcome, Deadline now, uint8_t jitter);
 
-  // A call failed in a way that makes the key suspect: one check more, with a round trip, as soon
-  // as may be. A check that began before does not count for it.
-  void Suspect() { suspected_ = true; }
+  // A call failed in a way that makes the key suspect: one check more, with a round trip. A check
+  // that began before does not count for it.
+  enum class Why {
+    kSilence,  // what is under way will tell first: more of them would hang as well
+    kAnswer,   // as soon as may be
+  };
+  void Suspect(Why why);
 
   // When to call Begin again.
   Deadline Next() const;
 
-  // When the oldest operation without an answer began; none when there is none.
-  std::optional<Deadline> WaitingSince() const;
+  // When the oldest operation without an answer began, of those that began no earlier than `from`
+  // and are about the key, or about anything; none when there is none.
+  std::optional<Deadline> WaitingSince(Deadline from, bool about_anything) const;
   // By when the first operation is to be answered; the end of time when there is none.
   Deadline AnswerBy() const;
 
@@ -69,8 +78,10 @@ class CheckSchedule {
   const std::chrono::milliseconds operation_timeout_;
   std::list<Check> running_;
   Deadline last_began_;      // the epoch: none has
+  Deadline last_ended_;      // when the newest check that has ended began
   Deadline next_;            // unless there is a suspicion
   bool suspected_ = false;   // since the last check began
+  bool urgent_ = false;      // and not for silence alone
   bool proof_owed_ = false;  // a check that was to clear a suspicion up did not
   int failures_ = 0;         // in a row
 };

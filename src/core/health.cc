@@ -45,7 +45,7 @@ std::string NameState(const Health& health, Deadline now) {
   if (!health.note || health.key_id.empty()) return "";
   const Adoption::Note& note = *health.note;
   std::string text =
-      absl::StrCat("; ", !note.wrong.ok() ? "the key's name leads astray" : "new key",
+      absl::StrCat("; ", !note.wrong.ok() ? "trouble with the key's name" : "new key",
                    HowLong(note.since, now, note.text));
   if (note.error_from) {
     absl::StrAppend(&text, now < *note.error_from

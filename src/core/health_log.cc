@@ -51,7 +51,7 @@ std::vector<HealthLog::Line> HealthLog::Changes(const Health& health) {
       const bool wrong = !health.note->wrong.ok();
       lines.push_back(
           {wrong ? Severity::kError : Severity::kNotice,
-           absl::StrCat(wrong ? "the key's name leads astray: " : "", note, "; key ", key,
+           absl::StrCat(wrong ? "trouble with the key's name: " : "", note, "; key ", key,
                         " stays in use",
                         health.note->error_from ? " for a while (--label-grace)" : "")});
     } else if (before == health.key_id) {

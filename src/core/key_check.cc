@@ -18,8 +18,8 @@ namespace {
 using Report = absl::AnyInvocable<void(KeyReport)>;
 
 absl::Status Named(const absl::Status& status, const std::string& key_id) {
-  // Without an answer it is not the key's matter.
-  if (status.ok() || Unanswered(status)) return status;
+  // Without an answer, or when it is about us, it is not the key's matter.
+  if (status.ok() || Unanswered(status) || absl::IsUnauthenticated(status)) return status;
   return Annotate(status, absl::StrCat("key ", Printable(key_id)));
 }
 
@@ -27,13 +27,14 @@ void Prove(Backend& backend, const std::string& key_id, KeyInfo info, NextDeadli
            Report done) {
   WipedBytes random(kSeedSize);
   if (RAND_bytes(random.data(), kSeedSize) != 1) {
-    done({absl::InternalError(absl::StrCat("no random bytes: ", OpenSslErrors())), false, {}});
+    done({absl::InternalError(absl::StrCat("no random bytes: ", OpenSslErrors())), false, {}, {}});
     return;
   }
   RoundTrip(backend, Way::kChecks, key_id, Secret(std::move(random)), std::move(deadline),
-            [key_id, info = std::move(info),
+            [key_id, info = std::move(info), began = Clock::now(),
              done = std::move(done)](const absl::StatusOr<Ciphertext>& result) mutable {
-              done({Named(result.status(), key_id), /*proven=*/result.ok(), std::move(info)});
+              done({Named(result.status(), key_id), /*proven=*/result.ok(), Clock::now() - began,
+                    std::move(info)});
             });
 }
 
@@ -42,9 +43,11 @@ void Judge(Backend& backend, const std::string& key_id, KeyInfo info, bool must_
            NextDeadline deadline, Report done) {
   if (!info.unfit.empty()) {
     done({absl::FailedPreconditionError(absl::StrCat("key ", Printable(key_id), " ", info.unfit)),
-          false, std::move(info)});
+          false,
+          {},
+          std::move(info)});
   } else if (info.active && !must_prove) {
-    done({absl::OkStatus(), false, std::move(info)});
+    done({absl::OkStatus(), false, {}, std::move(info)});
   } else {
     Prove(backend, key_id, std::move(info), std::move(deadline), std::move(done));
   }
@@ -55,7 +58,7 @@ void Judge(Backend& backend, const std::string& key_id, KeyInfo info, bool must_
 void CheckKey(Backend& backend, const std::string& key_id, std::optional<KeyInfo> known,
               bool must_prove, NextDeadline deadline, Report done) {
   if (absl::Status status = CheckKeyId(key_id); !status.ok()) {
-    done({std::move(status), false, {}});
+    done({std::move(status), false, {}, {}});
     return;
   }
   if (known) {
@@ -70,7 +73,7 @@ void CheckKey(Backend& backend, const std::string& key_id, std::optional<KeyInfo
                       Judge(backend, key_id, *std::move(info), must_prove, std::move(deadline),
                             std::move(done));
                     } else {
-                      done({Named(info.status(), key_id), false, {}});
+                      done({Named(info.status(), key_id), false, {}, {}});
                     }
                   });
 }

@@ -17,8 +17,9 @@
 namespace okms {
 
 struct KeyReport {
-  absl::Status status;  // OK: nothing is wrong with the key
-  bool proven = false;  // a round trip with it was made, rather than its attributes seen alone
+  absl::Status status;     // OK: nothing is wrong with the key
+  bool proven = false;     // a round trip with it was made, rather than its attributes seen alone
+  Clock::duration took{};  // that round trip
   std::optional<KeyInfo> info;  // none when the KMS did not answer that question
 };
 

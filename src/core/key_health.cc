@@ -46,7 +46,8 @@ void KeyHealth::Proven(Deadline began, Deadline now) {
 
 bool KeyHealth::Failed(const absl::Status& status, Deadline began, Deadline now) {
   if (IsSilence(status)) {
-    const Deadline since = std::max(began, answered_);
+    // Of what began before the last success nothing is known but that it alone has failed.
+    const Deadline since = began < answered_ ? now : began;
     if (!silence_) silence_ = Trouble{status, since};
     silence_->status = status;
     silence_->since = std::min(silence_->since, since);
@@ -79,7 +80,7 @@ std::optional<Trouble> KeyHealth::TroubleAt(Deadline now,
   if (!silence_ && !waiting) return unproven_;
   Trouble silence =
       silence_.value_or(Trouble{absl::DeadlineExceededError("the KMS does not answer"), now});
-  if (waiting) silence.since = std::min(silence.since, std::max(*waiting_since, answered_));
+  if (waiting) silence.since = std::min(silence.since, *waiting_since);
   silence.since = std::min(silence.since, now);
   // Whichever is longer.
   return unproven_ && unproven_->since <= silence.since ? *unproven_ : silence;

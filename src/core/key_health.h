@@ -53,13 +53,16 @@ class KeyHealth {
   // What came back was not what went in: Encrypt must stop until the key is proven.
   void Misfit(const absl::Status& status, Deadline now);
 
+  Deadline answered() const { return answered_; }  // the last success; the epoch: none
+  // Whether the KMS says something against the key.
+  bool refused() const { return refusal_.has_value(); }
   // Whether something stands that a proof alone can end.
   bool doubted() const { return refusal_ || unproven_; }
   // The error of a misfit; OK while there is none.
   const absl::Status& misfit() const { return misfit_; }
 
   // What is wrong, and since when, however short that is. `waiting_since`: when the oldest
-  // operation that is without an answer began.
+  // operation that is without an answer began, of those that began after the last success.
   std::optional<Trouble> TroubleAt(Deadline now, std::optional<Deadline> waiting_since) const;
   // The same, as far as it counts.
   absl::Status At(Deadline now, std::optional<Deadline> waiting_since) const;

@@ -23,6 +23,7 @@ namespace okms {
 namespace {
 
 using std::chrono::milliseconds;
+using About = CheckSchedule::About;
 
 // How often the main loop looks after what nothing else wakes it for.
 constexpr milliseconds kLook{1'000};
@@ -78,7 +79,7 @@ void KeyManager::Encrypt(Secret plaintext, Deadline deadline, Done<Encrypted> do
 void KeyManager::EncryptWith(const std::string& key_id, Secret plaintext, Deadline deadline,
                              Done<Encrypted> done) {
   RoundTrip(
-      *backend_, Way::kCalls, key_id, std::move(plaintext), [deadline] { return deadline; },
+      *backend_, Way::kEncrypts, key_id, std::move(plaintext), [deadline] { return deadline; },
       [this, key_id, began = now_(),
        done = std::move(done)](absl::StatusOr<Ciphertext> result) mutable {
         const bool news = state_.With([&](State& state) {
@@ -100,7 +101,7 @@ void KeyManager::Decrypt(const std::string& key_id, Ciphertext ciphertext, Deadl
     done(std::move(status));
     return;
   }
-  backend_->Decrypt(Way::kCalls, key_id, std::move(ciphertext), deadline,
+  backend_->Decrypt(Way::kDecrypts, key_id, std::move(ciphertext), deadline,
                     [this, key_id, began = now_(),
                      done = std::move(done)](absl::StatusOr<Secret> result) mutable {
                       const bool news = state_.With([&](State& state) {
@@ -114,13 +115,13 @@ void KeyManager::Decrypt(const std::string& key_id, Ciphertext ciphertext, Deadl
 
 // ---- Checks
 
-NextDeadline KeyManager::OperationsOf(Ticket check) {
-  return [this, check, answered = false]() mutable {
+NextDeadline KeyManager::OperationsOf(Ticket check, CheckSchedule::About about) {
+  return [this, check, about, answered = false]() mutable {
     return state_.With([&](State& state) {
       const Deadline now = now_();
       // The chain goes on after a success only.
       if (std::exchange(answered, true)) state.key.Answered(now);
-      return state.key.schedule().Ask(check, now);
+      return state.key.schedule().Ask(check, about, now);
     });
   };
 }
@@ -138,7 +139,7 @@ void KeyManager::StartCheck(Ticket check) {
 void KeyManager::CheckInUse(Ticket check, const std::string& key_id) {
   const bool must_prove =
       state_.With([&](const State& state) { return state.key.MustProve(*check, now_()); });
-  CheckKey(*backend_, key_id, {}, must_prove, OperationsOf(check),
+  CheckKey(*backend_, key_id, {}, must_prove, OperationsOf(check, About::kKey),
            [this, check, key_id](KeyReport report) {
              if (absl::IsNotFound(report.status) && std::holds_alternative<KeyId>(policy_.name)) {
                report.status = Annotate(report.status, "--encryption-key-id");
@@ -158,7 +159,7 @@ void KeyManager::CheckInUse(Ticket check, const std::string& key_id) {
 
 void KeyManager::Search(Ticket check, KnownKeys known, Outcome so_far) {
   const std::string& label = std::get<KeyLabel>(policy_.name).value;
-  FindByLabel(*backend_, label, std::move(known), OperationsOf(check),
+  FindByLabel(*backend_, label, std::move(known), OperationsOf(check, About::kName),
               [this, check, so_far](absl::StatusOr<LabelledKey> found) {
                 const bool other = found.ok() && state_.With([&](const State& state) {
                   return state.key.adopted() != found->id;
@@ -176,7 +177,7 @@ void KeyManager::Search(Ticket check, KnownKeys known, Outcome so_far) {
 void KeyManager::CheckCandidate(Ticket check, LabelledKey key, Outcome so_far) {
   const std::string id = key.id;
   KeyInfo info = key.info;
-  CheckKey(*backend_, id, std::move(info), /*must_prove=*/true, OperationsOf(check),
+  CheckKey(*backend_, id, std::move(info), /*must_prove=*/true, OperationsOf(check, About::kName),
            [this, check, key = std::move(key), so_far](const KeyReport& report) {
              EndCheck(check, state_.With([&](State& state) {
                return state.key.SawCandidate(*check, key, report, so_far, now_());
@@ -219,7 +220,6 @@ void KeyManager::Advance() {
   std::vector<Waiter> answered;
   std::optional<absl::StatusOr<std::string>> answer;
   std::optional<Ticket> check;
-  std::vector<HealthLog::Line> lines;
   state_.With([&](State& state) {
     const Deadline now = now_();
     if (!state.stopping) check = state.key.schedule().Begin(now);
@@ -231,9 +231,12 @@ void KeyManager::Advance() {
     std::move(waits, state.waiters.end(), std::back_inserter(answered));
     state.waiters.erase(waits, state.waiters.end());
     if (!answered.empty()) answer = state.key.Answer(now);
-    if (state.key.decided()) lines = state.log.Changes(state.key.HealthAt(now));
+    if (!state.key.decided()) return;
+    // Under the lock, so that lines come in the order of what they say.
+    for (const HealthLog::Line& line : state.log.Changes(state.key.HealthAt(now))) {
+      log_.Write(line.severity, line.text);
+    }
   });
-  for (const HealthLog::Line& line : lines) log_.Write(line.severity, line.text);
   for (Waiter& waiter : answered) waiter.done(*answer);
   if (check) StartCheck(*check);
 }

@@ -100,7 +100,7 @@ class KeyManager {
   void Search(Ticket check, KnownKeys known, Outcome so_far);
   void CheckCandidate(Ticket check, LabelledKey key, Outcome so_far);
   void EndCheck(Ticket check, Outcome outcome);
-  NextDeadline OperationsOf(Ticket check);
+  NextDeadline OperationsOf(Ticket check, CheckSchedule::About about);
 
   void EncryptWith(const std::string& key_id, Secret plaintext, Deadline deadline,
                    Done<Encrypted> done);

@@ -3,6 +3,7 @@
 
 #include "core/key_state.h"
 
+#include "absl/strings/str_cat.h"
 #include "base/status.h"
 
 namespace okms {
@@ -10,6 +11,8 @@ namespace {
 
 // How long a round trip counts. Attributes do not tell that the right to Encrypt was withdrawn.
 constexpr std::chrono::milliseconds kProofLasts{30'000};
+// A round trip that is longer does not fit into the 3 seconds that kube-apiserver gives an Encrypt.
+constexpr std::chrono::milliseconds kFitsIntoACall{2'500};
 
 // Our own queue is full, or the process ends; or the request is at fault.
 bool TellsNothing(const absl::Status& status) {
@@ -32,7 +35,7 @@ bool KeyState::Encrypted(const std::string& key_id, const absl::Status& status, 
   } else {
     health_.Failed(status, began, now);
   }
-  schedule_.Suspect();
+  schedule_.Suspect(Unanswered(status) ? Why::kSilence : Why::kAnswer);
   return true;
 }
 
@@ -49,7 +52,7 @@ bool KeyState::Decrypted(const std::string& key_id, const absl::Status& status, 
   } else if (adopted() != key_id) {
     return false;
   }
-  schedule_.Suspect();
+  schedule_.Suspect(Unanswered(status) ? Why::kSilence : Why::kAnswer);
   return true;
 }
 
@@ -74,7 +77,7 @@ KeyState::Outcome KeyState::SawKey(const Check& check, const std::string& key_id
   } else if (Unanswered(report.status) && report.info) {
     health_.Unproven(report.status, check.asked);
   } else if (health_.Failed(report.status, check.asked, now)) {
-    schedule_.Suspect();
+    schedule_.Suspect(Why::kAnswer);
   }
   if (!Unanswered(report.status)) proven_until_ = Deadline();
   return outcome;
@@ -86,18 +89,43 @@ KeyState::Outcome KeyState::SawName(const Check& check, const absl::StatusOr<Lab
   if (found.ok()) {
     if (IsNews(check)) adoption_.Confirmed();
     name_unproven_ = !found->info.labels;
+    name_shown_ = name_shown_ || found->info.labels;
     return so_far;
   }
   decided_ = true;
   const bool in_use = !adopted().empty();
   // Without an answer nothing is known of the name; of a key in use its own check has told.
-  if (IsSilence(found.status())) {
-    if (!in_use) health_.Failed(found.status(), check.asked, now);
-  } else {
+  if (!IsSilence(found.status())) {
     health_.Answered(now);
-    if (IsNews(check)) adoption_.Astray(found.status(), now);
+  } else if (!in_use) {
+    health_.Failed(found.status(), check.asked, now);
   }
-  return in_use ? so_far : Outcome::kBad;
+  if (IsNews(check)) {
+    if (absl::IsNotFound(found.status()) || absl::IsFailedPrecondition(found.status())) {
+      adoption_.Astray(found.status(), now);
+    } else {
+      adoption_.Untold(found.status(), now);
+    }
+  }
+  return in_use && adoption_.At(now).ok() ? so_far : Outcome::kBad;
+}
+
+// What keeps a key that works from taking the place of the one in use.
+absl::Status KeyState::Unsuited(const LabelledKey& key, const KeyReport& report) const {
+  if (adopted().empty()) return absl::OkStatus();
+  const std::string name = absl::StrCat("key ", Printable(key.id));
+  // Servers and relays that ignore the name in a search give any key.
+  if (name_shown_ && !key.info.labels) {
+    return absl::FailedPreconditionError(
+        absl::StrCat(name, " hides its label, though the KMS has shown that of key ",
+                     Printable(adopted()), "; allow this client to see the attributes of both"));
+  }
+  // An apiserver writes on with a seed that it has while the key stays; a new key needs an Encrypt.
+  if (report.took > kFitsIntoACall && !health_.refused()) {
+    return absl::DeadlineExceededError(
+        absl::StrCat(name, " works, but slower than kube-apiserver waits for an Encrypt"));
+  }
+  return absl::OkStatus();
 }
 
 KeyState::Outcome KeyState::SawCandidate(const Check& check, const LabelledKey& key,
@@ -110,13 +138,18 @@ KeyState::Outcome KeyState::SawCandidate(const Check& check, const LabelledKey& 
   if (report.status.ok()) {
     health_.Answered(now);
     if (!IsNews(check)) return so_far;
-    if (!adoption_.Proven(key.id, check.began, now)) {
+    if (const absl::Status unsuited = Unsuited(key, report); !unsuited.ok()) {
+      adoption_.Failed(key.id, unsuited, now);
+      return so_far;
+    }
+    if (!adoption_.Proven(key.id, check.began, now, health_.refused())) {
       return so_far == Outcome::kGood ? Outcome::kUndecided : so_far;
     }
     health_ = KeyHealth();
     health_.Proven(check.began, now);
     proven_until_ = now + kProofLasts;
     name_unproven_ = !key.info.labels;
+    name_shown_ = name_shown_ || key.info.labels;
     return Outcome::kGood;
   }
   if (Unanswered(report.status)) {
@@ -135,11 +168,15 @@ bool KeyState::IsNews(const Check& check) {
   return true;
 }
 
+std::optional<Deadline> KeyState::WaitingSince() const {
+  return schedule_.WaitingSince(health_.answered(), /*about_anything=*/adopted().empty());
+}
+
 absl::StatusOr<std::string> KeyState::Answer(Deadline now) const {
-  const auto waiting = schedule_.WaitingSince();
+  const auto waiting = WaitingSince();
   if (adopted().empty()) {
     if (const auto trouble = health_.TroubleAt(now, waiting)) return trouble->status;
-    const auto note = adoption_.Current();
+    const auto note = adoption_.Current(now);
     if (note && !note->wrong.ok()) return note->wrong;
     return absl::UnavailableError("no key has been verified yet");
   }
@@ -149,8 +186,8 @@ absl::StatusOr<std::string> KeyState::Answer(Deadline now) const {
 }
 
 Health KeyState::HealthAt(Deadline now) const {
-  Health health{adopted(), Answer(now).status(), health_.TroubleAt(now, schedule_.WaitingSince()),
-                adoption_.Current(), name_unproven_};
+  Health health{adopted(), Answer(now).status(), health_.TroubleAt(now, WaitingSince()),
+                adoption_.Current(now), name_unproven_};
   // Without a key, what is wrong with its name is what is wrong.
   if (adopted().empty() && !health.trouble && health.note && !health.note->wrong.ok()) {
     health.trouble = Trouble{health.note->wrong, health.note->since};

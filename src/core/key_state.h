@@ -27,6 +27,7 @@ class KeyState {
  public:
   using Check = CheckSchedule::Check;
   using Outcome = CheckSchedule::Outcome;
+  using Why = CheckSchedule::Why;
 
   KeyState(std::chrono::milliseconds operation_timeout, std::chrono::milliseconds label_grace)
       : schedule_(operation_timeout), adoption_(label_grace) {}
@@ -63,6 +64,9 @@ class KeyState {
 
  private:
   bool IsNews(const Check& check);
+  absl::Status Unsuited(const LabelledKey& key, const KeyReport& report) const;
+  // Since when the KMS leaves us without an answer about what matters.
+  std::optional<Deadline> WaitingSince() const;
 
   CheckSchedule schedule_;
   Adoption adoption_;
@@ -71,6 +75,7 @@ class KeyState {
   Deadline proven_until_;  // until then, attributes are enough
   Deadline name_seen_;     // when the check began that last saw where the name leads
   bool name_unproven_ = false;
+  bool name_shown_ = false;  // the KMS has shown that a key has the label
 };
 
 }  // namespace okms

@@ -135,32 +135,32 @@ void Locate(SearchPtr search) {
   Backend& backend = search->backend;
   const bool again = search->remembered;
   const std::string label = search->label;
-  const Deadline deadline = search->deadline();
-  backend.Locate(
-      label, deadline, [search = std::move(search), again](absl::StatusOr<Located> found) mutable {
-        if (!found.ok()) {
-          search->done(found.status());
-          return;
-        }
-        search->remembered = found->remembered && !again;
-        search->hits.clear();
-        for (std::string& id : found->key_ids) {
-          if (id.empty()) {
-            search->done(absl::DataLossError("the KMS found a key without an id"));
-            return;
-          }
-          const bool twice =
-              std::find(search->hits.begin(), search->hits.end(), id) != search->hits.end();
-          if (!twice) search->hits.push_back(std::move(id));
-        }
-        if (search->hits.size() > kMaxHits) {
-          search->done(Ambiguous(search->label, search->hits, "keys"));
-          return;
-        }
-        // What the first answer led to was seen too early to speak for the second one.
-        if (again) search->known.clear();
-        InspectNext(std::move(search));
-      });
+  NextDeadline deadline = [&next = search->deadline] { return next(); };
+  backend.Locate(label, std::move(deadline),
+                 [search = std::move(search), again](absl::StatusOr<Located> found) mutable {
+                   if (!found.ok()) {
+                     search->done(found.status());
+                     return;
+                   }
+                   search->remembered = found->remembered && !again;
+                   search->hits.clear();
+                   for (std::string& id : found->key_ids) {
+                     if (id.empty()) {
+                       search->done(absl::DataLossError("the KMS found a key without an id"));
+                       return;
+                     }
+                     const bool twice = std::find(search->hits.begin(), search->hits.end(), id) !=
+                                        search->hits.end();
+                     if (!twice) search->hits.push_back(std::move(id));
+                   }
+                   if (search->hits.size() > kMaxHits) {
+                     search->done(Ambiguous(search->label, search->hits, "keys"));
+                     return;
+                   }
+                   // What the first answer led to was seen too early to speak for the second one.
+                   if (again) search->known.clear();
+                   InspectNext(std::move(search));
+                 });
 }
 
 }  // namespace

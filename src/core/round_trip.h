@@ -7,7 +7,6 @@
 #ifndef OKMS_CORE_ROUND_TRIP_H_
 #define OKMS_CORE_ROUND_TRIP_H_
 
-#include <functional>
 #include <string>
 
 #include "base/deadline.h"
@@ -15,9 +14,6 @@
 #include "core/backend.h"
 
 namespace okms {
-
-// Asked before each operation of a chain: by when it is to be answered.
-using NextDeadline = std::function<Deadline()>;
 
 // Encrypts, has what came back decrypted, and compares the two in constant time; only then is
 // `done` given the ciphertext. kube-apiserver has a seed encrypted once and writes with it for

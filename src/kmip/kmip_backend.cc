@@ -144,9 +144,9 @@ absl::Status CheckRecord(const Ciphertext& record) {
 
 }  // namespace
 
-void KmipBackend::Locate(const std::string& label, Deadline deadline, Done<Located> done) {
+void KmipBackend::Locate(const std::string& label, NextDeadline deadline, Done<Located> done) {
   checks_.Run<Located>(
-      deadline,
+      deadline(),
       [label](Session& session, Deadline until) { return LocateOn(session, label, until); },
       std::move(done));
 }

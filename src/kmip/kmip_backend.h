@@ -28,14 +28,15 @@ inline constexpr char kAlgorithmAesGcm[] = "AES_GCM";
 
 class KmipBackend : public Backend {
  public:
-  static constexpr std::size_t kSessionsForCalls = 8;
+  static constexpr std::size_t kSessionsForDecrypts = 8;
+  static constexpr std::size_t kSessionsForEncrypts = 2;
   // A check that hangs on a dead connection must not keep the next one waiting.
   static constexpr std::size_t kSessionsForChecks = CheckSchedule::kMaxChecks;
 
   explicit KmipBackend(std::unique_ptr<Dialer> dialer) : dialer_(std::move(dialer)) {}
   ~KmipBackend() override { dialer_->Cancel(); }
 
-  void Locate(const std::string& label, Deadline deadline, Done<Located> done) override;
+  void Locate(const std::string& label, NextDeadline deadline, Done<Located> done) override;
   void Inspect(const std::string& key_id, Deadline deadline, Done<KeyInfo> done) override;
   void Encrypt(Way way, const std::string& key_id, Secret plaintext, Deadline deadline,
                Done<Ciphertext> done) override;
@@ -43,7 +44,14 @@ class KmipBackend : public Backend {
                Done<Secret> done) override;
 
  private:
-  SessionPool& Pool(Way way) { return way == Way::kCalls ? calls_ : checks_; }
+  SessionPool& Pool(Way way) {
+    switch (way) {
+      case Way::kDecrypts: return decrypts_;
+      case Way::kEncrypts: return encrypts_;
+      case Way::kChecks: break;
+    }
+    return checks_;
+  }
 
   absl::StatusOr<Ciphertext> EncryptOn(Session& session, const std::string& key_id,
                                        const Secret& plaintext, Deadline deadline);
@@ -53,9 +61,10 @@ class KmipBackend : public Backend {
   const std::unique_ptr<Dialer> dialer_;
   KnownServer known_;
   // Last: their threads use all above.
-  // The calls' goes before the checks': what becomes of a call may begin a check.
+  // Those of the calls go before the checks': what becomes of a call may begin a check.
   SessionPool checks_{*dialer_, known_, kSessionsForChecks};
-  SessionPool calls_{*dialer_, known_, kSessionsForCalls};
+  SessionPool encrypts_{*dialer_, known_, kSessionsForEncrypts};
+  SessionPool decrypts_{*dialer_, known_, kSessionsForDecrypts};
 };
 
 }  // namespace okms::kmip

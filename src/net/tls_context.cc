@@ -8,8 +8,10 @@
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <fstream>
 #include <iterator>
@@ -18,12 +20,12 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "absl/strings/strip.h"
 #include "base/status.h"
 #include "base/unique_fd.h"
 #include "net/peer_certificate.h"
 #include "net/pem_certificates.h"
 #include "net/system_roots.h"
-#include "net/x509_text.h"
 
 namespace okms {
 namespace {
@@ -31,6 +33,10 @@ namespace {
 absl::Status Bad(const NamedFile& file, absl::string_view why) {
   return absl::FailedPreconditionError(absl::StrCat(file.option, " ", file.path, ": ", why));
 }
+
+// What our units have systemd put in place of a credential whose file is not there
+// (SetCredential=): without it, systemd would not even start us to tell.
+constexpr char kNoCredential[] = "missing";
 
 absl::Status CheckReadable(const NamedFile& file) {
   UniqueFd fd(::open(file.path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
@@ -44,6 +50,14 @@ absl::Status CheckReadable(const NamedFile& file) {
   struct stat info {};
   if (::fstat(fd.get(), &info) != 0 || S_ISDIR(info.st_mode)) {
     return Bad(file, "is a directory; name the PEM file");
+  }
+  std::array<char, sizeof kNoCredential> start{};
+  const ssize_t size = ::read(fd.get(), start.data(), start.size());
+  if (absl::string_view(start.data(), size < 0 ? 0 : static_cast<std::size_t>(size)) ==
+      kNoCredential) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        file.option, ": systemd found no file for this credential; put it where LoadCredential=",
+        absl::StripPrefix(file.option, "--"), " of this unit says (systemctl cat)"));
   }
   return absl::OkStatus();
 }
@@ -128,17 +142,6 @@ absl::Status LoadIdentity(SSL_CTX* context, const TlsFiles& files,
     return Bad(key_file, absl::StrCat("is not usable for TLS (", OpenSslErrors(), ")"));
   }
 
-  const ASN1_TIME* not_after = X509_get0_notAfter(certificate);
-  if (X509_cmp_current_time(not_after) < 0) {
-    return Bad(cert_file,
-               absl::StrCat("expired on ", TimeText(not_after), "; renew the certificate"));
-  }
-  // Not fatal: on a machine without a battery clock, time may still be on its way.
-  const ASN1_TIME* not_before = X509_get0_notBefore(certificate);
-  if (X509_cmp_current_time(not_before) > 0) {
-    warnings.push_back(absl::StrCat(cert_file.option, " ", cert_file.path, ": not valid before ",
-                                    TimeText(not_before), "; check this machine's clock"));
-  }
   struct stat info {};
   if (::stat(key_file.path.c_str(), &info) == 0 && (info.st_mode & S_IROTH) != 0) {
     warnings.push_back(absl::StrCat(key_file.option, " ", key_file.path,
@@ -182,7 +185,14 @@ absl::StatusOr<std::unique_ptr<TlsContext>> TlsContext::Create(const TlsFiles& f
   std::vector<std::string> warnings;
   OKMS_RETURN_IF_ERROR(LoadIdentity(context.get(), files, warnings));
   OKMS_RETURN_IF_ERROR(LoadRoots(context.get(), files));
-  return std::unique_ptr<TlsContext>(new TlsContext(std::move(context), std::move(warnings)));
+  Validity validity;
+  validity.Add(files.client_cert.option, files.client_cert.path,
+               {Validity::Of(SSL_CTX_get0_certificate(context.get()))});
+  if (!files.ca.path.empty()) {
+    validity.Add(files.ca.option, files.ca.path, PeriodsIn(files.ca.path));
+  }
+  return std::unique_ptr<TlsContext>(
+      new TlsContext(std::move(context), std::move(validity), std::move(warnings)));
 }
 
 absl::Status TlsContext::CopyTo(SSL_CTX* other, const std::string& host) const {

@@ -14,6 +14,7 @@
 
 #include "absl/status/statusor.h"
 #include "net/openssl_ptr.h"
+#include "net/validity.h"
 
 namespace okms {
 
@@ -47,6 +48,9 @@ class TlsContext {
   // `other` itself do not count. Errors: kInternal.
   absl::Status CopyTo(SSL_CTX* other, const std::string& host) const;
 
+  // Of our certificate and of `--ca`. What has expired is no error: see Validity.
+  const Validity& validity() const { return validity_; }
+
   // Our certificate as PEM.
   std::string CertificateText() const;
 
@@ -54,10 +58,13 @@ class TlsContext {
   const std::vector<std::string>& warnings() const { return warnings_; }
 
  private:
-  TlsContext(SslCtxPtr context, std::vector<std::string> warnings)
-      : context_(std::move(context)), warnings_(std::move(warnings)) {}
+  TlsContext(SslCtxPtr context, Validity validity, std::vector<std::string> warnings)
+      : context_(std::move(context)),
+        validity_(std::move(validity)),
+        warnings_(std::move(warnings)) {}
 
   SslCtxPtr context_;
+  Validity validity_;
   std::vector<std::string> warnings_;
 };
 

@@ -10,16 +10,26 @@
 #include <poll.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <chrono>
+#include <ctime>
 #include <iterator>
+#include <limits>
+#include <list>
+#include <optional>
+#include <span>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "base/status.h"
 #include "base/unique_fd.h"
+#include "net/address_order.h"
+#include "net/cancellation.h"
 #include "net/openssl_ptr.h"
 #include "net/peer_certificate.h"
 #include "net/tcp.h"
@@ -27,16 +37,26 @@
 namespace okms {
 namespace {
 
-// Waits until `fd` is ready for `events`. Errors: kDeadlineExceeded, kCancelled.
+// After so long without an answer, the next address is tried beside it (RFC 8305 section 5).
+constexpr std::chrono::milliseconds kNextAddress{250};
+// Once it has taken the connection, it has shown that it is there: handshakes take their time.
+constexpr std::chrono::milliseconds kNextAddressAfterConnect{1000};
+
+absl::Status TooLate() { return absl::DeadlineExceededError("no answer in time"); }
+
+// Waits until one of `entries` is ready, or `until`; the last one of them is the cancellation's.
+// Errors: kCancelled.
+absl::Status WaitForAny(std::span<pollfd> entries, Deadline until) {
+  const int ready = ::poll(entries.data(), entries.size(), PollTimeout(until));
+  // Of any error of poll(2) the next call on a descriptor will say why.
+  return ready > 0 && entries.back().revents != 0 ? Cancellation::Error() : absl::OkStatus();
+}
+
+// Waits until `fd` is ready for `events`, or seems so. Errors: kDeadlineExceeded, kCancelled.
 absl::Status WaitFor(int fd, short events, Deadline deadline, const Cancellation& cancellation) {
-  while (true) {
-    pollfd entries[] = {{fd, events, 0}, cancellation.Watch()};
-    const int ready = ::poll(entries, std::size(entries), PollTimeout(deadline));
-    if (ready > 0) return entries[1].revents != 0 ? Cancellation::Error() : absl::OkStatus();
-    if (ready == 0 && Expired(deadline)) return absl::DeadlineExceededError("no answer in time");
-    // Of any other error the next call on `fd` will say why.
-    if (ready < 0 && errno != EINTR && errno != EAGAIN) return absl::OkStatus();
-  }
+  pollfd entries[] = {{fd, events, 0}, cancellation.Watch()};
+  OKMS_RETURN_IF_ERROR(WaitForAny(entries, deadline));
+  return entries[0].revents == 0 && Expired(deadline) ? TooLate() : absl::OkStatus();
 }
 
 // Whether this OpenSSL error is the peer's alert that it does not take our certificate. With
@@ -56,14 +76,26 @@ bool RefusesCertificate(unsigned long error) {
   }
 }
 
+}  // namespace
+
+// What streams share with their dialer, which may go before them.
+struct TlsDialer::Shared {
+  Cancellation cancellation;
+  AddressOrder order;
+};
+
+namespace {
+
 class TlsStream : public Stream {
  public:
-  TlsStream(std::string peer, UniqueFd fd, SslPtr ssl,
-            std::shared_ptr<const Cancellation> cancellation)
+  TlsStream(std::string peer, const Address& address, UniqueFd fd, SslPtr ssl,
+            std::time_t good_until, std::shared_ptr<TlsDialer::Shared> shared)
       : peer_(std::move(peer)),
+        address_(address),
         fd_(std::move(fd)),
         ssl_(std::move(ssl)),
-        cancellation_(std::move(cancellation)) {}
+        good_until_(good_until),
+        shared_(std::move(shared)) {}
 
   // Tells the peer that we leave; its answer is not awaited, and a broken stream stays silent.
   ~TlsStream() override {
@@ -71,8 +103,9 @@ class TlsStream : public Stream {
     ERR_clear_error();
   }
 
-  absl::Status Handshake(Deadline deadline) {
-    return Drive("TLS handshake", deadline, [&] { return SSL_connect(ssl_.get()); });
+  // Goes on with the handshake without waiting: what to wait for next; nothing (0) when it is done.
+  absl::StatusOr<short> Handshake() {
+    return Step("TLS handshake", [&] { return SSL_connect(ssl_.get()); });
   }
 
   absl::Status Write(ByteView data, Deadline deadline) override {
@@ -91,11 +124,12 @@ class TlsStream : public Stream {
     OKMS_RETURN_IF_ERROR(Drive("read", deadline, [&] {
       return SSL_read_ex(ssl_.get(), buffer.data(), buffer.size(), &read);
     }));
+    if (!std::exchange(answered_, true)) shared_->order.Answered(address_);
     return read;
   }
 
   bool IsQuiet() override {
-    if (broken_) return false;
+    if (broken_ || std::time(nullptr) > good_until_) return false;
     // Also digests TLS 1.3 session tickets, which make the socket readable without being data.
     uint8_t byte = 0;
     std::size_t read = 0;
@@ -108,25 +142,32 @@ class TlsStream : public Stream {
   }
 
  private:
-  // Runs one non-blocking OpenSSL call to its end.
+  // Makes one non-blocking OpenSSL call: what to wait for before it is made again, if anything.
+  template <typename Call>
+  absl::StatusOr<short> Step(absl::string_view what, Call&& call) {
+    ERR_clear_error();
+    errno = 0;
+    const int result = call();
+    if (result == 1) return short{0};
+    const int error = errno;
+    const int reason = SSL_get_error(ssl_.get(), result);
+    if (reason == SSL_ERROR_WANT_READ) return short{POLLIN};
+    if (reason == SSL_ERROR_WANT_WRITE) return short{POLLOUT};
+    broken_ = true;
+    return Failure(what, reason, error);
+  }
+
+  // Makes it until it has come to its end.
   template <typename Call>
   absl::Status Drive(absl::string_view what, Deadline deadline, Call&& call) {
     while (true) {
-      ERR_clear_error();
-      errno = 0;
-      const int result = call();
-      if (result == 1) return absl::OkStatus();
-      const int error = errno;
-      const int reason = SSL_get_error(ssl_.get(), result);
-      if (reason == SSL_ERROR_WANT_READ || reason == SSL_ERROR_WANT_WRITE) {
-        const short events = reason == SSL_ERROR_WANT_READ ? POLLIN : POLLOUT;
-        const absl::Status ready = WaitFor(fd_.get(), events, deadline, *cancellation_);
-        if (ready.ok()) continue;
-        broken_ = true;
-        return Annotate(ready, absl::StrCat(peer_, ": ", what));
-      }
+      OKMS_ASSIGN_OR_RETURN(const short events, Step(what, call));
+      if (events == 0) return absl::OkStatus();
+      const absl::Status ready = WaitFor(fd_.get(), events, deadline, shared_->cancellation);
+      if (ready.ok()) continue;
       broken_ = true;
-      return Failure(what, reason, error);
+      if (absl::IsDeadlineExceeded(ready)) shared_->order.Silent(address_);
+      return Annotate(ready, absl::StrCat(peer_, ": ", what));
     }
   }
 
@@ -155,34 +196,22 @@ class TlsStream : public Stream {
     return absl::UnavailableError(absl::StrCat(context, ": ", OpenSslErrors()));
   }
 
-  std::string peer_;
+  const std::string peer_;
+  const Address address_;
   UniqueFd fd_;
   SslPtr ssl_;
-  std::shared_ptr<const Cancellation> cancellation_;
+  const std::time_t good_until_;
+  const std::shared_ptr<TlsDialer::Shared> shared_;
+  bool answered_ = false;
   bool broken_ = false;
 };
 
-absl::StatusOr<UniqueFd> Connect(const Address& address, const std::string& peer, Deadline deadline,
-                                 const Cancellation& cancellation) {
-  UniqueFd fd(::socket(address.storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
-  if (!fd) return ErrnoStatus(absl::StatusCode::kUnavailable, "socket", errno);
-  // A sockaddr is what the socket API calls a sockaddr_storage.
-  const auto* target = reinterpret_cast<const sockaddr*>(&address.storage);
-  if (::connect(fd.get(), target, address.size) != 0) {
-    if (errno != EINPROGRESS) {
-      return ErrnoStatus(absl::StatusCode::kUnavailable, absl::StrCat(peer, ": connect"), errno);
-    }
-    const absl::Status ready = WaitFor(fd.get(), POLLOUT, deadline, cancellation);
-    if (!ready.ok()) return Annotate(ready, absl::StrCat(peer, ": connect"));
-    int error = 0;
-    socklen_t size = sizeof error;
-    ::getsockopt(fd.get(), SOL_SOCKET, SO_ERROR, &error, &size);
-    if (error != 0) {
-      return ErrnoStatus(absl::StatusCode::kUnavailable, absl::StrCat(peer, ": connect"), error);
-    }
-  }
-  TuneConnection(fd.get());
-  return fd;
+// How long a new connection may be used. Once a certificate has expired, an older connection would
+// hide from the checks that there can be no other.
+std::time_t GoodUntil(const Validity& validity) {
+  const std::optional<std::time_t> end = validity.End();
+  const bool to_come = end && *end >= std::time(nullptr);
+  return to_come ? *end : std::numeric_limits<std::time_t>::max();
 }
 
 // Whom we call (RFC 6066 section 3: a DNS name only), and whom its certificate must name.
@@ -199,36 +228,121 @@ absl::Status SetHost(SSL* ssl, const std::string& host) {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<Stream>> TlsDialer::DialAddress(const Address& address,
-                                                               Deadline deadline) {
+// One address being dialled: first the connection, then the handshake. Nothing of it waits.
+class TlsDialer::Attempt {
+ public:
+  // `fd`: the stream's, an unconnected, non-blocking socket.
+  Attempt(std::unique_ptr<TlsStream> stream, std::string peer, const Address& address, int fd)
+      : stream_(std::move(stream)), peer_(std::move(peer)), address_(address), fd_(fd) {}
+
+  // Goes on as far as it can; whether it is there.
+  absl::StatusOr<bool> GoOn() {
+    if (!connected_) {
+      OKMS_ASSIGN_OR_RETURN(connected_, Connect());
+      if (!connected_) return false;
+      TuneConnection(fd_);
+      patience_ = Clock::now() + kNextAddressAfterConnect;
+    }
+    OKMS_ASSIGN_OR_RETURN(events_, stream_->Handshake());
+    return events_ == 0;
+  }
+
+  const Address& address() const { return address_; }
+  // What to wait for before it can go on.
+  pollfd Watch() const { return {fd_, events_, 0}; }
+  // When another address is worth a try beside this one.
+  Deadline patience() const { return patience_; }
+  // What it comes to when it is broken off for that reason.
+  absl::Status BrokenOff(const absl::Status& why) const {
+    return Annotate(why, absl::StrCat(peer_, connected_ ? ": TLS handshake" : ": connect"));
+  }
+  std::unique_ptr<Stream> Take() { return std::move(stream_); }
+
+ private:
+  absl::StatusOr<bool> Connect() {
+    // A sockaddr is what the socket API calls a sockaddr_storage.
+    const auto* target = reinterpret_cast<const sockaddr*>(&address_.storage);
+    // Called again, it tells how the first one went.
+    if (::connect(fd_, target, address_.size) == 0 || errno == EISCONN) return true;
+    if (errno == EINPROGRESS || errno == EALREADY) return false;
+    return ErrnoStatus(absl::StatusCode::kUnavailable, absl::StrCat(peer_, ": connect"), errno);
+  }
+
+  std::unique_ptr<TlsStream> stream_;
+  const std::string peer_;
+  const Address address_;
+  const int fd_;
+  bool connected_ = false;
+  short events_ = POLLOUT;
+  Deadline patience_ = Clock::now() + kNextAddress;
+};
+
+TlsDialer::TlsDialer(HostPort target, std::shared_ptr<const TlsContext> context,
+                     std::string name_servers)
+    : target_(target),
+      resolver_(std::move(target), std::move(name_servers)),
+      context_(std::move(context)),
+      shared_(std::make_shared<Shared>()) {}
+
+void TlsDialer::Cancel() { shared_->cancellation.Cancel(); }
+
+absl::StatusOr<TlsDialer::Attempt> TlsDialer::Begin(const Address& address) {
   const std::string ip = address.ToString();
   const std::string peer =
       ip == target_.host ? target_.ToString() : absl::StrCat(target_.ToString(), " (", ip, ")");
-  OKMS_ASSIGN_OR_RETURN(UniqueFd fd, Connect(address, peer, deadline, *cancellation_));
+  UniqueFd fd(::socket(address.storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  if (!fd) return ErrnoStatus(absl::StatusCode::kUnavailable, "socket", errno);
   SslPtr ssl(SSL_new(context_->get()));
   if (!ssl || SSL_set_fd(ssl.get(), fd.get()) != 1) {
     return absl::InternalError(absl::StrCat("cannot open a TLS session: ", OpenSslErrors()));
   }
   OKMS_RETURN_IF_ERROR(SetHost(ssl.get(), target_.host));
-  auto stream = std::make_unique<TlsStream>(peer, std::move(fd), std::move(ssl), cancellation_);
-  OKMS_RETURN_IF_ERROR(stream->Handshake(deadline));
-  return stream;
+  const int raw = fd.get();
+  auto stream = std::make_unique<TlsStream>(peer, address, std::move(fd), std::move(ssl),
+                                            GoodUntil(context_->validity()), shared_);
+  return Attempt(std::move(stream), peer, address, raw);
 }
 
+// The first address that has shaken hands wins; the others are closed.
 absl::StatusOr<std::unique_ptr<Stream>> TlsDialer::Dial(Deadline deadline) {
-  OKMS_ASSIGN_OR_RETURN(const std::vector<Address> addresses,
-                        resolver_.Resolve(deadline, *cancellation_));
+  OKMS_ASSIGN_OR_RETURN(std::vector<Address> addresses,
+                        resolver_.Resolve(deadline, shared_->cancellation));
+  shared_->order.Sort(addresses);
+  auto next = addresses.begin();
+  std::list<Attempt> running;  // the latest last
   absl::Status last = absl::UnavailableError("no address");
-  for (std::size_t i = 0; i < addresses.size(); ++i) {
-    // A silent address may use up its share of the time, not that of the ones behind it.
-    const auto now = Clock::now();
-    const auto left = static_cast<int>(addresses.size() - i);
-    auto stream = DialAddress(addresses[i], now + (deadline - now) / left);
-    if (stream.ok()) return stream;
-    last = stream.status();
-    if (absl::IsCancelled(last)) break;
+  while (true) {
+    const Deadline next_at = running.empty() ? Deadline() : running.back().patience();
+    if (next != addresses.end() && Clock::now() >= next_at) {
+      absl::StatusOr<Attempt> attempt = Begin(*next++);
+      if (attempt.ok()) {
+        running.push_back(*std::move(attempt));
+      } else {
+        last = attempt.status();
+      }
+    }
+    for (auto attempt = running.begin(); attempt != running.end();) {
+      const absl::StatusOr<bool> there = attempt->GoOn();
+      if (there.ok() && *there) return attempt->Take();
+      if (!there.ok()) last = there.status();
+      attempt = there.ok() ? std::next(attempt) : running.erase(attempt);
+    }
+    if (running.empty()) {
+      if (next == addresses.end()) return last;
+      continue;
+    }
+    if (Expired(deadline)) {
+      for (const Attempt& attempt : running) shared_->order.Silent(attempt.address());
+      return running.back().BrokenOff(TooLate());
+    }
+    std::vector<pollfd> entries;
+    for (const Attempt& attempt : running) entries.push_back(attempt.Watch());
+    entries.push_back(shared_->cancellation.Watch());
+    const Deadline until =
+        next == addresses.end() ? deadline : std::min(deadline, running.back().patience());
+    const absl::Status waited = WaitForAny(entries, until);
+    if (!waited.ok()) return running.back().BrokenOff(waited);
   }
-  return last;
 }
 
 }  // namespace okms

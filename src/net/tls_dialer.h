@@ -7,8 +7,9 @@
 #define OKMS_NET_TLS_DIALER_H_
 
 #include <memory>
+#include <string>
 
-#include "net/cancellation.h"
+#include "net/address.h"
 #include "net/host_port.h"
 #include "net/resolver.h"
 #include "net/stream.h"
@@ -16,25 +17,31 @@
 
 namespace okms {
 
-// Dials one host by all of its addresses, in turn, and checks the KMS's certificate against the
-// host's name (or IP address). Thread-safe.
+// Dials one host by all of its addresses, and checks the KMS's certificate against the host's name
+// (or IP address). The address that answered last comes first; one that takes too long is not
+// waited for: the next one is tried beside it, and the first that has shaken hands wins.
+// Thread-safe.
 class TlsDialer : public Dialer {
  public:
-  TlsDialer(HostPort target, std::shared_ptr<const TlsContext> context)
-      : target_(target), resolver_(std::move(target)), context_(std::move(context)) {}
+  // `name_servers` are for tests, as Lookup takes them.
+  TlsDialer(HostPort target, std::shared_ptr<const TlsContext> context,
+            std::string name_servers = "");
 
   absl::StatusOr<std::unique_ptr<Stream>> Dial(Deadline deadline) override;
-  void Cancel() override { cancellation_->Cancel(); }
+  void Cancel() override;
+
+  struct Shared;  // with the streams
 
  private:
-  absl::StatusOr<std::unique_ptr<Stream>> DialAddress(const Address& address, Deadline deadline);
+  class Attempt;
 
-  HostPort target_;
+  absl::StatusOr<Attempt> Begin(const Address& address);
+
+  const HostPort target_;
   Resolver resolver_;
   // Shared with who else dials (see TlsContext).
-  std::shared_ptr<const TlsContext> context_;
-  // Shared with the streams, which may live longer.
-  const std::shared_ptr<const Cancellation> cancellation_ = std::make_shared<Cancellation>();
+  const std::shared_ptr<const TlsContext> context_;
+  const std::shared_ptr<Shared> shared_;
 };
 
 }  // namespace okms

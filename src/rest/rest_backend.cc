@@ -78,7 +78,7 @@ absl::Status CheckRecord(const Ciphertext& record) {
 // The way through the pages of a list, to the keys of that label.
 struct RestBackend::Search {
   std::string label;
-  Deadline deadline;
+  NextDeadline deadline;
   Done<Located> done;
   std::string token = {};
   std::set<std::string> seen = {};  // tokens
@@ -86,7 +86,7 @@ struct RestBackend::Search {
   std::vector<std::string> found = {};
 };
 
-void RestBackend::Locate(const std::string& label, Deadline deadline, Done<Located> done) {
+void RestBackend::Locate(const std::string& label, NextDeadline deadline, Done<Located> done) {
   const std::string known = found_.With([&](const Found& found) {
     return found.label == label && Clock::now() < found.until ? found.uuid : std::string();
   });
@@ -94,12 +94,12 @@ void RestBackend::Locate(const std::string& label, Deadline deadline, Done<Locat
     done(Located{{known}, true});
     return;
   }
-  Continue(std::unique_ptr<Search>(new Search{label, deadline, std::move(done)}));
+  Continue(std::unique_ptr<Search>(new Search{label, std::move(deadline), std::move(done)}));
 }
 
 void RestBackend::Continue(std::unique_ptr<Search> search) {
   auto request = std::make_shared<const HttpRequest>(api_.List(search->token));
-  const Deadline deadline = search->deadline;
+  const Deadline deadline = search->deadline();
   checks_->Send(
       std::move(request), {}, deadline,
       [this, search = std::move(search)](absl::StatusOr<HttpResponse> response) mutable {

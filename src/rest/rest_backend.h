@@ -29,7 +29,7 @@ class RestBackend : public Backend {
               ServiceKeyApi api)
       : api_(std::move(api)), checks_(std::move(checks)), calls_(std::move(calls)) {}
 
-  void Locate(const std::string& label, Deadline deadline, Done<Located> done) override;
+  void Locate(const std::string& label, NextDeadline deadline, Done<Located> done) override;
   void Inspect(const std::string& key_id, Deadline deadline, Done<KeyInfo> done) override;
   void Encrypt(Way way, const std::string& key_id, Secret plaintext, Deadline deadline,
                Done<Ciphertext> done) override;
@@ -46,7 +46,8 @@ class RestBackend : public Backend {
     Clock::time_point until;
   };
 
-  HttpClient& Http(Way way) { return way == Way::kCalls ? *calls_ : *checks_; }
+  // Calls share connections (HTTP/2), or have up to 32: one that hangs keeps no other one waiting.
+  HttpClient& Http(Way way) { return way == Way::kChecks ? *checks_ : *calls_; }
   // The next page, and so on until the last one.
   void Continue(std::unique_ptr<Search> search);
   // Forgets what was found unless this, seen of that key, bears it out.

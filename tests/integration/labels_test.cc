@@ -98,7 +98,7 @@ TEST_F(LabelsTest, AnAmbiguousLabelIsSaidAndTheKeyInUseStays) {
   Put("id=key-2,name=kek");
   PromptCheck();
   EXPECT_TRUE(plugin().WaitForLine(
-      "error: the key's name leads astray: the label \"kek\" fits 2 active keys (key-1, key-2); "
+      "error: trouble with the key's name: the label \"kek\" fits 2 active keys (key-1, key-2); "
       "rename all but one, or name the key by its id; key key-1 stays in use for a while "
       "(--label-grace)"))
       << plugin().Err();
@@ -132,7 +132,7 @@ TEST_F(LabelsTest, ANewKeyThatDoesNotWorkIsNotAdopted) {
   Put("id=key-2,name=kek,usage=encrypt");
   PromptCheck();
   EXPECT_TRUE(plugin().WaitForLine(
-      "error: the key's name leads astray: key key-2 may not Decrypt by its usage mask; key key-1 "
+      "error: trouble with the key's name: key key-2 may not Decrypt by its usage mask; key key-1 "
       "stays in use"))
       << plugin().Err();
   EXPECT_THAT(client().Status(), IsOk());

@@ -38,7 +38,7 @@ MockOkms::~MockOkms() {
   {
     const std::lock_guard lock(mutex_);
     stopping_ = true;
-    stopped_.notify_all();
+    changed_.notify_all();
   }
   server_.reset();
 }
@@ -48,6 +48,22 @@ std::string MockOkms::url() const { return absl::StrCat("https://", address_, ":
 void MockOkms::SetFault(std::optional<RestFault> fault) {
   const std::lock_guard lock(mutex_);
   fault_ = std::move(fault);
+}
+
+void MockOkms::Hold() {
+  const std::lock_guard lock(mutex_);
+  holding_ = true;
+}
+
+void MockOkms::Release() {
+  const std::lock_guard lock(mutex_);
+  holding_ = false;
+  changed_.notify_all();
+}
+
+bool MockOkms::AwaitHeld(std::size_t count, std::chrono::milliseconds limit) {
+  std::unique_lock lock(mutex_);
+  return changed_.wait_for(lock, limit, [&] { return holding_ && held_ >= count; });
 }
 
 std::vector<RestRequest> MockOkms::Requests() const {
@@ -73,9 +89,12 @@ RestReply MockOkms::Serve(RestRequest request) {
   std::unique_lock lock(mutex_);
   requests_.push_back(request);
   if (requests_.size() > kMaxRequests) requests_.pop_front();
-  if (delay.count() > 0 && stopped_.wait_for(lock, delay, [&] { return stopping_; })) {
-    return {.delivery = Delivery::kClosed};
-  }
+  if (delay.count() > 0) changed_.wait_for(lock, delay, [&] { return stopping_; });
+  ++held_;
+  changed_.notify_all();
+  changed_.wait(lock, [&] { return stopping_ || !holding_; });
+  --held_;
+  if (stopping_) return {.delivery = Delivery::kClosed};
   lock.unlock();
   return Answer(request);
 }

@@ -58,6 +58,12 @@ class MockOkms {
   void SetFault(std::optional<RestFault> fault);
   void SetDelay(std::chrono::microseconds delay) { delay_ = delay; }
 
+  // From now on requests wait for Release before they are answered.
+  void Hold();
+  void Release();
+  // Whether so many come to wait at once, in time.
+  bool AwaitHeld(std::size_t count, std::chrono::milliseconds limit);
+
   // The latest requests (ten thousand at most), in the order of their arrival; one that has been
   // answered is among them.
   std::vector<RestRequest> Requests() const;
@@ -81,9 +87,11 @@ class MockOkms {
   const OkmsApi api_;
   std::atomic<std::chrono::microseconds> delay_;
 
-  mutable std::mutex mutex_;  // guards the four below
-  std::condition_variable stopped_;
+  mutable std::mutex mutex_;  // guards all below but the server
+  std::condition_variable changed_;
   bool stopping_ = false;
+  bool holding_ = false;
+  std::size_t held_ = 0;
   std::optional<RestFault> fault_;
   std::deque<RestRequest> requests_;
 

@@ -41,11 +41,18 @@ def differences(rendered: str, template: str) -> list[str]:
     one, other = settings(rendered), settings(template)
     return sorted(f"{'only in NixOS' if (one - other)[entry] else 'not in NixOS'}: "
                   f"[{entry[0]}] {entry[1]}={entry[2]}"
-                  for entry in (one - other) + (other - one) if entry[1] not in OWN_KEYS)
+                  for entry in (one - other) + (other - one)
+                  if entry[1] not in OWN_KEYS and not BINDING.fullmatch(entry[2]))
+
+
+# What restarts an instance's socket when NixOS changes it: without its like in systemd/.
+BINDING = re.compile(rf"{NAME}-socket-\w+\.service")
 
 
 def check_alike(units: dict[str, str], package: str, build: Path) -> None:
     for name, text in units.items():
+        if BINDING.fullmatch(name):
+            continue
         match = re.fullmatch(rf"{NAME}@(\w+)\.(service|socket)", name)
         if match is None:
             raise Failure(f"{name}: no unit of an instance")
@@ -63,10 +70,14 @@ def check_alike(units: dict[str, str], package: str, build: Path) -> None:
 
 
 def check_analysis(units: dict[str, str], package: str, root: Path) -> None:
-    program = root / package.lstrip("/") / "bin" / NAME
-    program.parent.mkdir(parents=True)
-    program.write_text("")
-    program.chmod(0o755)
+    programs = {word for text in units.values()
+                for word in re.findall(r"^ExecStart=(\S+)", text, re.MULTILINE)}
+    if f"{package}/bin/{NAME}" not in programs:
+        raise Failure(f"nobody starts {package}/bin/{NAME}")
+    for program in (root / path.lstrip("/") for path in programs):
+        program.parent.mkdir(parents=True)
+        program.write_text("")
+        program.chmod(0o755)
     folder = add_targets(root)
     for name, text in units.items():
         (folder / name).write_text(text)
@@ -74,7 +85,8 @@ def check_analysis(units: dict[str, str], package: str, root: Path) -> None:
     said = verify(root, paths)
     if said:
         raise Failure(said)
-    for path in (Path(path) for path in paths if path.endswith(".service")):
+    for path in (Path(path) for path in paths
+                 if path.endswith(".service") and not BINDING.fullmatch(Path(path).name)):
         said = security(path)
         if said:
             raise Failure(f"{path.name}: {said}")

@@ -128,6 +128,9 @@ class NspawnMachine(Machine):
                 if line.startswith("X_NSPAWN_LEADER_PID="):
                     self._leader = int(line.partition("=")[2])
                 if line == "READY=1":
+                    # Nobody reads on, and a full queue would hold up nspawn, and so the systemd
+                    # inside, which tells of each job that takes long.
+                    self._notifications.close()
                     return
         raise RuntimeError("the container did not start:\n"
                            + self.console_log.read_text(errors="replace")[-3000:])

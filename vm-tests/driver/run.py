@@ -165,11 +165,11 @@ def main() -> int:
     options = parser.parse_args()
 
     tests = choose(options.tests, options.lane)
-    left_out: list[Test] = []
+    others = "installed" if options.rendered else "rendered"
+    left_out = [test for test in tests if others in test.scenario.units]
+    tests = [test for test in tests if test not in left_out]
     units: dict[str, Units] = {test.name: InstalledUnits(test) for test in tests}
     if options.rendered:
-        left_out = [test for test in tests if "installed" in test.scenario.units]
-        tests = [test for test in tests if test not in left_out]
         units = dict(rendered.read(options.rendered, tests))
     elif options.packages:
         units = {test.name: PackagedUnits(options.packages) for test in tests}
@@ -186,7 +186,8 @@ def main() -> int:
 
     isolate()
     if left_out:
-        print(f"About the installed units only: {', '.join(test.name for test in left_out)}", flush=True)
+        print(f"About the {others} units only: {', '.join(test.name for test in left_out)}",
+              flush=True)
     # Gone with our mount namespace, whatever happens.
     subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", "/mnt"], check=True)
     with tempfile.TemporaryDirectory(dir="/mnt") as folder:

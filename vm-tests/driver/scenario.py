@@ -5,7 +5,8 @@
   # lanes: nspawn qemu package    how its machine can run; required. package: it installs the package
                                   itself, and is given nothing else
   # needs: instances control-plane
-  # units: installed              it is about what CMake installs; default: about any units
+  # units: installed              it is about what CMake installs, or (rendered) the NixOS module
+                                  makes; default: about any units
   # protocols: kmip rest          to the KMS; a test for each; default: kmip
 """
 
@@ -19,7 +20,7 @@ LANES = ("nspawn", "qemu", "package")
 _KNOWN = {
     "lanes": frozenset(LANES),
     "needs": frozenset({"instances", "control-plane"}),
-    "units": frozenset({"installed"}),
+    "units": frozenset({"installed", "rendered"}),
     "protocols": frozenset({"kmip", "rest"}),
 }
 SCENARIOS = Path(__file__).resolve().parents[1] / "scenarios"

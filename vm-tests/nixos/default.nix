@@ -53,6 +53,7 @@ lib.mapAttrs scenario {
     ];
   };
   restart = { };
+  socket_changed = { };
   watchdog = { };
   wrong_configuration = { };
 }

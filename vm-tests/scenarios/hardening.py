@@ -68,7 +68,7 @@ def intrude() -> dict[str, str]:
     python, unshare = (machine.succeed(f"readlink -f $(command -v {program})").strip()
                        for program in ("python3", "unshare"))
     machine.succeed(f"printf %s {shlex.quote(INTRUDER)} > /run/intruder.py; rm -f /run/outcomes")
-    drop_in(SERVICE, "[Service]\nExecStartPre=\nExecStart=\n"
+    drop_in(SERVICE, "[Service]\nExecStart=\n"
                      f"ExecStart={python} /run/intruder.py {unshare}\n"
                      "Type=exec\nRestart=no\nStandardOutput=file:/run/outcomes\n")
     machine.succeed(f"systemctl restart {SERVICE}")

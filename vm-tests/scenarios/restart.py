@@ -19,6 +19,20 @@ with subtest("systemctl restart under load: no call fails"):
     load = finish_load()
     assert load["errors"] == 0 and load["calls"] > 100, load
 
+with subtest("calls under way end first, even those that may take longer than a stop"):
+    drop_in(SERVICE, "[Service]\nTimeoutStopSec=1s\nEnvironment=OKMS_TIMEOUT=4s\n")
+    machine.succeed(f"systemctl restart {SERVICE}")
+    start_load(seconds=3)
+    machine.succeed("systemctl kill --signal=STOP okms-mock-kms.service",
+                    f"systemctl restart {SERVICE}",
+                    "systemctl kill --signal=CONT okms-mock-kms.service")
+    finish_load()
+    journal = machine.succeed(f"journalctl --sync; journalctl --no-pager --unit={SERVICE}")
+    assert "State 'stop-sigterm' timed out" not in journal, journal
+    remove_drop_in(SERVICE)
+    machine.succeed(f"systemctl restart {SERVICE}")
+    round_trip()
+
 with subtest("killed under load: only the calls under way fail"):
     start_load(seconds=5, clients=CLIENTS)
     restarts = int(unit("NRestarts", SERVICE))

@@ -34,6 +34,7 @@ rec {
     mapAttrs
     map
     replaceStrings
+    stringLength
     tail
     toString
     ;
@@ -61,6 +62,8 @@ rec {
   concatMapStrings = concatMapStringsSep "";
   concatStrings = concatStringsSep "";
   concatLines = xs: concatMapStrings (x: x + "\n") xs;
+  replicate = n: x: b.genList (_: x) n;
+  last = xs: elemAt xs (length xs - 1);
   drop = n: xs: b.genList (i: elemAt xs (i + n)) (if length xs > n then length xs - n else 0);
   trim = s: head (b.match "[ \t\n]*(.*[^ \t\n])[ \t\n]*" s);
   toList = x: if isList x then x else [ x ];
@@ -113,15 +116,17 @@ rec {
   };
   maintainers = { };
   fileset = {
-    # The names only: `fileset` is what a build of the real thing would see.
+    # The names only: `fileset` less `without` is what a build of the real thing would see.
     toSource =
       { root, fileset }:
       {
         outPath = "${toString root}";
-        inherit fileset;
+        fileset = fileset.of or fileset;
+        without = fileset.without or [ ];
       };
     unions =
       xs: b.deepSeq (map (p: if b.pathExists p then p else throw "fileset: no ${toString p}") xs) xs;
+    difference = of: without: { inherit of without; };
   };
 
   # ---- options ------------------------------------------------------------
@@ -408,7 +413,15 @@ rec {
     strMatching =
       re: scalar "string matching the pattern ${re}" (x: isString x && b.match re x != null);
     path = scalar "absolute path" isPathLike;
-    package = scalar "package" isDrv;
+    # Unlike others it takes no second definition, were it the same.
+    package = scalar "package" isDrv // {
+      merge =
+        loc: vals:
+        if length vals > 1 then
+          throw "The option `${showLoc loc}' is defined multiple times while it's expected to be unique."
+        else
+          one loc "package" isDrv vals;
+    };
     port = ints.u16;
     ints = {
       between =
@@ -565,9 +578,11 @@ rec {
         inherit config options;
         lib = specialArgs.lib or (import ./lib.nix);
       };
+      # Modules are the same by their `key`, which is their path unless they have one of their own.
       load =
         m:
         let
+          path = if isPath m || isString m then toString m else null;
           v = if isPath m || isString m then import m else m;
           r =
             if isFunction v then
@@ -593,9 +608,12 @@ rec {
               else
                 r.config or { };
             freeform = r.freeformType or null;
+            key = r.key or path;
           }
         ];
-      loaded = concatMap load modules;
+      loaded = foldl' (
+        acc: m: if m.key != null && any (other: other.key == m.key) acc then acc else acc ++ [ m ]
+      ) [ ] (concatMap load modules);
       options = foldl' (a: m: recursiveUpdateOptions a m.options) { } loaded;
       freeforms = filter (f: f != null) (map (m: m.freeform) loaded);
       defs = map (m: m.config) loaded;
@@ -611,6 +629,12 @@ rec {
     l: r:
     l
     // mapAttrs (
-      n: v: if !isOption v && l ? ${n} && !isOption l.${n} then recursiveUpdateOptions l.${n} v else v
+      n: v:
+      if !(l ? ${n}) then
+        v
+      else if isOption v || isOption l.${n} then
+        throw "The option `${n}' is already declared"
+      else
+        recursiveUpdateOptions l.${n} v
     ) r;
 }

@@ -18,6 +18,10 @@ let
     type = types.str;
     default = "";
   };
+  nullOrStr = mkOption {
+    type = types.nullOr types.str;
+    default = null;
+  };
   boolOpt = mkOption {
     type = types.bool;
     default = false;
@@ -91,89 +95,107 @@ let
     };
   };
 
-  base = {
-    options = {
-      assertions = mkOption {
-        type = types.listOf types.unspecified;
-        default = [ ];
+  base =
+    { config, ... }:
+    {
+      config = {
+        users.groups = lib.mkIf config.services.kubernetes.apiserver.enable { kubernetes = { }; };
+        networking.proxy.envVars =
+          let
+            p = config.networking.proxy;
+            https = if p.httpsProxy != null then p.httpsProxy else p.default;
+          in
+          lib.optionalAttrs (p.default != null) { no_proxy = "127.0.0.1,localhost"; }
+          // lib.optionalAttrs (https != null) { https_proxy = https; }
+          // lib.optionalAttrs (p.noProxy != null) { no_proxy = p.noProxy; };
       };
-      warnings = listOpt;
-      environment = {
-        systemPackages = mkOption {
-          type = types.listOf types.package;
+      options = {
+        assertions = mkOption {
+          type = types.listOf types.unspecified;
           default = [ ];
         };
-        etc = any;
-      };
-      networking.firewall = any;
-      nixpkgs.hostPlatform = strOpt;
-      virtualisation = any;
-      users = {
-        users = any;
-        groups = any;
-      };
-      systemd = {
-        services = mkOption {
-          type = types.attrsOf service;
-          default = { };
-        };
-        sockets = mkOption {
-          type = types.attrsOf socket;
-          default = { };
-        };
-        tmpfiles = {
-          rules = listOpt;
-          settings = any;
-        };
-        slices = any;
-        targets = any;
-      };
-      services = {
-        etcd =
-          lib.genAttrs [
-            "advertiseClientUrls"
-            "initialAdvertisePeerUrls"
-            "initialCluster"
-            "listenClientUrls"
-            "listenPeerUrls"
-          ] (_: listOpt)
-          // lib.genAttrs [ "clientCertAuth" "enable" "peerClientCertAuth" ] (_: boolOpt)
-          // {
-            name = strOpt;
+        warnings = listOpt;
+        environment = {
+          systemPackages = mkOption {
+            type = types.listOf types.package;
+            default = [ ];
           };
-        kubernetes = {
-          masterAddress = strOpt;
-          addons.dns.enable = boolOpt;
-          apiserver =
-            lib.genAttrs [ "disableAdmissionPlugins" "enableAdmissionPlugins" ] (_: listOpt)
-            // lib.genAttrs [
-              "advertiseAddress"
-              "bindAddress"
-              "serviceAccountIssuer"
-              "serviceAccountKeyFile"
-              "serviceAccountSigningKeyFile"
-              "serviceClusterIpRange"
-              "tlsCertFile"
-              "tlsKeyFile"
-              "tokenAuthFile"
-            ] (_: strOpt)
-            // {
-              enable = boolOpt;
-              etcd.servers = listOpt;
-              authorizationMode = listOpt;
-              extraOpts = mkOption {
-                type = types.separatedString " ";
-                default = "";
-              };
-            };
+          etc = any;
         };
-      };
-      nixpkgs.overlays = mkOption {
-        type = types.listOf types.unspecified;
-        default = [ ];
+        networking = {
+          firewall = any;
+          proxy = lib.genAttrs [ "default" "httpsProxy" "noProxy" ] (_: nullOrStr) // {
+            envVars = any;
+          };
+        };
+        nixpkgs.hostPlatform = strOpt;
+        virtualisation = any;
+        users = {
+          users = any;
+          groups = any;
+        };
+        systemd = {
+          services = mkOption {
+            type = types.attrsOf service;
+            default = { };
+          };
+          sockets = mkOption {
+            type = types.attrsOf socket;
+            default = { };
+          };
+          tmpfiles = {
+            rules = listOpt;
+            settings = any;
+          };
+          slices = any;
+          targets = any;
+        };
+        services = {
+          etcd =
+            lib.genAttrs [
+              "advertiseClientUrls"
+              "initialAdvertisePeerUrls"
+              "initialCluster"
+              "listenClientUrls"
+              "listenPeerUrls"
+            ] (_: listOpt)
+            // lib.genAttrs [ "clientCertAuth" "enable" "peerClientCertAuth" ] (_: boolOpt)
+            // {
+              name = strOpt;
+            };
+          kubernetes = {
+            masterAddress = strOpt;
+            addons.dns.enable = boolOpt;
+            apiserver =
+              lib.genAttrs [ "disableAdmissionPlugins" "enableAdmissionPlugins" ] (_: listOpt)
+              // lib.genAttrs [
+                "advertiseAddress"
+                "bindAddress"
+                "serviceAccountIssuer"
+                "serviceAccountKeyFile"
+                "serviceAccountSigningKeyFile"
+                "serviceClusterIpRange"
+                "tlsCertFile"
+                "tlsKeyFile"
+                "tokenAuthFile"
+              ] (_: strOpt)
+              // {
+                enable = boolOpt;
+                etcd.servers = listOpt;
+                authorizationMode = listOpt;
+                extraOpts = mkOption {
+                  type = types.separatedString " ";
+                  default = "";
+                };
+              };
+          };
+        };
+        nixpkgs.overlays = mkOption {
+          type = types.listOf types.unspecified;
+          default = [ ];
+        };
       };
     };
-  };
 
   str =
     v:
@@ -204,7 +226,8 @@ let
     // words "BindsTo" u.bindsTo
     // words "PartOf" u.partOf
     // words "Conflicts" u.conflicts
-    // words "Documentation" u.documentation;
+    // words "Documentation" u.documentation
+    // words "X-Restart-Triggers" (u.restartTriggers or [ ]);
   install =
     u:
     lib.optionalString (u.wantedBy != [ ] || u.requiredBy != [ ]) (

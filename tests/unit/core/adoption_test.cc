@@ -58,7 +58,7 @@ TEST(Adoption, TheFirstKeyThatIsProvenIsAdoptedAtOnce) {
   EXPECT_EQ(adoption.adopted(), "");
   EXPECT_TRUE(adoption.Proven("a", kStart, kStart + 1s));
   EXPECT_EQ(adoption.adopted(), "a");
-  EXPECT_FALSE(adoption.Current());
+  EXPECT_FALSE(adoption.Current(kStart + 1s));
   EXPECT_FALSE(adoption.pending());
 }
 
@@ -66,8 +66,8 @@ TEST(Adoption, WithoutAKeyAFailureIsToldAndBarsNothing) {
   Adoption adoption(kGrace);
   adoption.Failed("b", kDeactivated, kStart);
   EXPECT_EQ(adoption.adopted(), "");
-  ASSERT_TRUE(adoption.Current());
-  EXPECT_EQ(adoption.Current()->text, "key b is in state Deactivated");
+  ASSERT_TRUE(adoption.Current(kStart + 1s));
+  EXPECT_EQ(adoption.Current(kStart + 1s)->text, "key b is in state Deactivated");
   EXPECT_TRUE(adoption.Proven("b", kStart + 5s, kStart + 6s));
   EXPECT_EQ(adoption.adopted(), "b");
 }
@@ -76,9 +76,9 @@ TEST(Adoption, WithoutAKeyAFailureIsToldAndBarsNothing) {
 TEST(Adoption, WithoutAKeyThereIsNoGrace) {
   Adoption adoption(kGrace);
   adoption.Astray(kNone, kStart);
-  ASSERT_TRUE(adoption.Current());
-  EXPECT_EQ(adoption.Current()->wrong, kNone);
-  EXPECT_FALSE(adoption.Current()->error_from);
+  ASSERT_TRUE(adoption.Current(kStart + 1s));
+  EXPECT_EQ(adoption.Current(kStart + 1s)->wrong, kNone);
+  EXPECT_FALSE(adoption.Current(kStart + 1s)->error_from);
   EXPECT_THAT(adoption.At(kStart + 24h), IsOk());
   EXPECT_TRUE(adoption.Proven("a", kStart + 25h, kStart + 25h));
 }
@@ -92,7 +92,7 @@ TEST_F(AdoptionTest, AnotherKeyIsAdoptedAfterTwoProofsRunning) {
   EXPECT_TRUE(Proven("b"));
   EXPECT_EQ(adoption_.adopted(), "b");
   EXPECT_FALSE(adoption_.pending());
-  EXPECT_FALSE(adoption_.Current());
+  EXPECT_FALSE(adoption_.Current(now_));
 }
 
 TEST_F(AdoptionTest, OfChecksThatOverlapOneCounts) {
@@ -164,6 +164,12 @@ TEST_F(AdoptionTest, AReplacedKeyComesBackAfterItStayedForThreeMinutes) {
   EXPECT_EQ(adoption_.adopted(), "a");
 }
 
+TEST_F(AdoptionTest, WhileTheAdoptedKeyIsRefusedAReplacedOneComesBackAtOnce) {
+  Replace("b");
+  EXPECT_FALSE(adoption_.Proven("a", now_, now_, /*in_use_refused=*/true));
+  EXPECT_TRUE(adoption_.Proven("a", now_ + 5s, now_ + 5s, /*in_use_refused=*/true));
+}
+
 TEST_F(AdoptionTest, ABreakStartsTheThreeMinutesAnew) {
   Replace("b");
   const auto candidate = [this](Clock::duration time) {
@@ -212,7 +218,7 @@ TEST_F(AdoptionTest, TheOldestReplacedKeysAreForgotten) {
 
 TEST_F(AdoptionTest, ANewKeyIsToldOf) {
   Proven("b\n");
-  const auto note = adoption_.Current();
+  const auto note = adoption_.Current(now_);
   ASSERT_TRUE(note);
   EXPECT_THAT(note->wrong, IsOk());
   EXPECT_EQ(note->text, "key b? works and is to be adopted");
@@ -223,7 +229,8 @@ TEST_F(AdoptionTest, ANewKeyIsToldOf) {
 TEST_F(AdoptionTest, AKeyThatComesBackIsToldOf) {
   Replace("b");
   Proven("a");
-  EXPECT_EQ(adoption_.Current()->text, "key a works and is to be adopted again when it has stayed");
+  EXPECT_EQ(adoption_.Current(now_)->text,
+            "key a works and is to be adopted again when it has stayed");
 }
 
 // ---- A candidate that fails
@@ -234,7 +241,7 @@ TEST_F(AdoptionTest, ACandidateThatFailsIsToldOfAndNeverAnError) {
     ASSERT_THAT(adoption_.At(now_), IsOk());
     ASSERT_EQ(adoption_.adopted(), "a");
   }
-  const auto note = adoption_.Current();
+  const auto note = adoption_.Current(now_);
   ASSERT_TRUE(note);
   EXPECT_EQ(note->wrong, kDeactivated);
   EXPECT_EQ(note->text, "key b is in state Deactivated");
@@ -246,19 +253,64 @@ TEST_F(AdoptionTest, ACandidateThatFailsIsToldOfAndNeverAnError) {
 TEST_F(AdoptionTest, ACandidateThatIsMendedIsAdopted) {
   Failed("b");
   EXPECT_FALSE(Proven("b"));
-  EXPECT_THAT(adoption_.Current()->wrong, IsOk());
+  EXPECT_THAT(adoption_.Current(now_)->wrong, IsOk());
   EXPECT_TRUE(Proven("b"));
 }
 
 TEST_F(AdoptionTest, TheLastFailureIsTold) {
   Failed("b");
   Failed("b", absl::PermissionDeniedError("key b: denied"));
-  EXPECT_EQ(adoption_.Current()->text, "key b: denied");
+  EXPECT_EQ(adoption_.Current(now_)->text, "key b: denied");
   Failed("c", absl::PermissionDeniedError("key c: denied"));
-  EXPECT_EQ(adoption_.Current()->text, "key c: denied");
-  EXPECT_EQ(adoption_.Current()->since, now_ - 4'900ms);
+  EXPECT_EQ(adoption_.Current(now_)->text, "key c: denied");
+  EXPECT_EQ(adoption_.Current(now_)->since, now_ - 4'900ms);
   adoption_.Confirmed();
-  EXPECT_FALSE(adoption_.Current());
+  EXPECT_FALSE(adoption_.Current(now_));
+}
+
+// ---- A label of which the KMS says nothing
+
+TEST_F(AdoptionTest, WhereTheNameLeadsIsMissedAfterTenSeconds) {
+  adoption_.Untold(absl::UnavailableError("refused"), now_);
+  EXPECT_FALSE(adoption_.Current(now_ + 9'999ms));
+  adoption_.Untold(absl::DeadlineExceededError("late"), now_ + 5s);
+  const auto note = adoption_.Current(now_ + 10s);
+  ASSERT_TRUE(note);
+  EXPECT_EQ(note->text, "the KMS does not say where it leads: late");
+  EXPECT_EQ(note->since, now_);
+  EXPECT_FALSE(note->error_from);
+  EXPECT_THAT(adoption_.At(now_ + 25h), IsOk()) << "it says nothing against the key";
+}
+
+TEST_F(AdoptionTest, ARefusalToSayWhereItLeadsIsToldAtOnce) {
+  adoption_.Untold(absl::PermissionDeniedError("no right to Locate"), now_);
+  ASSERT_TRUE(adoption_.Current(now_));
+  EXPECT_EQ(adoption_.Current(now_)->text,
+            "the KMS does not say where it leads: no right to Locate");
+  EXPECT_THAT(adoption_.At(now_ + 25h), IsOk());
+}
+
+TEST_F(AdoptionTest, WhateverTheKmsSaysOfTheNameEndsIt) {
+  const std::function<void()> cases[] = {[this] { adoption_.Confirmed(); },
+                                         [this] { adoption_.Astray(kNone, now_); },
+                                         [this] { Failed("b"); }, [this] { Proven("b"); }};
+  for (const auto& said : cases) {
+    adoption_.Untold(absl::PermissionDeniedError("no right to Locate"), now_);
+    said();
+    adoption_.Confirmed();
+    EXPECT_FALSE(adoption_.Current(now_));
+    adoption_.Untold(absl::UnavailableError("refused"), now_);
+    EXPECT_FALSE(adoption_.Current(now_));
+    adoption_.Confirmed();
+  }
+}
+
+// The grace goes on: nothing better is known.
+TEST_F(AdoptionTest, SilenceEndsNoGrace) {
+  adoption_.Astray(kNone, now_);
+  adoption_.Untold(absl::UnavailableError("refused"), now_ + 1s);
+  EXPECT_EQ(adoption_.Current(now_ + 1min)->text, "no key has the label \"kek\"");
+  EXPECT_FALSE(adoption_.At(now_ + kGrace).ok());
 }
 
 // ---- A label that leads astray
@@ -270,7 +322,7 @@ TEST_F(AdoptionTest, ALabelMayLeadAstrayForTheGrace) {
   EXPECT_THAT(adoption_.At(now_ + kGrace - 1ms), IsOk());
   EXPECT_THAT(adoption_.At(now_ + kGrace),
               StatusIs(Code::kNotFound, "no key has the label \"kek\""));
-  const auto note = adoption_.Current();
+  const auto note = adoption_.Current(now_);
   ASSERT_TRUE(note);
   EXPECT_EQ(note->wrong, kNone);
   EXPECT_EQ(note->text, "no key has the label \"kek\"");

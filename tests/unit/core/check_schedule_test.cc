@@ -19,6 +19,8 @@ using ::testing::ElementsAre;
 using ::testing::SizeIs;
 using Outcome = CheckSchedule::Outcome;
 using Ticket = CheckSchedule::Ticket;
+using About = CheckSchedule::About;
+using Why = CheckSchedule::Why;
 
 constexpr Deadline kStart = Deadline(1000h);
 
@@ -132,7 +134,7 @@ TEST_F(CheckScheduleTest, BesideACheckThatHangsAnotherOneBegins) {
   Settle();
   const Ticket hung = Begin();
   now_ += 100ms;
-  EXPECT_EQ(schedule_.Ask(hung, now_), now_ + timeout_);
+  EXPECT_EQ(schedule_.Ask(hung, About::kKey, now_), now_ + timeout_);
   EXPECT_EQ(UntilNext(), 2'500ms);
   EXPECT_FALSE(schedule_.Begin(now_ + 2'499ms));
   const Ticket other = Begin();
@@ -147,7 +149,7 @@ TEST_F(CheckScheduleTest, NoMoreThanFourAtOnce) {
   for (int i = 0; i < 4; ++i) hung.push_back(Begin());
   EXPECT_EQ(now_ - kStart, 7'500ms);
   EXPECT_EQ(schedule_.Next(), Deadline::max());
-  schedule_.Suspect();
+  schedule_.Suspect(Why::kAnswer);
   EXPECT_EQ(schedule_.Next(), Deadline::max());
   EXPECT_FALSE(schedule_.Begin(now_ + 1h));
   now_ += 5s;
@@ -170,7 +172,7 @@ TEST_F(CheckScheduleTest, ACheckThatGetsAnswersStaysAlone) {
   Settle();
   const Ticket slow = Begin();
   for (int operation = 0; operation < 10; ++operation) {
-    EXPECT_EQ(schedule_.Ask(slow, now_), now_ + timeout_);
+    EXPECT_EQ(schedule_.Ask(slow, About::kKey, now_), now_ + timeout_);
     now_ += 2'400ms;
     EXPECT_FALSE(schedule_.Begin(now_)) << operation;
   }
@@ -178,11 +180,32 @@ TEST_F(CheckScheduleTest, ACheckThatGetsAnswersStaysAlone) {
   EXPECT_TRUE(schedule_.Begin(now_));
 }
 
+TEST_F(CheckScheduleTest, TheEndOfAnOlderCheckPutsNothingOff) {
+  Settle();
+  const Ticket older = Begin();
+  End(Begin(), Outcome::kBad);
+  const auto before = schedule_.Next();
+  now_ += 100ms;
+  End(older, Outcome::kGood);
+  EXPECT_EQ(schedule_.Next(), before);
+  End(Begin(), Outcome::kBad);
+  EXPECT_EQ(UntilNext(), 1s) << "nor does it end the row of failures";
+}
+
+TEST_F(CheckScheduleTest, TheEndOfAnOlderCheckBringsNothingForward) {
+  Settle();
+  const Ticket older = Begin();
+  End(Begin(), Outcome::kGood);
+  now_ += 1s;
+  End(older, Outcome::kBad);
+  EXPECT_EQ(UntilNext(), 9s);
+}
+
 // What one of them asks does not bring forward what another one's end put off.
 TEST_F(CheckScheduleTest, AnAnswerElsewhereBringsNoCheckForward) {
   const Ticket hung = Begin();
   End(Begin(), Outcome::kGood);
-  schedule_.Ask(hung, now_);
+  schedule_.Ask(hung, About::kKey, now_);
   EXPECT_EQ(UntilNext(), 10s);
 }
 
@@ -210,7 +233,7 @@ TEST_F(ShortTimeoutTest, PatienceDoesNotShrinkWithTheTimeout) {
 TEST_F(CheckScheduleTest, ASuspicionBringsAProofAtOnce) {
   Settle();
   now_ += 3s;
-  schedule_.Suspect();
+  schedule_.Suspect(Why::kAnswer);
   EXPECT_LE(schedule_.Next(), now_);
   const auto check = schedule_.Begin(now_);
   ASSERT_TRUE(check);
@@ -222,7 +245,7 @@ TEST_F(CheckScheduleTest, ASuspicionBringsAProofAtOnce) {
 
 TEST_F(CheckScheduleTest, ASuspicionWaitsHalfASecondAfterTheLastBeginning) {
   Settle();
-  schedule_.Suspect();
+  schedule_.Suspect(Why::kAnswer);
   EXPECT_EQ(UntilNext(), 500ms);
   EXPECT_FALSE(schedule_.Begin(now_ + 499ms));
   EXPECT_TRUE(schedule_.Begin(now_ + 500ms));
@@ -232,7 +255,7 @@ TEST_F(CheckScheduleTest, ASuspicionDuringACheckLeadsToAnother) {
   Settle();
   const Ticket check = Begin();
   now_ += 100ms;
-  schedule_.Suspect();
+  schedule_.Suspect(Why::kAnswer);
   EXPECT_EQ(UntilNext(), 400ms) << "beside it";
   now_ += 200ms;
   End(check, Outcome::kGood);
@@ -245,7 +268,7 @@ TEST_F(CheckScheduleTest, AStormOfSuspicionsIsTwoChecksASecond) {
   now_ += 5s;
   std::vector<Deadline> beginnings;
   for (int i = 0; i < 10'000; ++i, now_ += 1ms) {  // 10 seconds
-    schedule_.Suspect();
+    schedule_.Suspect(Why::kAnswer);
     if (const auto check = schedule_.Begin(now_)) {
       beginnings.push_back(now_);
       End(*check, i % 2 == 0 ? Outcome::kGood : Outcome::kBad);
@@ -256,14 +279,14 @@ TEST_F(CheckScheduleTest, AStormOfSuspicionsIsTwoChecksASecond) {
 
 TEST_F(CheckScheduleTest, ThousandsOfSuspicionsAtOnceAreOne) {
   Settle();
-  for (int i = 0; i < 10'000; ++i) schedule_.Suspect();
+  for (int i = 0; i < 10'000; ++i) schedule_.Suspect(Why::kAnswer);
   End(Begin(), Outcome::kGood);
   EXPECT_EQ(UntilNext(), 10s);
 }
 
 TEST_F(CheckScheduleTest, AProofStaysOwedWhileItsCheckFails) {
   Settle();
-  schedule_.Suspect();
+  schedule_.Suspect(Why::kAnswer);
   for (int i = 0; i < 3; ++i) {
     const Ticket check = Begin();
     EXPECT_TRUE(check->must_prove) << i;
@@ -280,7 +303,7 @@ TEST_F(CheckScheduleTest, AProofStaysOwedWhateverACheckBesideItSaw) {
   for (const Outcome outcome : {Outcome::kGood, Outcome::kUndecided, Outcome::kBad}) {
     Settle();
     const Ticket before = Begin();
-    schedule_.Suspect();
+    schedule_.Suspect(Why::kAnswer);
     End(Begin(), Outcome::kBad);
     End(before, outcome);
     const Ticket next = Begin();
@@ -294,30 +317,85 @@ TEST_F(CheckScheduleTest, AProofIsNotOwedByACheckThatWasToGiveNone) {
   EXPECT_FALSE(Begin()->must_prove);
 }
 
+// What a call without an answer hangs on, another check would hang on too.
+TEST_F(CheckScheduleTest, ASuspicionOfSilenceWaitsForTheCheckUnderWay) {
+  Settle();
+  const Ticket check = Begin();
+  schedule_.Ask(check, About::kKey, now_);
+  for (int i = 0; i < 1000; ++i) schedule_.Suspect(Why::kSilence);
+  EXPECT_EQ(UntilNext(), 2'500ms) << "as without it";
+  now_ += 1s;
+  End(check, Outcome::kGood);
+  EXPECT_LE(UntilNext(), 0ms) << "it is not lost";
+  EXPECT_TRUE(Begin()->must_prove);
+}
+
+TEST_F(CheckScheduleTest, ASuspicionOfSilenceAloneBringsAProofAtOnce) {
+  Settle();
+  now_ += 3s;
+  schedule_.Suspect(Why::kSilence);
+  EXPECT_LE(UntilNext(), 0ms);
+  EXPECT_TRUE(Begin()->must_prove);
+}
+
+TEST_F(CheckScheduleTest, AnAnswerThatMakesSuspectWaitsForNoCheck) {
+  for (const auto& [first, second] :
+       {std::pair(Why::kSilence, Why::kAnswer), std::pair(Why::kAnswer, Why::kSilence)}) {
+    Settle();
+    const Ticket check = Begin();
+    schedule_.Suspect(first);
+    schedule_.Suspect(second);
+    EXPECT_EQ(UntilNext(), 500ms);
+    const Ticket beside = Begin();
+    schedule_.Suspect(Why::kSilence);
+    EXPECT_GT(UntilNext(), 500ms) << "the next one is no answer again";
+    End(check, Outcome::kGood);
+    End(beside, Outcome::kGood);
+  }
+}
+
 // ---- What is waited for
 
 TEST_F(CheckScheduleTest, NothingIsWaitedForWhenNothingRuns) {
-  EXPECT_FALSE(schedule_.WaitingSince());
+  EXPECT_FALSE(schedule_.WaitingSince(Deadline(), false));
   EXPECT_EQ(schedule_.AnswerBy(), Deadline::max());
   Settle();
-  EXPECT_FALSE(schedule_.WaitingSince());
+  EXPECT_FALSE(schedule_.WaitingSince(Deadline(), false));
   EXPECT_EQ(schedule_.AnswerBy(), Deadline::max());
 }
 
 TEST_F(CheckScheduleTest, TheOldestOperationIsWaitedFor) {
   const Ticket first = Begin();
   const Ticket second = Begin();
-  EXPECT_EQ(schedule_.WaitingSince(), first->began);
+  EXPECT_EQ(schedule_.WaitingSince(Deadline(), false), first->began);
   EXPECT_EQ(schedule_.AnswerBy(), first->began + timeout_);
   now_ += 1s;
-  schedule_.Ask(first, now_);
-  EXPECT_EQ(schedule_.WaitingSince(), second->began);
+  schedule_.Ask(first, About::kKey, now_);
+  EXPECT_EQ(schedule_.WaitingSince(Deadline(), false), second->began);
   EXPECT_EQ(schedule_.AnswerBy(), second->began + timeout_);
   End(second, Outcome::kGood);
-  EXPECT_EQ(schedule_.WaitingSince(), now_);
+  EXPECT_EQ(schedule_.WaitingSince(Deadline(), false), now_);
   EXPECT_EQ(schedule_.AnswerBy(), now_ + timeout_);
   End(first, Outcome::kGood);
-  EXPECT_FALSE(schedule_.WaitingSince());
+  EXPECT_FALSE(schedule_.WaitingSince(Deadline(), false));
+}
+
+TEST_F(CheckScheduleTest, WhatBeganBeforeThatIsNotWaitedFor) {
+  const Ticket first = Begin();
+  const Ticket second = Begin();
+  EXPECT_EQ(schedule_.WaitingSince(first->asked, false), first->asked);
+  EXPECT_EQ(schedule_.WaitingSince(first->asked + 1ms, false), second->asked);
+  EXPECT_FALSE(schedule_.WaitingSince(second->asked + 1ms, false));
+}
+
+TEST_F(CheckScheduleTest, WhatIsAskedAboutTheNameIsAMatterOfItsOwn) {
+  const Ticket check = Begin();
+  schedule_.Ask(check, About::kName, now_);
+  EXPECT_FALSE(schedule_.WaitingSince(Deadline(), false));
+  EXPECT_EQ(schedule_.WaitingSince(Deadline(), true), now_);
+  EXPECT_EQ(schedule_.AnswerBy(), now_ + timeout_) << "the watchdog's matter all the same";
+  schedule_.Ask(check, About::kKey, now_);
+  EXPECT_EQ(schedule_.WaitingSince(Deadline(), false), now_);
 }
 
 }  // namespace

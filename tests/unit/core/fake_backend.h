@@ -21,15 +21,15 @@ class FakeBackend : public Backend {
  public:
   template <typename T>
   struct Call {
-    Way way = Way::kCalls;
+    Way way = Way::kDecrypts;
     std::string name;   // the key's id, or the label
     std::string input;  // plaintext or ciphertext
     Deadline deadline;
     Done<T> done;
   };
 
-  void Locate(const std::string& label, Deadline deadline, Done<Located> done) override {
-    locate.push_back({Way::kChecks, label, "", deadline, std::move(done)});
+  void Locate(const std::string& label, NextDeadline deadline, Done<Located> done) override {
+    locate.push_back({Way::kChecks, label, "", deadline(), std::move(done)});
   }
   void Inspect(const std::string& key_id, Deadline deadline, Done<KeyInfo> done) override {
     inspect.push_back({Way::kChecks, key_id, "", deadline, std::move(done)});

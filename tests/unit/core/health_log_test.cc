@@ -149,7 +149,7 @@ TEST_F(HealthLogTest, ACandidateThatFailsIsToldOnceAndThatItEnded) {
   Ready();
   health_.note = Failing();
   EXPECT_THAT(Say(), ElementsAre(Pair(Severity::kError,
-                                      "the key's name leads astray: key b is in state Deactivated; "
+                                      "trouble with the key's name: key b is in state Deactivated; "
                                       "key a stays in use")));
   EXPECT_THAT(Say(), IsEmpty());
   health_.note.reset();
@@ -161,7 +161,7 @@ TEST_F(HealthLogTest, ALabelAstrayNamesTheFlagThatSaysForHowLong) {
   Ready();
   health_.note = Astray();
   EXPECT_THAT(Say(), ElementsAre(Pair(Severity::kError,
-                                      "the key's name leads astray: no key has the label \"kek\"; "
+                                      "trouble with the key's name: no key has the label \"kek\"; "
                                       "key a stays in use for a while (--label-grace)")));
   // When the while is over.
   health_.status = kNone;

@@ -89,20 +89,20 @@ TEST(StatusLineTest, SaysWhatIsWrongWithACandidate) {
                       "key b is in state Deactivated",
                       kNow - 2min,
                       {}}),
-            "serving; key k; the key's name leads astray for 120 s (key b is in state "
+            "serving; key k; trouble with the key's name for 120 s (key b is in state "
             "Deactivated)");
 }
 
 TEST(StatusLineTest, SaysWhenALabelAstrayIsAnError) {
   Adoption::Note note{absl::NotFoundError("no key"), "no key", kNow - 2min, kNow + 13min};
   EXPECT_EQ(WithNote(note),
-            "serving; key k; the key's name leads astray for 120 s (no key), an error in 780 s");
+            "serving; key k; trouble with the key's name for 120 s (no key), an error in 780 s");
   note.error_from = kNow + 1ms;
   EXPECT_EQ(WithNote(note),
-            "serving; key k; the key's name leads astray for 120 s (no key), an error in 0 s");
+            "serving; key k; trouble with the key's name for 120 s (no key), an error in 0 s");
   note.error_from = kNow;
   EXPECT_EQ(WithNote(note),
-            "serving; key k; the key's name leads astray for 120 s (no key), an error by now");
+            "serving; key k; trouble with the key's name for 120 s (no key), an error by now");
 }
 
 TEST(StatusLineTest, SaysThatAnotherKeyIsToBeAdopted) {
@@ -114,7 +114,7 @@ TEST(StatusLineTest, TroubleAndNameAreBothSaid) {
   Health health = InTrouble("k", absl::UnavailableError("away"));
   health.note = {absl::NotFoundError("no key"), "no key", kNow - 5s, {}};
   EXPECT_EQ(StatusLine(health, kNow, "; Landlock ABI 7"),
-            "serving; KMS unreachable for 42 s (away); key k; the key's name leads astray for 5 s "
+            "serving; KMS unreachable for 42 s (away); key k; trouble with the key's name for 5 s "
             "(no key); Landlock ABI 7");
 }
 
@@ -139,7 +139,7 @@ TEST(StatusLineTest, IsOneLine) {
   EXPECT_EQ(After42s("k\nREADY=1", absl::UnavailableError("away\nWATCHDOG=1")),
             "serving; KMS unreachable for 42 s (away?WATCHDOG=1); key k?READY=1");
   EXPECT_EQ(WithNote({absl::NotFoundError("no\nkey"), "no\nkey", kNow, {}}),
-            "serving; key k; the key's name leads astray for 0 s (no?key)");
+            "serving; key k; trouble with the key's name for 0 s (no?key)");
 }
 
 TEST(StatusLineTest, LongTextIsCut) {

@@ -327,7 +327,7 @@ TEST_F(KeyManagerTest, ANoIsAnErrorAtOnce) {
 TEST_F(KeyManagerTest, WhatIsEncryptedIsDecryptedBeforeItIsAnswered) {
   Adopt();
   auto& result = Encrypt("seed");
-  EXPECT_EQ(backend_->encrypt.front().way, Way::kCalls);
+  EXPECT_EQ(backend_->encrypt.front().way, Way::kEncrypts);
   EXPECT_EQ(backend_->encrypt.front().input, "seed");
   EXPECT_EQ(backend_->encrypt.front().deadline, now_ + 3s);
   now_ += 1s;
@@ -405,7 +405,7 @@ TEST_F(KeyManagerTest, RefusesSizesThatCannotBe) {
 
 TEST_F(KeyManagerTest, DecryptsWithTheKeyOfTheRecordWhateverTheCurrentOne) {
   auto& result = Decrypt("an older key");  // and before any key was adopted
-  EXPECT_EQ(backend_->decrypt.front().way, Way::kCalls);
+  EXPECT_EQ(backend_->decrypt.front().way, Way::kDecrypts);
   const auto call = FakeBackend::Answer<Secret>(backend_->decrypt, Plain("seed"));
   EXPECT_EQ(call.name, "an older key");
   EXPECT_EQ(AsText(result.at(0)->Reveal()), "seed");
@@ -655,7 +655,7 @@ TEST_F(LabelTest, ACandidateThatFailsIsSaidAndHarmsNothing) {
     EXPECT_EQ(*StatusNow(), "key-1");
   }
   EXPECT_EQ(log_, (Lines{{Severity::kError,
-                          "the key's name leads astray: key key-2 is in state Deactivated, not "
+                          "trouble with the key's name: key key-2 is in state Deactivated, not "
                           "Active; key key-1 stays in use"}}));
   EXPECT_THAT(StatusLine(keys_->Current(), now_, ""),
               HasSubstr("(key key-2 is in state Deactivated, not Active)"));
@@ -667,7 +667,7 @@ TEST_F(LabelTest, ALabelThatFitsNoKeyIsAnErrorAfterTheGrace) {
   const Deadline begin = now_;
   EXPECT_THAT(log_, ElementsAre(std::pair(
                         Severity::kError,
-                        std::string("the key's name leads astray: no active symmetric key has the "
+                        std::string("trouble with the key's name: no active symmetric key has the "
                                     "label \"kek\", or this client may not see it; key key-1 stays "
                                     "in use for a while (--label-grace)"))));
   while (now_ - begin < kGrace - 20s) {
@@ -697,8 +697,76 @@ TEST_F(LabelTest, SilenceOfTheSearchSaysNothingOfTheKey) {
     while (!backend_->encrypt.empty()) RoundTrip();
     FakeBackend::Answer<okms::Located>(backend_->locate, absl::DeadlineExceededError("late"));
     EXPECT_EQ(*StatusNow(), "key-1");
+    EXPECT_THAT(log_, SizeIs(i == 0 ? 0 : 1)) << "but it is said once it lasts";
   }
-  EXPECT_THAT(log_, IsEmpty());
+  EXPECT_EQ(log_.at(0).second,
+            "trouble with the key's name: the KMS does not say where it leads: late; key key-1 "
+            "stays in use");
+}
+
+TEST_F(LabelTest, ASearchThatHangsIsNoSilenceOfTheKey) {
+  AdoptByLabel();
+  AwaitCheck();
+  Inspected();
+  ASSERT_THAT(backend_->locate, SizeIs(1));
+  for (int i = 0; i < 200; ++i) {
+    Pass(100ms);
+    while (!backend_->inspect.empty()) Inspected();
+    ASSERT_FALSE(keys_->Current().trouble) << i;
+  }
+}
+
+TEST_F(LabelTest, WithoutAKeyASearchThatHangsIsTheReason) {
+  auto& status = Status(3s);
+  keys_->Tick();
+  ASSERT_THAT(backend_->locate, SizeIs(1));
+  Pass(3s);
+  EXPECT_THAT(status.at(0), StatusIs(Code::kDeadlineExceeded, "the KMS does not answer"));
+}
+
+// A right that was withdrawn says nothing against the key.
+TEST_F(LabelTest, ADeniedSearchIsNeverAnError) {
+  AdoptByLabel();
+  const Deadline begin = now_;
+  while (now_ - begin < 2 * kGrace) {
+    AwaitCheck();
+    Inspected();
+    while (!backend_->encrypt.empty()) RoundTrip();
+    FakeBackend::Answer<okms::Located>(backend_->locate, absl::PermissionDeniedError("not yours"));
+    ASSERT_THAT(StatusNow(), IsOk());
+  }
+  EXPECT_EQ(log_, (Lines{{Severity::kError,
+                          "trouble with the key's name: the KMS does not say where it leads: not "
+                          "yours; key key-1 stays in use"}}));
+}
+
+TEST_F(LabelTest, WhileTheLabelMakesStatusAnErrorItIsLookedAtSoon) {
+  AdoptByLabel();
+  const Deadline begin = now_;
+  while (now_ - begin < kGrace + 20s) CheckLeadsTo({});
+  ASSERT_FALSE(StatusNow().ok());
+  Pass(2s);
+  EXPECT_NE(backend_->pending(), 0u);
+}
+
+// A proof of it began before, and the KMS takes back what it said.
+TEST_F(LabelTest, TheWayBackFromARefusedKeyIsShort) {
+  AdoptByLabel();
+  for (int i = 0; i < 2; ++i) {
+    CheckLeadsTo({"key-2"});
+    RoundTrip("key-2");
+  }
+  ASSERT_EQ(*StatusNow(), "key-2");
+  const Deadline begin = now_;
+  while (keys_->Current().key_id == "key-2" && now_ - begin < 2min) {
+    AwaitCheck();
+    Inspected(KeyInfo{"is in state Deactivated, not Active", false, {{"kek"}}});
+    Located({"key-1"});
+    Inspected();
+    RoundTrip();
+  }
+  EXPECT_EQ(keys_->Current().key_id, "key-1");
+  EXPECT_LT(now_ - begin, 20s);
 }
 
 TEST_F(LabelTest, AMovedLabelRescuesAKeyThatDoesNotEncrypt) {

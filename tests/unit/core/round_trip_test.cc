@@ -51,9 +51,9 @@ class RoundTripTest : public ::testing::TestWithParam<Way> {
   int operations_ = 0;
   std::optional<absl::StatusOr<Ciphertext>> result_;
 };
-INSTANTIATE_TEST_SUITE_P(Ways, RoundTripTest, ::testing::Values(Way::kCalls, Way::kChecks),
+INSTANTIATE_TEST_SUITE_P(Ways, RoundTripTest, ::testing::Values(Way::kEncrypts, Way::kChecks),
                          [](const auto& way) {
-                           return way.param == Way::kCalls ? "calls" : "checks";
+                           return way.param == Way::kEncrypts ? "encrypts" : "checks";
                          });
 
 TEST_P(RoundTripTest, GivesTheCiphertextOnlyAfterItWasDecrypted) {

@@ -64,8 +64,10 @@ class KmipBackendTest : public ::testing::Test {
     return *backend_;
   }
   absl::StatusOr<std::vector<std::string>> Locate(const std::string& label = "etcd") {
-    const auto located =
-        Await<Located>([&](auto done) { backend().Locate(label, Later(), std::move(done)); });
+    const auto located = Await<Located>([&](auto done) {
+      backend().Locate(
+          label, [] { return Later(); }, std::move(done));
+    });
     if (!located.ok()) return located.status();
     EXPECT_FALSE(located->remembered);
     return located->key_ids;
@@ -75,12 +77,13 @@ class KmipBackendTest : public ::testing::Test {
   }
   absl::StatusOr<Ciphertext> Encrypt(const std::string& key_id = "5") {
     return Await<Ciphertext>([&](auto done) {
-      backend().Encrypt(Way::kCalls, key_id, Secret(AsBytes(kPlaintext)), Later(), std::move(done));
+      backend().Encrypt(Way::kEncrypts, key_id, Secret(AsBytes(kPlaintext)), Later(),
+                        std::move(done));
     });
   }
   absl::StatusOr<std::string> Decrypt(Ciphertext record, const std::string& key_id = "5") {
     const auto secret = Await<Secret>([&](auto done) {
-      backend().Decrypt(Way::kCalls, key_id, std::move(record), Later(), std::move(done));
+      backend().Decrypt(Way::kDecrypts, key_id, std::move(record), Later(), std::move(done));
     });
     if (!secret.ok()) return secret.status();
     return std::string(AsText(secret->Reveal()));
@@ -346,38 +349,47 @@ TEST_F(KmipBackendTest, OtherIdsAreComparedByteForByte) {
   EXPECT_THAT(Inspect("key"), StatusIs(kDataLoss, ::testing::_));
 }
 
-// ---- Two ways, and the end of both
+// ---- Ways of their own, and the end of all
 
-TEST_F(KmipBackendTest, ChecksDoNotWaitForCallsNorForEachOther) {
+TEST_F(KmipBackendTest, NeitherChecksNorEncryptsWaitForDecrypts) {
   handler_ = [](const Request& request) {
+    if (request.operation == Operation::kEncrypt) {
+      return Refusal(request, ResultReason::kPermissionDenied);
+    }
     if (request.operation != Operation::kLocate) return Hangs();
     const auto locate = LocateRequest::Read(request.payload);
     return locate->name == "hangs" ? Hangs() : Success(request, LocateResponse{{"5"}});
   };
   constexpr int kCalls = 20;  // of which most wait in the queue
-  std::vector<okms::test::Answer<Ciphertext>> calls(kCalls);
+  std::vector<okms::test::Answer<Secret>> calls(kCalls);
   for (auto& call : calls) {
-    backend().Encrypt(Way::kCalls, "5", Secret(AsBytes(kPlaintext)), Later(), call.Callback());
+    backend().Decrypt(Way::kDecrypts, "5", Record(), Later(), call.Callback());
   }
-  kms_.AwaitHanging(KmipBackend::kSessionsForCalls);
+  kms_.AwaitHanging(KmipBackend::kSessionsForDecrypts);
+  EXPECT_THAT(Encrypt(), StatusIs(absl::StatusCode::kPermissionDenied, ::testing::_));
   EXPECT_THAT(Locate(), IsOk());
 
   okms::test::Answer<Located> check;
-  backend().Locate("hangs", Later(), check.Callback());
+  backend().Locate(
+      "hangs", [] { return Later(); }, check.Callback());
   okms::test::Answer<Secret> probe;
   backend().Decrypt(Way::kChecks, "5", Record(), Later(), probe.Callback());
-  kms_.AwaitHanging(KmipBackend::kSessionsForCalls + 2);
+  std::vector<okms::test::Answer<Secret>> verifications(KmipBackend::kSessionsForEncrypts + 1);
+  for (auto& verification : verifications) {
+    backend().Decrypt(Way::kEncrypts, "5", Record(), Later(), verification.Callback());
+  }
+  kms_.AwaitHanging(KmipBackend::kSessionsForDecrypts + 2 + KmipBackend::kSessionsForEncrypts);
   EXPECT_THAT(Locate(), IsOk());
 
   backend_.reset();
-  for (auto& call : calls) {
-    EXPECT_THAT(call.Get(), StatusIs(absl::StatusCode::kCancelled, ::testing::_));
-  }
-  EXPECT_THAT(check.Get(), StatusIs(absl::StatusCode::kCancelled, ::testing::_));
-  EXPECT_THAT(probe.Get(), StatusIs(absl::StatusCode::kCancelled, ::testing::_));
+  const auto cancelled = StatusIs(absl::StatusCode::kCancelled, ::testing::_);
+  for (auto& call : calls) EXPECT_THAT(call.Get(), cancelled);
+  for (auto& verification : verifications) EXPECT_THAT(verification.Get(), cancelled);
+  EXPECT_THAT(check.Get(), cancelled);
+  EXPECT_THAT(probe.Get(), cancelled);
 }
 
-TEST_F(KmipBackendTest, BothWaysShareWhatIsKnownOfTheServer) {
+TEST_F(KmipBackendTest, AllWaysShareWhatIsKnownOfTheServer) {
   handler_ = [](const Request& request) { return Success(request, LocateResponse{{"5"}}); };
   ASSERT_THAT(Locate(), IsOk());
   handler_ = [](const Request& request) {
@@ -451,7 +463,7 @@ TEST_F(EncryptTest, TakesTheTagInTheDataInEveryVersion) {
     }));
     KmipBackend backend(std::make_unique<FakeDialer>(kms));
     const auto ciphertext = Await<Ciphertext>([&](auto done) {
-      backend.Encrypt(Way::kCalls, "5", Secret(AsBytes(kPlaintext)), Later(), std::move(done));
+      backend.Encrypt(Way::kEncrypts, "5", Secret(AsBytes(kPlaintext)), Later(), std::move(done));
     });
     ASSERT_THAT(ciphertext, IsOk()) << minor;
     EXPECT_EQ(ciphertext->bytes, kData + kTag);

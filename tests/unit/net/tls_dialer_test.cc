@@ -428,14 +428,7 @@ class CancelTest : public TlsDialerTest {
 TEST_F(CancelTest, EndsAConnect) {
   LoopbackSocket socket;
   socket.Listen(0);
-  // A full queue: Linux drops further SYNs, so that the next connect hangs.
-  std::vector<UniqueFd> queue;
-  for (bool full = false; !full;) {
-    ASSERT_LT(queue.size(), 100u);
-    queue.push_back(socket.Connect());
-    pollfd entry{queue.back().get(), POLLOUT, 0};
-    full = ::poll(&entry, 1, 100) == 0;
-  }
+  const std::vector<UniqueFd> queue = socket.Fill();
   const auto dialer = NewDialer(socket.port());
   auto dialled = DialAsync(*dialer);
   EXPECT_EQ(dialled.wait_for(50ms), std::future_status::timeout);

@@ -1,14 +1,16 @@
 // SPDX-FileCopyrightText: The okms-k8s-encryption-provider authors
 // SPDX-License-Identifier: Apache-2.0
 
-// A TLS server on the loopback interface that serves one connection, and what other servers for
-// tests are made of.
+// A TLS server on the loopback interface that serves a connection or a few, one after the other,
+// and what other servers for tests are made of.
 
 #ifndef OKMS_TESTS_UNIT_NET_TLS_SERVER_H_
 #define OKMS_TESTS_UNIT_NET_TLS_SERVER_H_
 
+#include <arpa/inet.h>
 #include <netinet/in.h>
 #include <openssl/ssl.h>
+#include <poll.h>
 #include <sys/socket.h>
 
 #include <ctime>
@@ -16,6 +18,7 @@
 #include <string>
 #include <thread>
 #include <utility>
+#include <vector>
 
 #include <gtest/gtest.h>
 
@@ -25,13 +28,16 @@
 
 namespace okms::test {
 
-// A TCP socket on a free port of 127.0.0.1. Until Listen, connections to it are refused.
+// A TCP socket on an address of the loopback interface, and a free port unless one is given. Until
+// Listen, connections to it are refused.
 class LoopbackSocket {
  public:
-  LoopbackSocket() : fd_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+  explicit LoopbackSocket(const std::string& ip = "127.0.0.1", uint16_t port = 0)
+      : fd_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
     sockaddr_in address{};
     address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    address.sin_port = htons(port);
+    EXPECT_EQ(::inet_pton(AF_INET, ip.c_str(), &address.sin_addr), 1);
     socklen_t size = sizeof address;
     EXPECT_EQ(::bind(fd_.get(), reinterpret_cast<sockaddr*>(&address), size), 0);
     EXPECT_EQ(::getsockname(fd_.get(), reinterpret_cast<sockaddr*>(&address), &size), 0);
@@ -47,8 +53,27 @@ class LoopbackSocket {
     ::connect(fd.get(), reinterpret_cast<sockaddr*>(&address), size);
     return fd;
   }
+  // Fills its queue: Linux drops further SYNs, so that the next connect hangs. (After Listen(0).)
+  std::vector<UniqueFd> Fill() const {
+    std::vector<UniqueFd> queue;
+    for (bool full = false; !full && queue.size() < 100;) {
+      queue.push_back(Connect());
+      pollfd entry{queue.back().get(), POLLOUT, 0};
+      full = ::poll(&entry, 1, 100) == 0;
+    }
+    EXPECT_LT(queue.size(), 100u);
+    return queue;
+  }
   // Waits for a connection.
   UniqueFd Accept() const { return UniqueFd(::accept4(fd_.get(), nullptr, nullptr, SOCK_CLOEXEC)); }
+  // Takes those that wait; how many there were.
+  int AcceptAll() const {
+    int count = 0;
+    pollfd entry{fd_.get(), POLLIN, 0};
+    for (; ::poll(&entry, 1, 0) == 1 && Accept(); ++count) {
+    }
+    return count;
+  }
   uint16_t port() const { return port_; }
 
   // Wakes an Accept that nobody came for.
@@ -67,6 +92,9 @@ struct TlsServerOptions {
   std::string cipher_list = {};  // of TLS 1.2; empty: OpenSSL's default
   bool prefers_dhe = false;      // in TLS 1.2, as the first of its suites
   time_t verify_at = 0;  // when, for the server, a client's certificate must be valid; 0: now
+  std::string address = "127.0.0.1";
+  uint16_t port = 0;    // 0: any free one
+  int connections = 1;  // how many are served
 };
 
 inline SslCtxPtr NewServerContext(const TlsServerOptions& options) {
@@ -112,9 +140,13 @@ class TlsServer {
   using Session = std::function<void(SSL*)>;
 
   TlsServer(const TlsServerOptions& options, Session session)
-      : context_(NewServerContext(options)), session_(std::move(session)) {
+      : context_(NewServerContext(options)),
+        session_(std::move(session)),
+        socket_(options.address, options.port) {
     socket_.Listen();
-    thread_ = std::thread([this] { Serve(); });
+    thread_ = std::thread([this, connections = options.connections] {
+      for (int i = 0; i < connections; ++i) Serve();
+    });
   }
   ~TlsServer() {
     socket_.Stop();
@@ -122,7 +154,7 @@ class TlsServer {
   }
 
   uint16_t port() const { return socket_.port(); }
-  // Waits until the connection has been served and closed.
+  // Waits until all connections have been served and closed.
   void Join() {
     if (thread_.joinable()) thread_.join();
   }

@@ -95,7 +95,10 @@ class RestBackendTest : public ::testing::Test {
   // One that knows nothing of what was found before.
   void NewBackend() { backend_.reset(); }
   absl::StatusOr<Located> Locate(const std::string& label = "etcd") {
-    return Await<Located>([&](auto done) { backend().Locate(label, deadline_, std::move(done)); });
+    return Await<Located>([&](auto done) {
+      backend().Locate(
+          label, [this] { return deadline_; }, std::move(done));
+    });
   }
   absl::StatusOr<KeyInfo> Inspect(const std::string& key_id = kKey) {
     return Await<KeyInfo>(
@@ -366,6 +369,23 @@ TEST_F(LocateTest, KeysWithoutAStateCount) {
   EXPECT_THAT(Found(), ElementsAre(kKey, kOtherKey));
 }
 
+TEST_F(LocateTest, EachPageHasADeadlineOfItsOwn) {
+  answers_ = {{kFirstPage, Ok(Page({Key()}, "t"))},
+              {NextPage("t"), Ok(Page(Json::array(), "u"))},
+              {NextPage("u"), Ok(Page(Json::array()))}};
+  http_.handler = [this](const Sent& sent) { return answers_.at(sent.url); };
+  Deadline deadline = deadline_;
+  const auto located = Await<Located>([&](auto done) {
+    backend().Locate(
+        "etcd", [&] { return deadline += 1s; }, std::move(done));
+  });
+  EXPECT_THAT(located, IsOk());
+  ASSERT_THAT(http_.sent, SizeIs(3));
+  for (int page = 0; page < 3; ++page) {
+    EXPECT_EQ(http_.sent[static_cast<std::size_t>(page)].deadline, deadline_ + (page + 1) * 1s);
+  }
+}
+
 TEST_F(LocateTest, RepeatingTokenEndsTheSearch) {
   answers_ = {{kFirstPage, Ok(Page({Key()}, "t"))}, {NextPage("t"), Ok(Page(Json::array(), "t"))}};
   EXPECT_THAT(Locate(),
@@ -421,7 +441,7 @@ TEST_F(RestBackendTest, CallsAndChecksHaveClientsOfTheirOwn) {
               {kKeyUrl, Ok(Key())},
               {encrypt, Ok({{"ciphertext", kJwe}})},
               {decrypt, Ok({{"plaintext", ""}})}};
-  way_ = Way::kCalls;
+  way_ = Way::kDecrypts;
   EXPECT_THAT(Encrypt(kKey, "x"), IsOk());
   EXPECT_THAT(Decrypt(kKey, {kJwe, {}}), IsOk());
   EXPECT_THAT(calls_.urls(), ElementsAre(encrypt, decrypt));

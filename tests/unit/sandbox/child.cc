@@ -65,4 +65,6 @@ void ExpectInChild(const std::function<void()>& body) {
   EXPECT_EQ(ended.status, 0) << ended.said;
 }
 
+bool IsWithoutNewPrivileges() { return ::prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1; }
+
 }  // namespace okms::test

@@ -27,6 +27,12 @@ Ended RunInChild(const std::function<void()>& body);
 // The same, for a body whose expectations must all hold.
 void ExpectInChild(const std::function<void()>& body);
 
+// Whether no privileges can be gained here from the start: so a build sandbox of Nix's has it, and
+// nobody can take it back.
+bool IsWithoutNewPrivileges();
+inline constexpr char kIsWithoutNewPrivileges[] =
+    "PR_SET_NO_NEW_PRIVS is set already, as in a build sandbox: that it is missing cannot be seen";
+
 }  // namespace okms::test
 
 #endif  // OKMS_TESTS_UNIT_SANDBOX_CHILD_H_

@@ -3,7 +3,9 @@
 
 #include "sandbox/free_id.h"
 
+#include <grp.h>
 #include <gtest/gtest.h>
+#include <pwd.h>
 #include <sys/types.h>
 
 #include <set>
@@ -35,6 +37,11 @@ TEST(IsTaken, ByAUserOrAGroup) {
   EXPECT_TRUE(IsTaken(0));
   EXPECT_TRUE(IsTaken(65534));  // nobody
   EXPECT_FALSE(IsTaken(4'000'000'000));
+  // Each kind alone, where this machine has some.
+  for (uid_t id = 0; id < 1000; ++id) {
+    const bool known = ::getpwuid(id) != nullptr || ::getgrgid(id) != nullptr;
+    EXPECT_EQ(IsTaken(id), known) << id;
+  }
 }
 
 }  // namespace

@@ -57,12 +57,18 @@ long LockedKilobytes() {
   return -1;
 }
 
-TEST(LockDown, NoNewPrivilegesNoTracingNoDumpNoFile) {
+TEST(LockDown, NoNewPrivileges) {
+  if (test::IsWithoutNewPrivileges()) GTEST_SKIP() << test::kIsWithoutNewPrivileges;
   ExpectInChild([] {
-    ASSERT_EQ(::prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0), 0);
+    ASSERT_THAT(LockDown(), IsOk());
+    EXPECT_TRUE(test::IsWithoutNewPrivileges());
+  });
+}
+
+TEST(LockDown, NoTracingNoDumpNoFile) {
+  ExpectInChild([] {
     ASSERT_EQ(::prctl(PR_GET_DUMPABLE, 0, 0, 0, 0), 1);
     ASSERT_THAT(LockDown(), IsOk());
-    EXPECT_EQ(::prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0), 1);
     EXPECT_EQ(::prctl(PR_GET_DUMPABLE, 0, 0, 0, 0), 0);
     for (const auto resource : {RLIMIT_CORE, RLIMIT_FSIZE}) {
       EXPECT_EQ(Limit(resource).rlim_cur, 0U);

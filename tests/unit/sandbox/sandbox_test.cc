@@ -215,6 +215,7 @@ TEST(Sandbox, SaysWhatItAchieved) {
 }
 
 TEST(Sandbox, TheFilterNeedsNoNewPrivileges) {
+  if (IsWithoutNewPrivileges()) GTEST_SKIP() << kIsWithoutNewPrivileges;
   ExpectInChild([] {
     if (::geteuid() == 0) {
       ASSERT_EQ(::setresuid(kTestUser, kTestUser, kTestUser), 0);

@@ -38,7 +38,7 @@ class Child {
     body([out](const std::string& text) {
       if (::write(out, text.data(), text.size()) < 0) ::_exit(9);
     });
-    ::_exit(0);
+    ::_exit(testing::Test::HasFailure() ? kExpectationFailed : 0);
   }
   ~Child() {
     if (pid_ > 0) End();
@@ -60,14 +60,20 @@ class Child {
     for (std::string more = Hear(); !more.empty(); more = Hear()) all += more;
     const int status = End();
     EXPECT_TRUE(WIFEXITED(status)) << "signal " << WTERMSIG(status);
-    EXPECT_EQ(WEXITSTATUS(status), 0);
+    EXPECT_TRUE(WEXITSTATUS(status) == 0 || WEXITSTATUS(status) == kExpectationFailed)
+        << "status " << WEXITSTATUS(status);
     return all;
   }
 
  private:
+  static constexpr int kExpectationFailed = 8;
+
   int End() {
     int status = 0;
     ::waitpid(pid_, &status, 0);
+    if (WIFEXITED(status) && WEXITSTATUS(status) == kExpectationFailed) {
+      ADD_FAILURE() << "an expectation failed in the child";
+    }
     pid_ = -1;
     return status;
   }

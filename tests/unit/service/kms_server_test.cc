@@ -34,7 +34,9 @@ using test::StatusIs;
 // Keeps all questions for itself until it is told to answer them.
 class SilentBackend : public Backend {
  public:
-  void Locate(const std::string&, Deadline, Done<Located> done) override { Keep(std::move(done)); }
+  void Locate(const std::string&, NextDeadline, Done<Located> done) override {
+    Keep(std::move(done));
+  }
   void Inspect(const std::string&, Deadline, Done<KeyInfo> done) override { Keep(std::move(done)); }
   void Encrypt(Way, const std::string&, Secret, Deadline, Done<Ciphertext> done) override {
     Keep(std::move(done));

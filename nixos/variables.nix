@@ -1,0 +1,30 @@
+# SPDX-FileCopyrightText: The okms-k8s-encryption-provider authors
+# SPDX-License-Identifier: Apache-2.0
+#
+# The variables of the program.
+{
+  # Those that have an option of their own.
+  own = {
+    OKMS_PROTOCOL = "protocol";
+    OKMS_SERV_ADDR = "servers";
+    OKMS_KEY_ID = "keyId";
+    OKMS_KEY_LABEL = "keyLabel";
+    OKMS_ID = "okmsId";
+    OKMS_CLIENT_CERT = "credentials.clientCertificate";
+    OKMS_CLIENT_KEY = "credentials.clientKey";
+    OKMS_CA_CERT = "credentials.ca";
+    OKMS_TIMEOUT = "timeout";
+    OKMS_SOCK = "socket";
+    OKMS_SOCK_GROUP = "group";
+    OKMS_ALLOW_GID = "group";
+  };
+  # The rest, but for OKMS_USER: it is for who starts it as root, which a unit never does.
+  further = [
+    "OKMS_ALLOW_UID"
+    "OKMS_CA_ONLY"
+    "OKMS_DEBUG"
+    "OKMS_LABEL_GRACE"
+    "HTTPS_PROXY"
+    "NO_PROXY"
+  ];
+}

@@ -1,0 +1,66 @@
+// SPDX-FileCopyrightText: The okms-k8s-encryption-provider authors
+// SPDX-License-Identifier: Apache-2.0
+
+// From when until when the certificates of our files are valid.
+
+#ifndef OKMS_NET_VALIDITY_H_
+#define OKMS_NET_VALIDITY_H_
+
+#include <ctime>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "net/openssl_ptr.h"
+
+namespace okms {
+
+// What is wrong with time is a state, not a mistake in the configuration: it comes while the plugin
+// runs, it ends when a clock is set, and only the KMS can tell whether its clock says the same.
+// Pure: the time is given. Immutable once it is complete; thread-safe then.
+class Validity {
+ public:
+  struct Period {
+    std::time_t from;
+    std::time_t until;
+  };
+  static Period Of(const X509* certificate);
+
+  // A file that is good while any of its certificates is valid: our own alone, or some CAs.
+  // `option` named it.
+  void Add(const std::string& option, const std::string& path, std::vector<Period> certificates);
+
+  struct Trouble {
+    std::string what;    // "--client-cert FILE: expired on 2026-11-27 01:59:46 UTC"
+    std::string remedy;  // with the date that the clock says
+    std::string Text() const { return what + "; " + remedy; }
+  };
+  // Of the first file that is not good then.
+  std::optional<Trouble> At(std::time_t now) const;
+
+  // For a line of state: "--client-cert until 2026-11-27", of the file that is good for the
+  // shortest time, or that it has expired. Empty when there is no file.
+  std::string Summary(std::time_t now) const;
+
+  // When the first file stops being good; none when there is no file.
+  std::optional<std::time_t> End() const;
+
+ private:
+  struct File {
+    std::string option;
+    std::string path;
+    std::vector<Period> certificates;  // at least one
+
+    std::time_t Until() const;
+  };
+  const File* First() const;
+
+  std::vector<File> files_;
+};
+
+// Each certificate of a PEM file, in its order, as far as they can be read.
+std::vector<Validity::Period> PeriodsIn(const std::string& path);
+
+}  // namespace okms
+
+#endif  // OKMS_NET_VALIDITY_H_

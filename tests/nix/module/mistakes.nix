@@ -1,0 +1,172 @@
+# SPDX-FileCopyrightText: The okms-k8s-encryption-provider authors
+# SPDX-License-Identifier: Apache-2.0
+#
+# Each mistake in an instance is named, and what is none is not.
+{
+  lib,
+  at,
+  complaints,
+  instance,
+  plugin,
+  ...
+}:
+
+let
+  # Mistakes in one instance, all on one machine.
+  rest = {
+    protocol = "rest";
+    servers = [ "https://kms.example.org" ];
+    okmsId = "734b9b45-8b1a-469c-b140-b10bd6540017";
+  };
+  mistakes = {
+    no-server = {
+      change.servers = [ ];
+      words = ".servers: give exactly one server";
+    };
+    two-servers = {
+      change.servers = [
+        "a:5696"
+        "b:5696"
+      ];
+      words = ".servers: give exactly one server";
+    };
+    url-for-kmip = {
+      change = { inherit (rest) servers; };
+      words = ".servers: KMIP needs host:port and no URL";
+    };
+    no-url-for-rest = {
+      change = rest // {
+        inherit (instance) servers;
+      };
+      words = ".servers: REST needs a URL";
+    };
+    no-key = {
+      change.keyId = null;
+      words = ": no key. Set keyId, or keyLabel.";
+    };
+    two-keys = {
+      change.keyLabel = "etcd";
+      words = ": keyId and keyLabel are both set";
+    };
+    rest-without-domain = {
+      change = rest // {
+        okmsId = null;
+      };
+      words = ".okmsId: REST needs the id of the OKMS domain";
+    };
+    no-certificate = {
+      change.credentials.clientCertificate = null;
+      words = ".credentials.clientCertificate: no access certificate";
+    };
+    no-client-key = {
+      change.credentials.clientKey = null;
+      words = ".credentials: set one of clientKey and clientKeyEncrypted";
+    };
+    two-client-keys = {
+      change.credentials.clientKeyEncrypted = "/var/lib/secrets/client.key.cred";
+      words = ".credentials: set one of clientKey and clientKeyEncrypted";
+    };
+    client-key-in-the-store = {
+      change.credentials.clientKey = "${builtins.storeDir}/client.key";
+      words = ".credentials.clientKey: this path is in the Nix store";
+    };
+    client-key-as-nix-path = {
+      change.credentials.clientKey = ./mistakes.nix;
+      words = ".credentials.clientKey: this path is in the Nix store, or would be copied there";
+    };
+    server-without-port = {
+      change.servers = [ "kms.example.org" ];
+      words = ".servers: KMIP needs host:port and no URL";
+    };
+    server-with-too-high-a-port = {
+      change.servers = [ "[2001:db8::1]:65536" ];
+      words = ".servers: KMIP needs host:port and no URL";
+    };
+    url-without-host = {
+      change = rest // {
+        servers = [ "https:///v1" ];
+      };
+      words = ".servers: REST needs a URL";
+    };
+    environment-in-the-store = {
+      change.environmentFile = "${builtins.storeDir}/environment";
+      words = ".environmentFile: this path is in the Nix store";
+    };
+    environment-as-nix-path = {
+      change.environmentFile = ./mistakes.nix;
+      words = ".environmentFile: this path is in the Nix store, or would be copied there";
+    };
+    no-time = {
+      change.timeout = "0s";
+      words = ".timeout: 0s is out of range";
+    };
+    too-much-time = {
+      change.timeout = "23h59m60.5s";
+      words = ".timeout: 23h59m60.5s is out of range";
+    };
+    unknown-group = {
+      change.group = "kubernetse";
+      words = ".group: there is no group kubernetse on this machine";
+    };
+    unknown-setting = {
+      change.settings.OKMS_VERBOSE = true;
+      words = ".settings: no such variable: OKMS_VERBOSE";
+    };
+    setting-that-has-an-option = {
+      change.settings.OKMS_KEY_LABEL = "etcd";
+      words = ".settings: for OKMS_KEY_LABEL use keyLabel";
+    };
+    "no/part/of/a/path" = {
+      change = { };
+      words = ": the name becomes part of a unit's name";
+    };
+    too-long-a-socket = {
+      change.socket = "/run/${lib.concatStrings (lib.replicate 103 "s")}";
+      words = ".socket: /run/";
+    };
+    socket-one = {
+      change.socket = "/run/kms.sock";
+      words = ".socket: /run/kms.sock is the socket of socket-two too";
+    };
+    socket-two = {
+      change.socket = "/var/run/kms.sock";
+      words = ".socket: /var/run/kms.sock is the socket of socket-one too";
+    };
+  };
+  said = complaints [
+    { users.groups.kmsusers = { }; }
+    (plugin (
+      {
+        good = instance;
+        as-long-a-socket = instance // {
+          socket = "/run/${lib.concatStrings (lib.replicate 102 "s")}";
+        };
+        at-an-address = instance // {
+          servers = [ "[fe80::1%eth0]:5696" ];
+          timeout = "24h";
+          group = "kmsusers";
+        };
+        off = instance // {
+          enable = false;
+          servers = [ ];
+        };
+      }
+      // lib.mapAttrs (_: m: lib.recursiveUpdate instance m.change) mistakes
+    ))
+  ];
+in
+# One complaint for each, and none about the good one.
+lib.concatLists (
+  lib.mapAttrsToList (
+    name: m:
+    let
+      expected = "${at}.instances.${name}${m.words}";
+    in
+    lib.optional (
+      lib.length (lib.filter (lib.hasPrefix expected) said) != 1
+    ) "not said once: \"${expected}\""
+  ) mistakes
+)
+++ lib.optional (
+  lib.length said != lib.length (lib.attrNames mistakes)
+) "other complaints than those expected: ${lib.concatStringsSep " " said}"

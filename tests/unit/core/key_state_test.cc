@@ -1,0 +1,106 @@
+// SPDX-FileCopyrightText: The okms-k8s-encryption-provider authors
+// SPDX-License-Identifier: Apache-2.0
+
+// What keeps a key that works from taking the place of the one in use. All else of KeyState is
+// tested through KeyManager.
+
+#include "core/key_state.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "support/status_is.h"
+
+namespace okms {
+namespace {
+
+using namespace std::chrono_literals;
+using test::IsOk;
+using ::testing::HasSubstr;
+
+constexpr Deadline kStart = Deadline(1000h);
+
+KeyInfo Shown() { return {"", true, {{"kek"}}}; }
+KeyInfo Hidden() { return {"", true, {}}; }
+KeyReport Works(Clock::duration took = 1ms) { return {absl::OkStatus(), true, took, Shown()}; }
+
+class KeyStateTest : public ::testing::Test {
+ protected:
+  // One check that finds the key in use well, and that its label leads to that key.
+  void LeadsTo(const std::string& id, const KeyInfo& info = Shown(), Clock::duration took = 1ms,
+               const KeyReport& in_use = Works()) {
+    now_ = std::max(now_, state_.schedule().Next());
+    const auto check = state_.schedule().Begin(now_).value();
+    auto outcome = KeyState::Outcome::kGood;
+    const std::string adopted = state_.adopted();
+    if (!adopted.empty()) outcome = state_.SawKey(*check, adopted, in_use, now_);
+    const LabelledKey key{id, info};
+    outcome = id == adopted ? state_.SawName(*check, key, outcome, now_)
+                            : state_.SawCandidate(*check, key, Works(took), outcome, now_);
+    state_.schedule().End(check, outcome, now_, 0);
+  }
+  void LeadsOftenTo(const std::string& id, const KeyInfo& info = Shown(),
+                    Clock::duration took = 1ms, const KeyReport& in_use = Works()) {
+    for (int i = 0; i < 100; ++i) LeadsTo(id, info, took, in_use);
+  }
+  std::string Note() const {
+    const auto note = state_.HealthAt(now_).note;
+    return note && !note->wrong.ok() ? note->text : "";
+  }
+
+  Deadline now_ = kStart;
+  KeyState state_{10s, 15min};
+};
+
+// kube-apiserver gives an Encrypt 3 seconds; with the key that stays it needs none.
+TEST_F(KeyStateTest, AKeyTooSlowForACallTakesNoPlace) {
+  LeadsTo("a");
+  LeadsOftenTo("b", Shown(), 2'600ms);
+  EXPECT_EQ(state_.adopted(), "a");
+  EXPECT_THAT(state_.Answer(now_), IsOk());
+  EXPECT_THAT(Note(), HasSubstr("key b works, but slower than kube-apiserver waits"));
+  LeadsTo("b", Shown(), 2'500ms);
+  LeadsTo("b", Shown(), 2'500ms);
+  EXPECT_EQ(state_.adopted(), "b");
+}
+
+TEST_F(KeyStateTest, TheFirstKeyMayBeSlow) {
+  LeadsTo("a", Shown(), 9s);
+  EXPECT_EQ(state_.adopted(), "a");
+}
+
+TEST_F(KeyStateTest, WhileTheOneInUseIsRefusedASlowOneMayTakeItsPlace) {
+  LeadsTo("a");
+  LeadsOftenTo("b", Shown(), 9s, {absl::PermissionDeniedError("not yours"), false, {}, Shown()});
+  EXPECT_EQ(state_.adopted(), "b");
+}
+
+// A relay that ignores the name gives any key; where names are shown, that one is not ours.
+TEST_F(KeyStateTest, AKeyThatHidesItsNameTakesNoPlaceOfOneThatShowedIt) {
+  LeadsTo("a");
+  LeadsTo("a");
+  LeadsOftenTo("b", Hidden());
+  EXPECT_EQ(state_.adopted(), "a");
+  EXPECT_THAT(state_.Answer(now_), IsOk());
+  EXPECT_THAT(Note(), HasSubstr("key b hides its label, though the KMS has shown that of key a"));
+}
+
+TEST_F(KeyStateTest, WhereNamesAreHiddenTheKmsIsBelieved) {
+  LeadsTo("a", Hidden());
+  LeadsOftenTo("b", Hidden());
+  EXPECT_EQ(state_.adopted(), "b");
+  EXPECT_TRUE(state_.HealthAt(now_).name_unproven);
+}
+
+TEST_F(KeyStateTest, AKeyThatShowsItsNameTakesThePlaceOfOneThatHidIt) {
+  LeadsTo("a", Hidden());
+  LeadsOftenTo("b", Shown());
+  EXPECT_EQ(state_.adopted(), "b");
+  LeadsOftenTo("c", Hidden());
+  EXPECT_EQ(state_.adopted(), "b");
+}
+
+}  // namespace
+}  // namespace okms
