@@ -638,6 +638,28 @@ TEST_P(CurlClientNameTest, CertificateForAnotherIsRefused) {
   EXPECT_FALSE(served);
 }
 
+// As over KMIP (PeerCertificateTest), whatever libcurl would say.
+TEST_F(CurlClientTest, IntermediateCaIsAnAnchorAndAnyPurposeWillDo) {
+  const okms::test::TempDir elsewhere;
+  auto intermediate = pki_.NewIntermediate(elsewhere.path(), "Intermediate CA");
+  ASSERT_THAT(intermediate, IsOk());
+  okms::test::TlsServerOptions options = Options();
+  options.identity = *intermediate->Issue(
+      "server",
+      {.common_name = "server", .names = {"IP:127.0.0.1"}, .usage = "anyExtendedKeyUsage"});
+  HttpsServer server(options, Always(JsonText("{}")));
+  const auto client = NewClient("127.0.0.1", server.port(), intermediate->ca());
+  EXPECT_EQ(Body(Send(*client, Request(server.port()))), "{}");
+}
+
+TEST_F(CurlClientTest, CertificateWithoutANameSaysSo) {
+  okms::test::TlsServerOptions options = Options();
+  options.identity = *pki_.Issue("bare", {.common_name = "127.0.0.1", .for_server = true});
+  HttpsServer server(options, Always(JsonText("{}")));
+  EXPECT_THAT(Send(*NewClient(server), Request(server.port())),
+              StatusIs(Code::kUnauthenticated, HasSubstr("it has no alternative name")));
+}
+
 TEST_F(CurlClientTest, ServerByName) {
   HttpsServer server(Options(), Always(JsonText("{}")));
   EXPECT_EQ(
