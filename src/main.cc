@@ -24,6 +24,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/time/time.h"
+#include "base/debug.h"
 #include "base/log.h"
 #include "base/log_queue.h"
 #include "base/status.h"
@@ -70,7 +71,7 @@ constexpr std::chrono::seconds kLate{5};
 // How often to look whether the files of the name service are still in reach; twice before the end.
 constexpr std::chrono::seconds kLookInterval{5};
 
-// Twelve for the KMS, one for the log, some ten of gRPC's, which has more on a larger machine.
+// Sixteen for the KMS, one for the log, some ten of gRPC's, which has more on a larger machine.
 constexpr std::size_t kThreads = 40;
 
 // How long Status tells what is wrong with a file before the process ends, for systemd to start it
@@ -172,6 +173,7 @@ absl::Status Check(const Config& config, const Credentials& credentials) {
 }
 
 absl::Status Run(const Config& config, LogQueue& log_queue, const Logger& log) {
+  const DebugTo debug(log);
   Credentials credentials(TlsContext::Create(config.tls));
   const absl::Status unusable = credentials.tls().status();
   if (unusable.ok()) {

@@ -26,6 +26,8 @@ class Logger {
   // Writes to `sink`, which must be thread-safe.
   Logger(bool debug, Sink sink);
 
+  bool debug() const { return debug_; }
+
   void Write(Severity severity, absl::string_view line) const {
     if (debug_ || severity != Severity::kDebug) sink_(severity, line);
   }

@@ -38,7 +38,9 @@ struct LogQueue::State {
     {
       const std::lock_guard lock(mutex);
       if (started) {
-        if (size + Size(text) > kCapacity) {
+        // However much --debug has to tell, there is room for what matters.
+        const std::size_t room = severity == Severity::kDebug ? kCapacity / 2 : kCapacity;
+        if (size + Size(text) > room) {
           ++left_out;
           return;
         }

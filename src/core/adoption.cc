@@ -60,6 +60,13 @@ void Adoption::Astray(const absl::Status& status, Deadline now) {
 void Adoption::Untold(const absl::Status& status, Deadline now) {
   if (!untold_) untold_ = Trouble{status, now};
   untold_->status = status;
+  // What was said before is no longer known.
+  if (IsUntold(now)) astray_.reset();
+}
+
+bool Adoption::IsUntold(Deadline now) const {
+  if (!untold_) return false;
+  return !IsSilence(untold_->status) || now - untold_->since >= KeyHealth::kSilence;
 }
 
 Adoption::Candidate& Adoption::Meet(const std::string& id, Deadline now) {
@@ -80,8 +87,7 @@ std::optional<Adoption::Note> Adoption::Current(Deadline now) const {
     return Note{astray_->status, std::string(astray_->status.message()), astray_->since,
                 error_from};
   }
-  const bool silent = untold_ && IsSilence(untold_->status);
-  if (untold_ && (!silent || now - untold_->since >= KeyHealth::kSilence)) {
+  if (IsUntold(now)) {
     return Note{untold_->status,
                 absl::StrCat("the KMS does not say where it leads: ", untold_->status.message()),
                 untold_->since, std::nullopt};

@@ -44,7 +44,7 @@ class Adoption {
   void Failed(const std::string& id, const absl::Status& status, Deadline now);
   // The name leads to no key, or to several.
   void Astray(const absl::Status& status, Deadline now);
-  // The KMS did not say where the name leads.
+  // The KMS did not say where the name leads: nothing speaks against the adopted key.
   void Untold(const absl::Status& status, Deadline now);
 
   const std::string& adopted() const { return adopted_; }  // empty: none yet
@@ -74,6 +74,8 @@ class Adoption {
 
   Candidate& Meet(const std::string& id, Deadline now);
   bool WasReplaced(const std::string& id) const;
+  // Whether that has lasted long enough to be said.
+  bool IsUntold(Deadline now) const;
 
   const std::chrono::milliseconds label_grace_;
   std::string adopted_;

@@ -31,7 +31,9 @@ milliseconds RetryAfter(int failures, uint8_t jitter) {
 
 Deadline CheckSchedule::Next() const {
   if (running_.size() == kMaxChecks) return Deadline::max();
-  const bool at_once = suspected_ && (urgent_ || running_.empty());
+  const bool at_key = std::any_of(running_.begin(), running_.end(),
+                                  [](const Check& check) { return check.about == About::kKey; });
+  const bool at_once = suspected_ && (urgent_ || !at_key);
   const Deadline wanted = at_once ? Deadline() : next_;
   return last_began_ == Deadline() ? wanted : std::max(wanted, last_began_ + kApart);
 }
@@ -56,7 +58,8 @@ Deadline CheckSchedule::Ask(Ticket check, About about, Deadline now) {
   check->about = about;
   check->asked = now;
   check->answer_by = now + operation_timeout_;
-  next_ = std::max(next_, now + Patience());
+  // A list that comes in many pages keeps no look at the key waiting.
+  if (about == About::kKey) next_ = std::max(next_, now + Patience());
   return check->answer_by;
 }
 
@@ -64,7 +67,11 @@ void CheckSchedule::End(Ticket check, Outcome outcome, Deadline now, uint8_t jit
   proof_owed_ = proof_owed_ || (check->must_prove && outcome == Outcome::kBad);
   const Deadline began = check->began;
   running_.erase(check);
-  if (began < last_ended_) return;  // a newer one has told more
+  if (began < last_ended_) {
+    // A newer one has told more; but what failed is looked at again.
+    if (outcome == Outcome::kBad) next_ = std::min(next_, now + kFirstRetry);
+    return;
+  }
   last_ended_ = began;
   failures_ = outcome == Outcome::kBad ? failures_ + 1 : 0;
   switch (outcome) {
@@ -76,6 +83,11 @@ void CheckSchedule::End(Ticket check, Outcome outcome, Deadline now, uint8_t jit
 
 milliseconds CheckSchedule::Patience() const {
   return std::max<milliseconds>(kPatience, operation_timeout_ / int{kMaxChecks});
+}
+
+bool CheckSchedule::IsAtName() const {
+  return std::any_of(running_.begin(), running_.end(),
+                     [](const Check& check) { return check.about == About::kName; });
 }
 
 std::optional<Deadline> CheckSchedule::WaitingSince(Deadline from, bool about_anything) const {

@@ -65,6 +65,9 @@ class CheckSchedule {
   // When to call Begin again.
   Deadline Next() const;
 
+  // Whether a check is at the name. One at a time is enough: it may hang, or be long.
+  bool IsAtName() const;
+
   // When the oldest operation without an answer began, of those that began no earlier than `from`
   // and are about the key, or about anything; none when there is none.
   std::optional<Deadline> WaitingSince(Deadline from, bool about_anything) const;

@@ -30,12 +30,26 @@ void Prove(Backend& backend, const std::string& key_id, KeyInfo info, NextDeadli
     done({absl::InternalError(absl::StrCat("no random bytes: ", OpenSslErrors())), false, {}, {}});
     return;
   }
-  RoundTrip(backend, Way::kChecks, key_id, Secret(std::move(random)), std::move(deadline),
+  RoundTrip(backend, Way::kChecks, Way::kChecks, key_id, Secret(std::move(random)),
+            std::move(deadline),
             [key_id, info = std::move(info), began = Clock::now(),
              done = std::move(done)](const absl::StatusOr<Ciphertext>& result) mutable {
               done({Named(result.status(), key_id), /*proven=*/result.ok(), Clock::now() - began,
                     std::move(info)});
             });
+}
+
+// When the KMS, or what stands before it, says no to the question for the attributes: the round
+// trip decides. If that fails too, the first no tells more.
+void ProveAgainst(Backend& backend, const std::string& key_id, absl::Status no,
+                  NextDeadline deadline, Report done) {
+  Prove(backend, key_id, {}, std::move(deadline),
+        [key_id, no = std::move(no), done = std::move(done)](KeyReport report) mutable {
+          const bool also_no =
+              !report.status.ok() && !IsSilence(report.status) && !absl::IsCancelled(report.status);
+          if (also_no) report.status = Named(no, key_id);
+          done(std::move(report));
+        });
 }
 
 // With the attributes at hand.
@@ -72,8 +86,13 @@ void CheckKey(Backend& backend, const std::string& key_id, std::optional<KeyInfo
                     if (info.ok()) {
                       Judge(backend, key_id, *std::move(info), must_prove, std::move(deadline),
                             std::move(done));
-                    } else {
+                    } else if (IsSilence(info.status()) || absl::IsCancelled(info.status()) ||
+                               absl::IsUnauthenticated(info.status())) {
                       done({Named(info.status(), key_id), false, {}, {}});
+                    } else {
+                      // What stands before the KMS may say no to the question alone.
+                      ProveAgainst(backend, key_id, info.status(), std::move(deadline),
+                                   std::move(done));
                     }
                   });
 }

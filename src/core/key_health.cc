@@ -61,8 +61,8 @@ bool KeyHealth::Failed(const absl::Status& status, Deadline began, Deadline now)
   return false;
 }
 
-void KeyHealth::Unproven(const absl::Status& status, Deadline began) {
-  if (!unproven_) unproven_ = Trouble{status, std::max(began, proven_)};
+void KeyHealth::Unproven(const absl::Status& status, Deadline began, Deadline now) {
+  if (!unproven_) unproven_ = Trouble{status, began < proven_ ? now : began};
   unproven_->status = status;
 }
 

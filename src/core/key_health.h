@@ -49,7 +49,7 @@ class KeyHealth {
   bool Failed(const absl::Status& status, Deadline began, Deadline now);
   // A round trip with the key that began then has had no answer, though the KMS answers other
   // things: no such answer ends that.
-  void Unproven(const absl::Status& status, Deadline began);
+  void Unproven(const absl::Status& status, Deadline began, Deadline now);
   // What came back was not what went in: Encrypt must stop until the key is proven.
   void Misfit(const absl::Status& status, Deadline now);
 

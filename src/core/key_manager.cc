@@ -15,6 +15,8 @@
 #include <utility>
 #include <variant>
 
+#include "absl/strings/str_cat.h"
+#include "base/debug.h"
 #include "base/status.h"
 #include "core/limits.h"
 #include "core/round_trip.h"
@@ -28,6 +30,16 @@ using About = CheckSchedule::About;
 // How often the main loop looks after what nothing else wakes it for.
 constexpr milliseconds kLook{1'000};
 constexpr milliseconds kLookBeforeTheFirstVerdict{50};  // somebody may wait for it
+
+// What a check saw, for --debug.
+void TellSeen(absl::string_view which, const std::string& key_id, const KeyReport& report) {
+  Debug([&] {
+    return absl::StrCat("check: ", which, " ", Printable(key_id), ": ",
+                        !report.status.ok() ? Message(report.status)
+                        : report.proven     ? "a round trip went well"
+                                            : "it is active");
+  });
+}
 
 }  // namespace
 
@@ -79,7 +91,8 @@ void KeyManager::Encrypt(Secret plaintext, Deadline deadline, Done<Encrypted> do
 void KeyManager::EncryptWith(const std::string& key_id, Secret plaintext, Deadline deadline,
                              Done<Encrypted> done) {
   RoundTrip(
-      *backend_, Way::kEncrypts, key_id, std::move(plaintext), [deadline] { return deadline; },
+      *backend_, Way::kEncrypts, Way::kChecks, key_id, std::move(plaintext),
+      [deadline] { return deadline; },
       [this, key_id, began = now_(),
        done = std::move(done)](absl::StatusOr<Ciphertext> result) mutable {
         const bool news = state_.With([&](State& state) {
@@ -141,6 +154,7 @@ void KeyManager::CheckInUse(Ticket check, const std::string& key_id) {
       state_.With([&](const State& state) { return state.key.MustProve(*check, now_()); });
   CheckKey(*backend_, key_id, {}, must_prove, OperationsOf(check, About::kKey),
            [this, check, key_id](KeyReport report) {
+             TellSeen("key", key_id, report);
              if (absl::IsNotFound(report.status) && std::holds_alternative<KeyId>(policy_.name)) {
                report.status = Annotate(report.status, "--encryption-key-id");
              }
@@ -158,9 +172,19 @@ void KeyManager::CheckInUse(Ticket check, const std::string& key_id) {
 }
 
 void KeyManager::Search(Ticket check, KnownKeys known, Outcome so_far) {
+  if (!state_.With([&](State& state) { return state.key.MaySearch(*check, now_()); })) {
+    EndCheck(check, so_far);
+    return;
+  }
   const std::string& label = std::get<KeyLabel>(policy_.name).value;
   FindByLabel(*backend_, label, std::move(known), OperationsOf(check, About::kName),
               [this, check, so_far](absl::StatusOr<LabelledKey> found) {
+                Debug([&] {
+                  return absl::StrCat("check: the label leads to ",
+                                      found.ok()
+                                          ? absl::StrCat("key ", Printable(found->id))
+                                          : absl::StrCat("nothing: ", Message(found.status())));
+                });
                 const bool other = found.ok() && state_.With([&](const State& state) {
                   return state.key.adopted() != found->id;
                 });
@@ -179,6 +203,7 @@ void KeyManager::CheckCandidate(Ticket check, LabelledKey key, Outcome so_far) {
   KeyInfo info = key.info;
   CheckKey(*backend_, id, std::move(info), /*must_prove=*/true, OperationsOf(check, About::kName),
            [this, check, key = std::move(key), so_far](const KeyReport& report) {
+             TellSeen("candidate", key.id, report);
              EndCheck(check, state_.With([&](State& state) {
                return state.key.SawCandidate(*check, key, report, so_far, now_());
              }));
@@ -188,6 +213,14 @@ void KeyManager::CheckCandidate(Ticket check, LabelledKey key, Outcome so_far) {
 void KeyManager::EndCheck(Ticket check, Outcome outcome) {
   uint8_t jitter = 0;
   if (RAND_bytes(&jitter, 1) != 1) jitter = 0;
+  Debug([outcome]() -> std::string {
+    switch (outcome) {
+      case Outcome::kGood: return "check: ended, all is well";
+      case Outcome::kUndecided: return "check: ended, undecided";
+      case Outcome::kBad: break;
+    }
+    return "check: ended, something is wrong";
+  });
   state_.With([&](State& state) { state.key.schedule().End(check, outcome, now_(), jitter); });
   Advance();
 }

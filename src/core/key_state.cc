@@ -60,12 +60,22 @@ bool KeyState::MustProve(const Check& check, Deadline now) const {
   return check.must_prove || health_.doubted() || now >= proven_until_;
 }
 
+bool KeyState::MaySearch(Check& check, Deadline now) {
+  if (schedule_.IsAtName() && !adopted().empty()) {
+    adoption_.Untold(absl::DeadlineExceededError("the answer is not complete yet"), now);
+    return false;
+  }
+  check.about = CheckSchedule::About::kName;  // before another one may ask
+  return true;
+}
+
 KeyState::Outcome KeyState::SawKey(const Check& check, const std::string& key_id,
                                    const KeyReport& report, Deadline now) {
   if (absl::IsCancelled(report.status)) return Outcome::kUndecided;
   const Outcome outcome = report.status.ok() ? Outcome::kGood : Outcome::kBad;
   if (!adopted().empty() && adopted() != key_id) return outcome;  // replaced meanwhile
   decided_ = true;
+  if (report.info) name_shown_ = report.info->labels.has_value();
   if (report.status.ok()) {
     health_.Proven(check.began, now);
     if (adopted().empty()) adoption_.Proven(key_id, check.began, now);
@@ -75,7 +85,7 @@ KeyState::Outcome KeyState::SawKey(const Check& check, const std::string& key_id
   if (absl::IsDataLoss(report.status) && report.info) {
     health_.Misfit(report.status, now);
   } else if (Unanswered(report.status) && report.info) {
-    health_.Unproven(report.status, check.asked);
+    health_.Unproven(report.status, check.asked, now);
   } else if (health_.Failed(report.status, check.asked, now)) {
     schedule_.Suspect(Why::kAnswer);
   }
@@ -89,7 +99,6 @@ KeyState::Outcome KeyState::SawName(const Check& check, const absl::StatusOr<Lab
   if (found.ok()) {
     if (IsNews(check)) adoption_.Confirmed();
     name_unproven_ = !found->info.labels;
-    name_shown_ = name_shown_ || found->info.labels;
     return so_far;
   }
   decided_ = true;
@@ -115,7 +124,7 @@ absl::Status KeyState::Unsuited(const LabelledKey& key, const KeyReport& report)
   if (adopted().empty()) return absl::OkStatus();
   const std::string name = absl::StrCat("key ", Printable(key.id));
   // Servers and relays that ignore the name in a search give any key.
-  if (name_shown_ && !key.info.labels) {
+  if (name_shown_ && !key.info.labels && !health_.refused()) {
     return absl::FailedPreconditionError(
         absl::StrCat(name, " hides its label, though the KMS has shown that of key ",
                      Printable(adopted()), "; allow this client to see the attributes of both"));
@@ -149,15 +158,19 @@ KeyState::Outcome KeyState::SawCandidate(const Check& check, const LabelledKey& 
     health_.Proven(check.began, now);
     proven_until_ = now + kProofLasts;
     name_unproven_ = !key.info.labels;
-    name_shown_ = name_shown_ || key.info.labels;
+    name_shown_ = key.info.labels.has_value();
     return Outcome::kGood;
   }
-  if (Unanswered(report.status)) {
-    if (!in_use) health_.Failed(report.status, check.asked, now);
-  } else {
+  absl::Status wrong = report.status;
+  if (!Unanswered(wrong)) {
     health_.Answered(now);
-    if (IsNews(check)) adoption_.Failed(key.id, report.status, now);
+  } else if (in_use) {
+    wrong = Annotate(wrong, absl::StrCat("key ", Printable(key.id)));
+  } else {
+    health_.Failed(wrong, check.asked, now);
+    return Outcome::kBad;
   }
+  if (IsNews(check)) adoption_.Failed(key.id, wrong, now);
   return in_use ? so_far : Outcome::kBad;
 }
 

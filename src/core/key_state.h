@@ -49,6 +49,8 @@ class KeyState {
   void Answered(Deadline now) { health_.Answered(now); }
   // Whether the check must make a round trip with the key in use.
   bool MustProve(const Check& check, Deadline now) const;
+  // Whether the check may go on to the name: not while another one is there.
+  bool MaySearch(Check& check, Deadline now);
   // What a check saw: of the key in use (or the one that is to be), of the name, of the key that it
   // led to. `so_far`: what it saw before.
   Outcome SawKey(const Check& check, const std::string& key_id, const KeyReport& report,
@@ -75,7 +77,7 @@ class KeyState {
   Deadline proven_until_;  // until then, attributes are enough
   Deadline name_seen_;     // when the check began that last saw where the name leads
   bool name_unproven_ = false;
-  bool name_shown_ = false;  // the KMS has shown that a key has the label
+  bool name_shown_ = false;  // the KMS shows the labels of the key in use
 };
 
 }  // namespace okms

@@ -89,6 +89,12 @@ absl::StatusOr<LabelledKey> Verdict(const std::string& label, std::vector<Labell
       absl::StrJoin(words, "; ")));
 }
 
+// What the KMS, or what stands before it, says to the question itself is no answer to it.
+absl::Status NoAnswer(const absl::Status& status) {
+  const bool like_a_verdict = absl::IsNotFound(status) || absl::IsFailedPrecondition(status);
+  return like_a_verdict ? WithCode(status, absl::StatusCode::kUnimplemented) : status;
+}
+
 void Locate(SearchPtr search);
 
 void Conclude(SearchPtr search) {
@@ -124,7 +130,7 @@ void InspectNext(SearchPtr search) {
                     } else if (absl::IsNotFound(info.status())) {
                       std::erase(search->hits, id);  // it went meanwhile
                     } else {
-                      search->done(info.status());
+                      search->done(NoAnswer(info.status()));
                       return;
                     }
                     InspectNext(std::move(search));
@@ -139,7 +145,7 @@ void Locate(SearchPtr search) {
   backend.Locate(label, std::move(deadline),
                  [search = std::move(search), again](absl::StatusOr<Located> found) mutable {
                    if (!found.ok()) {
-                     search->done(found.status());
+                     search->done(NoAnswer(found.status()));
                      return;
                    }
                    search->remembered = found->remembered && !again;

@@ -27,8 +27,9 @@ using KnownKeys = std::map<std::string, KeyInfo>;
 // `known`: there are servers (and relays) that ignore the name in a search and give any key. Of
 // several keys, those do not count that are shown to be unfit or to have another label. A key that
 // is alone is given even if it is unfit: its info says why. By the way of the checks; does not
-// block; `backend` must outlive the answer. Errors: the backend's; kNotFound (no key),
-// kFailedPrecondition (several, or one with another label), which name what was found.
+// block; `backend` must outlive the answer. Errors: kNotFound (no key), kFailedPrecondition
+// (several, or one with another label), which name what was found; the backend's, but with
+// kUnimplemented in place of these two.
 void FindByLabel(Backend& backend, const std::string& label, KnownKeys known, NextDeadline deadline,
                  Done<LabelledKey> done);
 

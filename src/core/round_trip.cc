@@ -28,29 +28,30 @@ absl::Status Judge(const absl::StatusOr<Secret>& back, const Secret& original) {
 
 }  // namespace
 
-void RoundTrip(Backend& backend, Way way, const std::string& key_id, Secret plaintext,
-               NextDeadline deadline, Done<Ciphertext> done) {
+void RoundTrip(Backend& backend, Way encrypt_by, Way decrypt_by, const std::string& key_id,
+               Secret plaintext, NextDeadline deadline, Done<Ciphertext> done) {
   Secret sent(plaintext.Reveal());
   const Deadline encrypted_by = deadline();
-  backend.Encrypt(
-      way, key_id, std::move(sent), encrypted_by,
-      [&backend, way, key_id, plaintext = std::move(plaintext), deadline = std::move(deadline),
-       done = std::move(done)](absl::StatusOr<Ciphertext> result) mutable {
-        absl::Status status = result.ok() ? CheckEncrypted(*result) : result.status();
-        // The form of what a KMS returns may be larger than the plaintext by half and more. Who
-        // asks for more than the apiserver does is at fault when there is no room for it, not the
-        // key.
-        if (!status.ok() && result.ok() && plaintext.size() > kSeedSize &&
-            result->bytes.size() > kMaxCiphertextSize) {
-          status = WithCode(status, absl::StatusCode::kInvalidArgument);
-        }
-        if (!status.ok()) {
-          done(std::move(status));
-          return;
-        }
-        Ciphertext copy = *result;
-        const Deadline decrypted_by = deadline();
-        backend.Decrypt(way, key_id, std::move(copy), decrypted_by,
+  backend.Encrypt(encrypt_by, key_id, std::move(sent), encrypted_by,
+                  [&backend, decrypt_by, key_id, plaintext = std::move(plaintext),
+                   deadline = std::move(deadline),
+                   done = std::move(done)](absl::StatusOr<Ciphertext> result) mutable {
+                    absl::Status status = result.ok() ? CheckEncrypted(*result) : result.status();
+                    // The form of what a KMS returns may be larger than the plaintext by half and
+                    // more. Who asks for more than the apiserver does is at fault when there is no
+                    // room for it, not the key.
+                    if (!status.ok() && result.ok() && plaintext.size() > kSeedSize &&
+                        result->bytes.size() > kMaxCiphertextSize) {
+                      status = WithCode(status, absl::StatusCode::kInvalidArgument);
+                    }
+                    if (!status.ok()) {
+                      done(std::move(status));
+                      return;
+                    }
+                    Ciphertext copy = *result;
+                    const Deadline decrypted_by = deadline();
+                    backend.Decrypt(
+                        decrypt_by, key_id, std::move(copy), decrypted_by,
                         [plaintext = std::move(plaintext), ciphertext = *std::move(result),
                          done = std::move(done)](absl::StatusOr<Secret> back) mutable {
                           absl::Status verdict = Judge(back, plaintext);
@@ -60,7 +61,7 @@ void RoundTrip(Backend& backend, Way way, const std::string& key_id, Secret plai
                             done(std::move(verdict));
                           }
                         });
-      });
+                  });
 }
 
 }  // namespace okms

@@ -17,11 +17,13 @@ namespace okms {
 
 // Encrypts, has what came back decrypted, and compares the two in constant time; only then is
 // `done` given the ciphertext. kube-apiserver has a seed encrypted once and writes with it for
-// days, so what could not be decrypted would take all of that with it. Does not block; `backend`
-// must outlive the answer. Errors: the backend's; kDataLoss when the KMS does not give back what it
-// was given (also when it refuses its own ciphertext) or its answer makes no sense.
-void RoundTrip(Backend& backend, Way way, const std::string& key_id, Secret plaintext,
-               NextDeadline deadline, Done<Ciphertext> done);
+// days, so what could not be decrypted would take all of that with it. By two ways, and so over two
+// connections, the answer is not that of one replica alone, which may have another key of that id.
+// Does not block; `backend` must outlive the answer. Errors: the backend's; kDataLoss when the KMS
+// does not give back what it was given (also when it refuses its own ciphertext) or its answer
+// makes no sense.
+void RoundTrip(Backend& backend, Way encrypt_by, Way decrypt_by, const std::string& key_id,
+               Secret plaintext, NextDeadline deadline, Done<Ciphertext> done);
 
 }  // namespace okms
 

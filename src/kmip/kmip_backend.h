@@ -31,7 +31,9 @@ class KmipBackend : public Backend {
   static constexpr std::size_t kSessionsForDecrypts = 8;
   static constexpr std::size_t kSessionsForEncrypts = 2;
   // A check that hangs on a dead connection must not keep the next one waiting.
-  static constexpr std::size_t kSessionsForChecks = CheckSchedule::kMaxChecks;
+  // By their way the Encrypts are verified, too.
+  static constexpr std::size_t kSessionsForChecks =
+      CheckSchedule::kMaxChecks + kSessionsForEncrypts;
 
   explicit KmipBackend(std::unique_ptr<Dialer> dialer) : dialer_(std::move(dialer)) {}
   ~KmipBackend() override { dialer_->Cancel(); }

@@ -23,6 +23,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "base/debug.h"
 #include "base/status.h"
 #include "kmip/operations.h"
 
@@ -133,8 +134,16 @@ absl::Status Session::Negotiate(std::span<const ProtocolVersion>& headers, Deadl
       // A server without Discover Versions may learn it one day: look for it each time.
       if (header != kLowest) known_.SetHeader(header);
       known_.Negotiated(version_);
+      Debug([&] {
+        return absl::StrCat("KMIP ", version_.ToString(), " negotiated, with a header of ",
+                            header.ToString());
+      });
       return status;
     }
+    Debug([&] {
+      return absl::StrCat("no KMIP version with a header of ", header.ToString(), ": ",
+                          Message(status));
+    });
     if (!WorthAnotherHeader(status) || Expired(deadline)) headers = {};
     if (first_error.ok() || absl::IsUnauthenticated(status)) first_error = std::move(status);
   }
@@ -203,7 +212,10 @@ absl::StatusOr<Response> Session::Ask(Operation operation, PayloadWriter payload
     version_refused_ = response->RefusesMessage() &&
                        response->reason != ResultReason::kPermissionDenied &&
                        response->reason != ResultReason::kAuthenticationNotSuccessful;
-    if (version_refused_) known_.ForgetVersion();
+    if (version_refused_) {
+      Debug([this] { return absl::StrCat("KMIP ", version_.ToString(), " is refused now"); });
+      known_.ForgetVersion();
+    }
   } else if (HungUp(response.status())) {
     known_.HungUp();
   }
@@ -212,6 +224,21 @@ absl::StatusOr<Response> Session::Ask(Operation operation, PayloadWriter payload
 
 absl::StatusOr<Response> Session::Exchange(Operation operation, PayloadWriter payload,
                                            Deadline deadline) {
+  const Stopwatch watch;
+  auto response = DoExchange(operation, payload, deadline);
+  Debug([&] {
+    const std::string outcome = !response.ok() ? Message(response.status())
+                                : response->status == ResultStatus::kSuccess
+                                    ? "answered"
+                                    : absl::StrCat("refused: ", ToString(response->reason));
+    return absl::StrCat("KMIP ", version_.ToString(), " ", ToString(operation), ": ", outcome,
+                        " in ", watch.Text());
+  });
+  return response;
+}
+
+absl::StatusOr<Response> Session::DoExchange(Operation operation, PayloadWriter payload,
+                                             Deadline deadline) {
   std::array<uint8_t, kBatchItemIdSize> id{};
   if (RAND_bytes(id.data(), id.size()) != 1) {
     return absl::InternalError(absl::StrCat("no random bytes: ", OpenSslErrors()));

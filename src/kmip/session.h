@@ -87,6 +87,8 @@ class Session {
   // An exchange that may show that the known version is none.
   absl::StatusOr<Response> Ask(Operation operation, PayloadWriter payload, Deadline deadline);
   absl::StatusOr<Response> Exchange(Operation operation, PayloadWriter payload, Deadline deadline);
+  absl::StatusOr<Response> DoExchange(Operation operation, PayloadWriter payload,
+                                      Deadline deadline);
   // Whether this is the reply to the request with that id: a connection that lost or doubled one
   // would hand a call the answer to another.
   absl::Status CheckId(const Response& response, ByteView id);

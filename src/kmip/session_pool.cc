@@ -5,9 +5,13 @@
 
 #include <algorithm>
 #include <chrono>
+#include <string>
 #include <system_error>
 
 #include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "base/debug.h"
+#include "base/status.h"
 
 namespace okms::kmip {
 namespace {
@@ -86,6 +90,7 @@ std::unique_ptr<SessionPool::Job> SessionPool::NextJob(Worker& self,
   const auto called = [&] { return self.job != nullptr || stopping_; };
   if (session != nullptr && !self.wake.wait_for(lock, kIdleSession, called)) {
     lock.unlock();
+    Debug([]() -> std::string { return "KMIP session closed, idle for a minute"; });
     session.reset();
     lock.lock();
   }
@@ -97,10 +102,16 @@ absl::Status SessionPool::RunJob(Job& job, std::unique_ptr<Session>& session) {
   absl::Status status;
   int dials = Session::MostDials(known_);
   for (int attempt = 0; attempt < 2; ++attempt) {
+    if (attempt > 0) {
+      Debug([&] { return absl::StrCat("KMIP: tried again after: ", Message(status)); });
+    }
     if (Expired(job.deadline)) {
       return status.ok() ? absl::DeadlineExceededError("the KMS was busy for too long") : status;
     }
-    if (session != nullptr && !session->IsQuiet()) session.reset();
+    if (session != nullptr && !session->IsQuiet()) {
+      Debug([]() -> std::string { return "KMIP session given up, no longer fit to use"; });
+      session.reset();
+    }
     if (session == nullptr) {
       if (dials == 0) return status;
       auto opened = Session::Open(dialer_, known_, dials, job.deadline);

@@ -7,10 +7,12 @@
 #include <net/if.h>
 #include <netinet/in.h>
 
+#include <cstddef>
 #include <cstring>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 
 namespace okms {
 namespace {
@@ -39,6 +41,26 @@ std::string Address::ToString() const {
     if (in6.sin6_scope_id != 0) return absl::StrCat(text, "%", in6.sin6_scope_id);
   }
   return text;
+}
+
+std::string Listed(std::span<const Address> addresses) {
+  return absl::StrJoin(addresses, ", ", [](std::string* out, const Address& address) {
+    absl::StrAppend(out, address.ToString());
+  });
+}
+
+std::string PeerOf(int socket) {
+  Address address;
+  address.size = sizeof address.storage;
+  // A sockaddr is what the socket API calls a sockaddr_storage.
+  auto* storage = reinterpret_cast<sockaddr*>(&address.storage);
+  if (::getpeername(socket, storage, &address.size) != 0) return "?";
+  in_port_t port = 0;  // at the same place for both families
+  static_assert(offsetof(sockaddr_in, sin_port) == offsetof(sockaddr_in6, sin6_port));
+  std::memcpy(&port,
+              reinterpret_cast<const char*>(&address.storage) + offsetof(sockaddr_in, sin_port),
+              sizeof port);
+  return HostPort{address.ToString(), ntohs(port)}.ToString();
 }
 
 std::optional<Address> ParseAddress(const HostPort& target) {

@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 
 #include <optional>
+#include <span>
 #include <string>
 
 #include "net/host_port.h"
@@ -22,6 +23,12 @@ struct Address {
   // The IP address without the port; "?" when there is none.
   std::string ToString() const;
 };
+
+// Separated by commas.
+std::string Listed(std::span<const Address> addresses);
+
+// Whom a connected socket leads to, with the port; "?" when it is not connected.
+std::string PeerOf(int socket);
 
 // The target's address, when its host is one already: whatever inet_aton(3) takes, or IPv6, with a
 // zone perhaps ("fe80::1%eth0"; the kernel is asked which one that is).

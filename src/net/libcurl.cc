@@ -11,6 +11,7 @@
 #include <iterator>
 
 #include "absl/strings/str_cat.h"
+#include "net/tls_context.h"
 
 namespace okms {
 namespace {
@@ -46,16 +47,31 @@ absl::Status LoadLibCurl() {
 
 const LibCurl& Curl() { return library; }
 
-bool AgreedOnHttp2(CURL* easy) {
+namespace {
+
+// Null when there is none, or it is not OpenSSL's.
+const SSL* TlsOf(CURL* easy) {
   const curl_tlssessioninfo* tls = nullptr;
-  if (library.easy_getinfo(easy, CURLINFO_TLS_SSL_PTR, &tls) != CURLE_OK || tls == nullptr ||
-      tls->internals == nullptr) {
-    return false;
+  if (library.easy_getinfo(easy, CURLINFO_TLS_SSL_PTR, &tls) != CURLE_OK || tls == nullptr) {
+    return nullptr;
   }
+  return static_cast<const SSL*>(tls->internals);
+}
+
+}  // namespace
+
+bool AgreedOnHttp2(CURL* easy) {
+  const SSL* tls = TlsOf(easy);
+  if (tls == nullptr) return false;
   const unsigned char* protocol = nullptr;
   unsigned int size = 0;
-  SSL_get0_alpn_selected(static_cast<const SSL*>(tls->internals), &protocol, &size);
+  SSL_get0_alpn_selected(tls, &protocol, &size);
   return std::equal(protocol, protocol + size, std::begin("h2"), std::end("h2") - 1);
+}
+
+std::string DescribeTlsOf(CURL* easy) {
+  const SSL* tls = TlsOf(easy);
+  return tls == nullptr ? "no TLS of OpenSSL's" : DescribeTls(tls);
 }
 
 }  // namespace okms

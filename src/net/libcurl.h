@@ -42,6 +42,9 @@ const LibCurl& Curl();
 // libcurl's TLS is not OpenSSL's.
 bool AgreedOnHttp2(CURL* easy);
 
+// DescribeTls of that connection.
+std::string DescribeTlsOf(CURL* easy);
+
 }  // namespace okms
 
 #endif  // OKMS_NET_LIBCURL_H_

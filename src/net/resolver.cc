@@ -10,6 +10,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "base/debug.h"
 #include "net/lookup.h"
 
 namespace okms {
@@ -42,9 +43,15 @@ absl::StatusOr<std::vector<Address>> Resolver::Resolve(Deadline deadline,
     // the caller's time, so of many none would get enough.
     if (addresses.size() > kMaxAddresses) addresses.resize(kMaxAddresses);
     last_good_.With([&](std::vector<Address>& last) { last = addresses; });
+    Debug([&] { return absl::StrCat(target_.host, ": found at ", Listed(addresses)); });
     return addresses;
   }
-  if (!last_good.empty()) return last_good;
+  if (!last_good.empty()) {
+    Debug([&] {
+      return absl::StrCat(target_.host, ": no answer, as before at ", Listed(last_good));
+    });
+    return last_good;
+  }
   if (lookup.done()) return lookup.result();
   return absl::DeadlineExceededError(
       absl::StrCat("cannot resolve ", target_.host, ": the name service did not answer in time"));

@@ -225,4 +225,9 @@ std::string TlsContext::CertificateText() const {
   return {data, static_cast<std::size_t>(size)};
 }
 
+std::string DescribeTls(const SSL* ssl) {
+  return absl::StrCat(SSL_get_version(ssl), " with ",
+                      SSL_CIPHER_get_name(SSL_get_current_cipher(ssl)));
+}
+
 }  // namespace okms

@@ -68,6 +68,9 @@ class TlsContext {
   std::vector<std::string> warnings_;
 };
 
+// For the log: "TLSv1.3 with TLS_AES_256_GCM_SHA384", of a connection whose handshake is done.
+std::string DescribeTls(const SSL* ssl);
+
 }  // namespace okms
 
 #endif  // OKMS_NET_TLS_CONTEXT_H_

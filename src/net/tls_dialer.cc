@@ -26,6 +26,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "base/debug.h"
 #include "base/status.h"
 #include "base/unique_fd.h"
 #include "net/address_order.h"
@@ -101,11 +102,16 @@ class TlsStream : public Stream {
   ~TlsStream() override {
     if (!broken_) SSL_shutdown(ssl_.get());
     ERR_clear_error();
+    Debug([this] { return absl::StrCat(peer_, ": connection closed", broken_ ? ", broken" : ""); });
   }
 
   // Goes on with the handshake without waiting: what to wait for next; nothing (0) when it is done.
   absl::StatusOr<short> Handshake() {
-    return Step("TLS handshake", [&] { return SSL_connect(ssl_.get()); });
+    auto events = Step("TLS handshake", [&] { return SSL_connect(ssl_.get()); });
+    if (events.ok() && *events == 0) {
+      Debug([this] { return absl::StrCat(peer_, ": ", DescribeTls(ssl_.get())); });
+    }
+    return events;
   }
 
   absl::Status Write(ByteView data, Deadline deadline) override {
@@ -241,6 +247,7 @@ class TlsDialer::Attempt {
       OKMS_ASSIGN_OR_RETURN(connected_, Connect());
       if (!connected_) return false;
       TuneConnection(fd_);
+      Debug([this] { return absl::StrCat(peer_, ": connected"); });
       patience_ = Clock::now() + kNextAddressAfterConnect;
     }
     OKMS_ASSIGN_OR_RETURN(events_, stream_->Handshake());
@@ -324,7 +331,10 @@ absl::StatusOr<std::unique_ptr<Stream>> TlsDialer::Dial(Deadline deadline) {
     for (auto attempt = running.begin(); attempt != running.end();) {
       const absl::StatusOr<bool> there = attempt->GoOn();
       if (there.ok() && *there) return attempt->Take();
-      if (!there.ok()) last = there.status();
+      if (!there.ok()) {
+        last = there.status();
+        Debug([&] { return absl::StrCat("no connection: ", Message(last)); });
+      }
       attempt = there.ok() ? std::next(attempt) : running.erase(attempt);
     }
     if (running.empty()) {

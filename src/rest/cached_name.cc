@@ -5,7 +5,11 @@
 
 #include <chrono>
 #include <optional>
+#include <string>
 #include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/debug.h"
 
 namespace okms::rest {
 namespace {
@@ -50,9 +54,11 @@ void CachedName::TakeResult() {
   const Lookup::Result& result = lookup_->result();
   if (result.ok()) {
     addresses_ = *result;
+    Debug([this] { return absl::StrCat(target_.host, ": found at ", Listed(addresses_)); });
     next_ = Clock::now() + kCounts;
   } else {
     error_ = result.status();
+    Debug([this] { return std::string(error_.message()); });
     next_ = Clock::now() + kPause;
   }
   lookup_.reset();

@@ -39,6 +39,7 @@ constexpr long kMaxConnections = 32;  // of HTTP/1.1, where each carries one cal
 constexpr long kBufferSize = 16'384;
 constexpr std::chrono::milliseconds kRest{500};  // after the last call, until buffers are freed
 constexpr std::chrono::milliseconds kNothingToDo{60'000};
+constexpr std::chrono::milliseconds kLate{50};  // when libcurl's own time-out does not come
 
 long MillisecondsUntil(Clock::time_point time) { return std::max(1, PollTimeout(time)); }
 
@@ -86,6 +87,7 @@ class CurlClient::Loop {
   // Those that wait to share a connection begin again, with one of their own.
   void Separate();
   void FinishTransfers();
+  void Finish(CURL* easy, CURLcode code);
   void Release(Transfer& transfer);
   // Waits for the next thing to do.
   void Sleep();
@@ -252,6 +254,9 @@ void CurlClient::Loop::Sleep() {
   auto wake = std::min(Clock::now() + kNothingToDo, names_.NextTime());
   if (!delayed_.empty()) wake = std::min(wake, delayed_.begin()->first);
   for (const Job& job : due_) wake = std::min(wake, job.deadline);
+  for (const auto& [easy, transfer] : transfers_) {
+    wake = std::min(wake, transfer->job.deadline + kLate);
+  }
   if (transfers_.empty()) {
     if (!idle_.empty()) wake = std::min(wake, last_finish_ + kRest);
     if (carried_secrets_) wake = std::min(wake, last_secret_ + kRest);
@@ -393,20 +398,30 @@ void CurlClient::Loop::Release(Transfer& transfer) {
 void CurlClient::Loop::FinishTransfers() {
   int left = 0;
   while (const CURLMsg* message = Curl().multi_info_read(multi_.get(), &left)) {
-    if (message->msg != CURLMSG_DONE) continue;
-    const CURLcode code = message->data.result;
-    const auto found = transfers_.find(message->easy_handle);
-    const std::unique_ptr<Transfer> transfer = std::move(found->second);
-    transfers_.erase(found);
-    const absl::Status status = Outcome(*transfer, code);
-    Release(*transfer);
-    last_finish_ = Clock::now();
-    if (transfer->job.request->secret) last_secret_ = last_finish_;
-    if (status.ok()) {
-      Answer(transfer->job, std::move(transfer->response));
-    } else {
-      Answer(transfer->job, status);
-    }
+    if (message->msg == CURLMSG_DONE) Finish(message->easy_handle, message->data.result);
+  }
+  // Those that wait for a connection libcurl (7.88, for one) lets wait beyond their time.
+  std::vector<CURL*> late;
+  const auto now = Clock::now();
+  for (const auto& [easy, transfer] : transfers_) {
+    if (now >= transfer->job.deadline + kLate) late.push_back(easy);
+  }
+  for (CURL* easy : late) Finish(easy, CURLE_OPERATION_TIMEDOUT);
+}
+
+void CurlClient::Loop::Finish(CURL* easy, CURLcode code) {
+  const auto found = transfers_.find(easy);
+  const std::unique_ptr<Transfer> transfer = std::move(found->second);
+  transfers_.erase(found);
+  const absl::Status status = Outcome(*transfer, code);
+  TellEnd(*transfer, status);
+  Release(*transfer);
+  last_finish_ = Clock::now();
+  if (transfer->job.request->secret) last_secret_ = last_finish_;
+  if (status.ok()) {
+    Answer(transfer->job, std::move(transfer->response));
+  } else {
+    Answer(transfer->job, status);
   }
 }
 

@@ -10,6 +10,9 @@
 
 #include <utility>
 
+#include "absl/strings/str_cat.h"
+#include "base/debug.h"
+#include "net/address.h"
 #include "net/tcp.h"
 
 namespace okms::rest {
@@ -34,6 +37,7 @@ int CurlConnections::Opened(void* self, curl_socket_t fd, curlsocktype) {
 }
 
 int CurlConnections::Close(void* self, curl_socket_t fd) {
+  Debug([fd] { return absl::StrCat(PeerOf(fd), ": connection closed"); });
   auto* connections = static_cast<CurlConnections*>(self);
   connections->open_.erase(fd);
   if (connections->corked_ == fd) connections->corked_ = CURL_SOCKET_BAD;
@@ -58,7 +62,9 @@ void CurlConnections::Heard(CURL* easy) {
 
 void CurlConnections::CloseIfSilent(CURL* easy, Clock::time_point since) {
   const auto found = open_.find(SocketOf(easy));
-  if (found != open_.end() && found->second < since) ::shutdown(found->first, SHUT_RDWR);
+  if (found == open_.end() || found->second >= since) return;
+  Debug([found] { return absl::StrCat(PeerOf(found->first), ": silent, given up"); });
+  ::shutdown(found->first, SHUT_RDWR);
 }
 
 }  // namespace okms::rest

@@ -3,10 +3,27 @@
 
 #include "rest/curl_transfer.h"
 
+#include <algorithm>
 #include <chrono>
+#include <cstdint>
 #include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "base/status.h"
+#include "net/host_port.h"
 
 namespace okms::rest {
+namespace {
+
+// Without the host, which is always the same, and the query: a list's goes on and on.
+absl::string_view PathOf(absl::string_view url) {
+  const std::size_t path = url.find('/', url.find("://") + 3);
+  return url.substr(std::min(path, url.size()), url.find('?') - path);
+}
+
+}  // namespace
 
 void ReadHead(CURL* easy, HttpResponse& response) {
   long status = 0;
@@ -43,14 +60,32 @@ std::size_t TakeBody(char* data, std::size_t, std::size_t size, void* user) {
 int Connecting(void* user, curl_socket_t fd, curlsocktype purpose) {
   auto* transfer = static_cast<Transfer*>(user);
   transfer->waits = false;
+  transfer->connects = true;
   return CurlConnections::Opened(transfer->connections, fd, purpose);
 }
 
-int Connected(void* user, char*, char*, int, int) {
+int Connected(void* user, char* address, char*, int port, int) {
   auto* transfer = static_cast<Transfer*>(user);
   transfer->waits = false;
   *transfer->shared = AgreedOnHttp2(transfer->easy.get());
+  if (std::exchange(transfer->connects, false)) {
+    Debug([&] {
+      return absl::StrCat(HostPort{address, static_cast<uint16_t>(port)}.ToString(),
+                          ": connected, ", DescribeTlsOf(transfer->easy.get()),
+                          *transfer->shared ? ", HTTP/2" : ", HTTP/1.1");
+    });
+  }
   return CURL_PREREQFUNC_OK;
+}
+
+void TellEnd(const Transfer& transfer, const absl::Status& status) {
+  Debug([&] {
+    const HttpRequest& request = *transfer.job.request;
+    return absl::StrCat(
+        "REST ", request.body ? "POST " : "GET ", PathOf(request.url), ": ",
+        status.ok() ? absl::StrCat("HTTP ", transfer.response.status) : Message(status), " in ",
+        transfer.watch.Text());
+  });
 }
 
 }  // namespace okms::rest

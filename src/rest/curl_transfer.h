@@ -11,6 +11,7 @@
 #include <memory>
 
 #include "base/deadline.h"
+#include "base/debug.h"
 #include "net/libcurl.h"
 #include "rest/curl_connections.h"
 #include "rest/curl_handles.h"
@@ -39,8 +40,10 @@ struct Transfer {
   HttpResponse response;
   CurlConnections* connections = nullptr;  // of the loop, both
   bool* shared = nullptr;
-  bool waits = true;  // for a connection that another one has, or begins
+  bool connects = false;  // by a connection of its own
+  bool waits = true;      // for a connection that another one has, or begins
   bool too_large = false;
+  Stopwatch watch;
   std::array<char, CURL_ERROR_SIZE> error{};
 };
 
@@ -52,6 +55,9 @@ int Connected(void* transfer, char*, char*, int, int);
 
 // All of the answer but its body.
 void ReadHead(CURL* easy, HttpResponse& response);
+
+// Its end, for --debug.
+void TellEnd(const Transfer& transfer, const absl::Status& status);
 
 }  // namespace okms::rest
 

@@ -9,6 +9,9 @@
 #include <chrono>
 
 #include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "base/debug.h"
+#include "base/status.h"
 
 namespace okms::rest {
 namespace {
@@ -48,6 +51,11 @@ void RetryingClient::Attempt(int number, std::shared_ptr<const HttpRequest> requ
                   if (number == kAttempts || !MayHelp(result) || again >= deadline) {
                     done(std::move(result));
                   } else {
+                    Debug([&] {
+                      return absl::StrCat("REST: attempt ", number + 1, " follows, after ",
+                                          result.ok() ? absl::StrCat("HTTP ", result->status)
+                                                      : Message(result.status()));
+                    });
                     Attempt(number + 1, std::move(request), again, deadline, std::move(done));
                   }
                 });

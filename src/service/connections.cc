@@ -13,6 +13,9 @@
 #include <cstdint>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
+#include "base/debug.h"
+
 namespace okms {
 namespace {
 
@@ -81,7 +84,9 @@ bool Connections::AnyUnread() const {
 
 bool Connections::Sweep() {
   return 0 < std::erase_if(connections_, [](const Connection& connection) {
-           return Closed(connection.fd.get());
+           if (!Closed(connection.fd.get())) return false;
+           Debug([&] { return absl::StrCat("connection of user ", connection.uid, " closed"); });
+           return true;
          });
 }
 

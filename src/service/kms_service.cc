@@ -15,6 +15,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "base/debug.h"
 #include "base/secret.h"
 #include "base/status.h"
 #include "base/utf8.h"
@@ -97,24 +98,30 @@ grpc::ByteBuffer Wire(const Message& message) {
 // own reactor stands for it: one of ours would have each call end on yet another thread, which cost
 // a quarter more CPU time and three threads.
 struct KmsService::Call {
-  Call(KmsService& to, CallbackServerContext& context)
-      : service(&to),
+  Call(KmsService& to, CallbackServerContext& context, const char* method)
+      : name(method),
+        service(&to),
         reactor(context.DefaultReactor()),
         deadline(to.DeadlineOf(context)),
         ticket(to.calls_.Begin(deadline)) {}
 
   // Counts first: once the reactor has finished, the server that owns us may be gone.
   void Answer(const grpc::Status& status) const {
+    Debug([&] {
+      const auto code = static_cast<absl::StatusCode>(status.error_code());
+      return absl::StrCat(name, ": ", absl::StatusCodeToString(code), " in ", watch.Text());
+    });
     service->calls_.Answered(ticket);
     reactor->Finish(status);
   }
   // `key_id`: of the record; empty when there is none yet.
-  void Fail(absl::string_view call, absl::string_view uid, absl::string_view key_id,
-            const absl::Status& status) const {
-    service->failures_.Add(call, uid, key_id, status);
+  void Fail(absl::string_view uid, absl::string_view key_id, const absl::Status& status) const {
+    service->failures_.Add(name, uid, key_id, status);
     Answer(ToGrpc(status));
   }
 
+  const char* name;
+  Stopwatch watch;
   KmsService* service;
   ServerUnaryReactor* reactor;
   Deadline deadline;
@@ -123,7 +130,7 @@ struct KmsService::Call {
 
 ServerUnaryReactor* KmsService::Status(CallbackServerContext* context, const v2::StatusRequest*,
                                        v2::StatusResponse* response) {
-  const Call call(*this, *context);
+  const Call call(*this, *context, "Status");
   keys_.Status(call.deadline, [call, response](absl::StatusOr<std::string> found) {
     absl::StatusOr<std::string> key_id = Answerable(std::move(found));
     if (!key_id.ok()) {
@@ -143,26 +150,26 @@ ServerUnaryReactor* KmsService::Status(CallbackServerContext* context, const v2:
 ServerUnaryReactor* KmsService::Encrypt(CallbackServerContext* context,
                                         const grpc::ByteBuffer* request,
                                         grpc::ByteBuffer* response) {
-  const Call call(*this, *context);
+  const Call call(*this, *context, "Encrypt");
   wire::EncryptRequest message;
   absl::Status parsed = Parse(*request, message);
   Secret plaintext(AsBytes(message.plaintext()));
   Wipe(*message.mutable_plaintext());
   if (parsed.ok()) parsed = CheckText("uid", message.uid());
   if (!parsed.ok()) {
-    call.Fail("Encrypt", message.uid(), /*key_id=*/"", parsed);
+    call.Fail(message.uid(), /*key_id=*/"", parsed);
     return call.reactor;
   }
   keys_.Encrypt(
       std::move(plaintext), call.deadline,
       [call, response, uid = std::move(*message.mutable_uid())](absl::StatusOr<Encrypted> result) {
         if (!result.ok()) {
-          call.Fail("Encrypt", uid, /*key_id=*/"", result.status());
+          call.Fail(uid, /*key_id=*/"", result.status());
           return;
         }
         absl::StatusOr<std::string> key_id = Answerable(std::move(result->key_id));
         if (!key_id.ok()) {
-          call.Fail("Encrypt", uid, /*key_id=*/"", key_id.status());
+          call.Fail(uid, /*key_id=*/"", key_id.status());
           return;
         }
         v2::EncryptResponse answer;
@@ -180,12 +187,12 @@ ServerUnaryReactor* KmsService::Encrypt(CallbackServerContext* context,
 ServerUnaryReactor* KmsService::Decrypt(CallbackServerContext* context,
                                         const grpc::ByteBuffer* request,
                                         grpc::ByteBuffer* response) {
-  const Call call(*this, *context);
+  const Call call(*this, *context, "Decrypt");
   wire::DecryptRequest message;
   absl::Status parsed = Parse(*request, message);
   if (parsed.ok()) parsed = CheckTexts(message);
   if (!parsed.ok()) {
-    call.Fail("Decrypt", message.uid(), message.key_id(), parsed);
+    call.Fail(message.uid(), message.key_id(), parsed);
     return call.reactor;
   }
   Ciphertext ciphertext{std::move(*message.mutable_ciphertext()), {}};
@@ -196,7 +203,7 @@ ServerUnaryReactor* KmsService::Decrypt(CallbackServerContext* context,
                 [call, response, uid = std::move(*message.mutable_uid()),
                  key_id = message.key_id()](absl::StatusOr<Secret> plaintext) {
                   if (!plaintext.ok()) {
-                    call.Fail("Decrypt", uid, key_id, plaintext.status());
+                    call.Fail(uid, key_id, plaintext.status());
                     return;
                   }
                   v2::DecryptResponse answer;

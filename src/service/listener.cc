@@ -15,6 +15,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "base/debug.h"
 #include "base/status.h"
 
 namespace okms {
@@ -113,6 +114,10 @@ absl::Status Listener::AcceptSome() {
       Report(peer, "only root, our own user and those of --allow-uid and --allow-gid may connect");
     } else if (!serve_(std::move(connection))) {
       Report(peer, "that user, or all but root together, have as many as they may have");
+    } else {
+      Debug([&] {
+        return absl::StrCat("connection of user ", peer.uid, ", process ", peer.pid, " taken in");
+      });
     }
   }
   return absl::OkStatus();

@@ -134,6 +134,16 @@ TEST_F(LogQueueTest, CountIsWrittenWhereTheLinesWereLeftOut) {
   EXPECT_THAT(ReadAll(), ElementsAre("the reader is back"));
 }
 
+TEST_F(LogQueueTest, LinesOfDebugLeaveRoomForOthers) {
+  FillPipe();
+  queue_->Start();
+  const Logger debug(true, queue_->sink());
+  for (int i = 0; i < 4096; ++i) debug.Debug(std::string(60, '.'));
+  for (int i = 0; i < 100; ++i) log_->Error(absl::StrCat("error ", i));
+  EXPECT_NE(ReadUntil("left out here"), "");
+  for (int i = 0; i < 100; ++i) EXPECT_NE(ReadUntil(absl::StrCat("error ", i)), "");
+}
+
 TEST_F(LogQueueTest, EndsThoughNobodyReads) {
   FillPipe();
   queue_->Start();

@@ -305,12 +305,19 @@ TEST_F(AdoptionTest, WhateverTheKmsSaysOfTheNameEndsIt) {
   }
 }
 
-// The grace goes on: nothing better is known.
-TEST_F(AdoptionTest, SilenceEndsNoGrace) {
+// What was said before may be mended by now.
+TEST_F(AdoptionTest, WhenTheKmsSaysNoMoreTheGraceEnds) {
+  adoption_.Astray(kNone, now_);
+  adoption_.Untold(absl::PermissionDeniedError("no right to Locate"), now_ + 1s);
+  EXPECT_THAT(adoption_.At(now_ + kGrace), IsOk());
+  EXPECT_THAT(adoption_.Current(now_ + 1s)->text, testing::HasSubstr("no right to Locate"));
+
   adoption_.Astray(kNone, now_);
   adoption_.Untold(absl::UnavailableError("refused"), now_ + 1s);
-  EXPECT_EQ(adoption_.Current(now_ + 1min)->text, "no key has the label \"kek\"");
-  EXPECT_FALSE(adoption_.At(now_ + kGrace).ok());
+  EXPECT_EQ(adoption_.Current(now_ + 1min)->text, "no key has the label \"kek\"") << "a moment";
+  adoption_.Untold(absl::UnavailableError("refused"), now_ + 11s);
+  EXPECT_THAT(adoption_.At(now_ + kGrace), IsOk());
+  EXPECT_THAT(adoption_.Current(now_ + 11s)->text, testing::HasSubstr("refused"));
 }
 
 // ---- A label that leads astray

@@ -192,13 +192,30 @@ TEST_F(CheckScheduleTest, TheEndOfAnOlderCheckPutsNothingOff) {
   EXPECT_EQ(UntilNext(), 1s) << "nor does it end the row of failures";
 }
 
-TEST_F(CheckScheduleTest, TheEndOfAnOlderCheckBringsNothingForward) {
+TEST_F(CheckScheduleTest, WhatFailedInAnOlderCheckIsLookedAtAgain) {
   Settle();
   const Ticket older = Begin();
   End(Begin(), Outcome::kGood);
   now_ += 1s;
   End(older, Outcome::kBad);
-  EXPECT_EQ(UntilNext(), 9s);
+  EXPECT_EQ(UntilNext(), 500ms);
+}
+
+// A list in pages, for one: looks at the key go on beside it.
+TEST_F(CheckScheduleTest, WhatIsAskedAboutTheNamePutsNothingOff) {
+  Settle();
+  const Ticket check = Begin();
+  EXPECT_FALSE(schedule_.IsAtName());
+  for (int page = 0; page < 10; ++page, now_ += 200ms) {
+    schedule_.Ask(check, About::kName, now_);
+    EXPECT_TRUE(schedule_.IsAtName());
+  }
+  EXPECT_EQ(UntilNext(), 500ms);
+  now_ += 400ms;
+  schedule_.Suspect(Why::kSilence);
+  EXPECT_LE(UntilNext(), 0ms) << "it does not tell of the key either";
+  End(check, Outcome::kGood);
+  EXPECT_FALSE(schedule_.IsAtName());
 }
 
 // What one of them asks does not bring forward what another one's end put off.

@@ -160,10 +160,24 @@ TEST_F(KeyCheckTest, WhatTheKmsSaysNamesTheKey) {
   for (const Code code : {Code::kNotFound, Code::kPermissionDenied, Code::kFailedPrecondition}) {
     Start(kMustProve, {}, "key\n1");
     Inspected(absl::Status(code, "no"));
+    ASSERT_FALSE(report_) << "the round trip decides";
+    Encrypted(absl::PermissionDeniedError("not that either"));
     ASSERT_TRUE(report_);
     EXPECT_THAT(report_->status, StatusIs(code, "key key?1: no"));
-    EXPECT_FALSE(report_->info);
     EXPECT_EQ(backend_.pending(), 0u);
+
+    Start(kAttributesSuffice);
+    Inspected(absl::Status(code, "no"));
+    Encrypted(absl::UnavailableError("away"));
+    ASSERT_TRUE(report_);
+    EXPECT_THAT(report_->status, StatusIs(Code::kUnavailable, "away"));
+
+    Start(kAttributesSuffice);
+    Inspected(absl::Status(code, "no"));
+    Decrypted(Plain(Encrypted().input));
+    ASSERT_TRUE(report_);
+    EXPECT_THAT(report_->status, okms::test::IsOk());
+    EXPECT_TRUE(report_->proven);
 
     Start(kMustProve, Active());
     Encrypted(absl::Status(code, "no"));

@@ -100,7 +100,7 @@ class KeyManagerTest : public ::testing::Test {
     const auto decrypt = FakeBackend::Answer<Secret>(backend_->decrypt, Plain(encrypt.input));
     EXPECT_EQ(decrypt.name, key_id);
     EXPECT_EQ(decrypt.input, "ciphertext");
-    EXPECT_EQ(decrypt.way, encrypt.way);
+    EXPECT_EQ(decrypt.way, Way::kChecks) << "not by the connection of the other";
   }
   // From nothing to an adopted key.
   void Adopt() {
@@ -153,6 +153,7 @@ TEST_F(KeyManagerTest, KeyThatDecryptsToSomethingElseIsNotAdopted) {
 TEST_F(KeyManagerTest, UnknownKeyIsNamedWithItsFlag) {
   keys_->Tick();
   Inspected(absl::NotFoundError("no such object"));
+  FakeBackend::Answer<Ciphertext>(backend_->encrypt, absl::NotFoundError("nothing of that id"));
   EXPECT_THAT(StatusNow(),
               StatusIs(Code::kNotFound, "--encryption-key-id: key key-1: no such object"));
   EXPECT_EQ(log_, (Lines{{Severity::kError,
@@ -388,6 +389,8 @@ TEST_F(KeyManagerTest, EncryptKeepsTheAdoptedKeyWhileItsChecksFail) {
   Adopt();
   Pass(10s);
   Inspected(absl::PermissionDeniedError("no longer yours"));
+  FakeBackend::Answer<Ciphertext>(backend_->encrypt, absl::PermissionDeniedError("nor that"));
+  ASSERT_FALSE(StatusNow().ok());
   auto& result = Encrypt();
   RoundTrip();
   EXPECT_THAT(result.at(0), IsOk());
@@ -543,6 +546,19 @@ TEST_F(KeyManagerTest, ARequestThatMakesTooLargeACiphertextIsNoMisfit) {
   EXPECT_THAT(result[0], StatusIs(Code::kInvalidArgument, HasSubstr("1100 bytes")));
   EXPECT_THAT(StatusNow(), IsOk());
   EXPECT_EQ(backend_->pending(), 0u);
+}
+
+TEST_F(KeyManagerTest, ANoToTheQuestionForAttributesIsDecidedByARoundTrip) {
+  Adopt();
+  for (const absl::Status& no :
+       {absl::NotFoundError("HTTP 404"), absl::FailedPreconditionError("HTTP 405"),
+        absl::PermissionDeniedError("no"), absl::InvalidArgumentError("HTTP 400")}) {
+    AwaitCheck();
+    Inspected(no);
+    RoundTrip();
+    EXPECT_THAT(StatusNow(), IsOk()) << no;
+  }
+  EXPECT_THAT(log_, IsEmpty());
 }
 
 // ---- The end
@@ -789,27 +805,67 @@ TEST_F(LabelTest, AMovedLabelRescuesAKeyThatDoesNotEncrypt) {
 }
 
 TEST_F(LabelTest, WhatALateCheckSawOfAKeyAdoptedMeanwhileCounts) {
-  AdoptByLabel();
-  CheckLeadsTo({"key-2"});
-  RoundTrip("key-2");
-  // Two checks side by side, each within its round trip with key-2.
+  // Two checks side by side, each within its round trip.
   std::vector<FakeBackend::Call<Ciphertext>> calls;
-  for (int i = 0; i < 2; ++i) {
-    CheckLeadsTo({"key-2"});
+  keys_->Tick();
+  for (int i = 0; i < 2; ++i, Pass(2500ms)) {
+    Located({"key-2"});
+    Inspected();
     calls.push_back(std::move(backend_->encrypt.front()));
     backend_->encrypt.clear();
   }
-  calls[0].done(Record());
-  FakeBackend::Answer<Secret>(backend_->decrypt, Plain(calls[0].input));
+  calls[1].done(Record());
+  FakeBackend::Answer<Secret>(backend_->decrypt, Plain(calls[1].input));
   ASSERT_EQ(keys_->Current().key_id, "key-2");
+  backend_->locate.clear();
   log_.clear();
-  calls[1].done(absl::PermissionDeniedError("not yours"));
+  calls[0].done(absl::PermissionDeniedError("not yours"));
   EXPECT_FALSE(keys_->Current().note.has_value()) << "it is no candidate any more";
-  EXPECT_THAT(StatusNow(), StatusIs(Code::kPermissionDenied, "key key-2: not yours"));
   AwaitCheck();
   EXPECT_EQ(backend_->inspect.front().name, "key-2");
   Inspected();
   EXPECT_THAT(backend_->encrypt, SizeIs(1)) << "it is suspect";
+}
+
+// A list that does not end, for one.
+TEST_F(LabelTest, ASearchThatDoesNotEndKeepsNoLookAtTheKeyWaiting) {
+  AdoptByLabel();
+  const Deadline begin = now_;
+  AwaitCheck();
+  Inspected();
+  ASSERT_THAT(backend_->locate, SizeIs(1));
+  int looks = 0;
+  while (now_ - begin < 60s) {
+    Pass(100ms);
+    while (!backend_->inspect.empty()) {
+      Inspected();
+      ++looks;
+    }
+    while (!backend_->encrypt.empty()) RoundTrip();
+  }
+  EXPECT_GE(looks, 4);
+  EXPECT_THAT(backend_->locate, SizeIs(1)) << "one search is enough";
+  EXPECT_THAT(StatusNow(), IsOk());
+  EXPECT_EQ(log_, (Lines{{Severity::kError,
+                          "trouble with the key's name: the KMS does not say where it leads: the "
+                          "answer is not complete yet; key key-1 stays in use"}}));
+  while (backend_->inspect.empty()) Pass(100ms);
+  Inspected(KeyInfo{"is in state Deactivated, not Active", false, {{"kek"}}});
+  EXPECT_FALSE(StatusNow().ok());
+}
+
+// An error page of a proxy, for one.
+TEST_F(LabelTest, WhatIsSaidToTheQuestionItselfIsNoAnswerToIt) {
+  AdoptByLabel();
+  const Deadline begin = now_;
+  while (now_ - begin < 2 * kGrace) {
+    AwaitCheck();
+    Inspected();
+    while (!backend_->encrypt.empty()) RoundTrip();
+    FakeBackend::Answer<okms::Located>(backend_->locate, absl::NotFoundError("HTTP 404"));
+    ASSERT_THAT(StatusNow(), IsOk());
+  }
+  EXPECT_THAT(log_, SizeIs(1));
 }
 
 TEST_F(LabelTest, WithoutAKeyWhatIsWrongWithTheNameIsTheReason) {

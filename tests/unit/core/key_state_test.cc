@@ -89,9 +89,50 @@ TEST_F(KeyStateTest, AKeyThatHidesItsNameTakesNoPlaceOfOneThatShowedIt) {
 
 TEST_F(KeyStateTest, WhereNamesAreHiddenTheKmsIsBelieved) {
   LeadsTo("a", Hidden());
-  LeadsOftenTo("b", Hidden());
+  LeadsOftenTo("b", Hidden(), 1ms, {absl::OkStatus(), true, 1ms, Hidden()});
   EXPECT_EQ(state_.adopted(), "b");
   EXPECT_TRUE(state_.HealthAt(now_).name_unproven);
+}
+
+TEST_F(KeyStateTest, WhileTheOneInUseIsRefusedOneThatHidesItsNameMayTakeItsPlace) {
+  LeadsTo("a");
+  LeadsOftenTo("b", Hidden(), 1ms, {absl::PermissionDeniedError("not yours"), false, {}, Shown()});
+  EXPECT_EQ(state_.adopted(), "b");
+}
+
+// The right to see attributes was withdrawn, of all.
+TEST_F(KeyStateTest, WhereNamesAreNoLongerShownTheKmsIsBelieved) {
+  LeadsTo("a");
+  LeadsOftenTo("b", Hidden(), 1ms, {absl::OkStatus(), true, 1ms, Hidden()});
+  EXPECT_EQ(state_.adopted(), "b");
+}
+
+TEST_F(KeyStateTest, ACandidateThatNeverAnswersIsSaidAndEndsTheGrace) {
+  LeadsTo("a");
+  const auto check = state_.schedule().Begin(now_ += 10s).value();
+  state_.SawName(*check, absl::NotFoundError("no key has the label"), KeyState::Outcome::kGood,
+                 now_);
+  state_.schedule().End(check, KeyState::Outcome::kGood, now_, 0);
+  for (int i = 0; i < 200; ++i) {
+    const auto next = state_.schedule().Begin(now_ += 10s).value();
+    const KeyReport silent{absl::DeadlineExceededError("no answer in time"), false, {}, {}};
+    state_.SawCandidate(*next, {"b", Shown()}, silent, KeyState::Outcome::kGood, now_);
+    state_.schedule().End(next, KeyState::Outcome::kGood, now_, 0);
+    ASSERT_THAT(state_.Answer(now_), IsOk()) << i;
+    EXPECT_EQ(Note(), "key b: no answer in time");
+  }
+}
+
+// Of two checks side by side, the one that proved the key tells more.
+TEST_F(KeyStateTest, AHungRoundTripCountsFromItsEndWhenAnotherOneProvedTheKey) {
+  LeadsTo("a");
+  const auto hung = state_.schedule().Begin(now_ += 10s).value();
+  LeadsTo("a");
+  now_ = hung->answer_by;
+  const KeyReport silent{absl::DeadlineExceededError("late"), false, {}, Shown()};
+  state_.schedule().End(hung, state_.SawKey(*hung, "a", silent, now_), now_, 0);
+  EXPECT_THAT(state_.Answer(now_ + 9999ms), IsOk());
+  EXPECT_LE(state_.schedule().Next(), now_ + 500ms) << "it is looked at again";
 }
 
 TEST_F(KeyStateTest, AKeyThatShowsItsNameTakesThePlaceOfOneThatHidIt) {

@@ -273,7 +273,7 @@ TEST_F(LabelSearchTest, OtherErrorsPassThrough) {
   // That one is of a search, not of a key.
   Find();
   FakeBackend::Answer<okms::Located>(backend_.locate, absl::NotFoundError("no such service"));
-  EXPECT_THAT(Found(), StatusIs(Code::kNotFound, "no such service"));
+  EXPECT_THAT(Found(), StatusIs(Code::kUnimplemented, "no such service"));
 }
 
 // ---- What is known already

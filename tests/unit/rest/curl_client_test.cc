@@ -549,6 +549,23 @@ TEST_F(CurlClientTest, SilentCallDoesNotHoldUpOthers) {
   EXPECT_THAT(silent.Get(), StatusIs(Code::kDeadlineExceeded, ::testing::_));
 }
 
+// libcurl looks at those that wait for a connection only when one becomes free.
+TEST_F(CurlClientTest, WhoWaitsForAConnectionEndsWithTheDeadlineToo) {
+  HttpsServer server(Options(), [](HttpsConnection& connection) { connection.AwaitClose(); });
+  auto client = NewClient(server);
+  std::vector<Answer<HttpResponse>> silent(32);  // as many as there may be connections
+  for (auto& call : silent) {
+    client->Send(Request(server.port()), {}, Clock::now() + 1h, call.Callback());
+  }
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_THAT(Send(*client, Request(server.port()), Clock::now() + 300ms),
+                StatusIs(Code::kDeadlineExceeded,
+                         absl::StrCat("127.0.0.1:", server.port(), ": no answer in time")));
+  }
+  client.reset();
+  for (auto& call : silent) EXPECT_THAT(call.Get(), StatusIs(Code::kCancelled, ::testing::_));
+}
+
 TEST_F(CurlClientTest, PassedDeadlineSendsNothing) {
   HttpsServer server(Options(), Always(JsonText("{}")));
   EXPECT_THAT(Send(*NewClient(server), Request(server.port()), Clock::now() - 1ms),
