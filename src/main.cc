@@ -102,13 +102,14 @@ KeyPolicy KeyPolicyOf(const Config& config) {
 }
 
 absl::StatusOr<std::unique_ptr<Backend>> ProtocolOf(const Config& config,
-                                                    std::shared_ptr<const TlsContext> tls) {
+                                                    std::shared_ptr<const TlsContext> tls,
+                                                    const std::optional<Proxy>& proxy) {
   if (config.protocol == Protocol::kKmip) {
     auto dialer = std::make_unique<TlsDialer>(config.server, std::move(tls));
     return std::make_unique<kmip::KmipBackend>(std::move(dialer));
   }
-  OKMS_ASSIGN_OR_RETURN(auto calls, rest::CurlClient::Create(tls, config.server));
-  OKMS_ASSIGN_OR_RETURN(auto checks, rest::CurlClient::Create(tls, config.server));
+  OKMS_ASSIGN_OR_RETURN(auto calls, rest::CurlClient::Create(tls, config.server, proxy));
+  OKMS_ASSIGN_OR_RETURN(auto checks, rest::CurlClient::Create(tls, config.server, proxy));
   return std::make_unique<rest::RestBackend>(
       std::make_unique<rest::RetryingClient>(std::move(calls)),
       std::make_unique<rest::RetryingClient>(std::move(checks)),
@@ -117,24 +118,22 @@ absl::StatusOr<std::unique_ptr<Backend>> ProtocolOf(const Config& config,
 
 // `credentials` must outlive it.
 absl::StatusOr<std::unique_ptr<Backend>> MakeBackend(const Config& config,
-                                                     const Credentials& credentials) {
+                                                     const Credentials& credentials,
+                                                     const std::optional<Proxy>& proxy) {
   const Credentials::Tls& tls = credentials.tls();
   if (!tls.ok()) {
     return std::make_unique<NoBackend>(WithCode(tls.status(), absl::StatusCode::kUnauthenticated));
   }
-  OKMS_ASSIGN_OR_RETURN(std::unique_ptr<Backend> protocol, ProtocolOf(config, *tls));
+  OKMS_ASSIGN_OR_RETURN(std::unique_ptr<Backend> protocol, ProtocolOf(config, *tls, proxy));
   return std::make_unique<AnnotatedBackend>(std::move(protocol),
                                             [&credentials] { return credentials.Trouble(); });
 }
 
 // What the running plugin must still be able to reach.
-sandbox::Reach ReachOf(const Config& config) {
+sandbox::Reach ReachOf(const Config& config, const std::optional<Proxy>& proxy) {
   constexpr uint16_t kDnsPort = 53;  // for answers that do not fit a datagram
   std::vector<HostPort> hosts = {config.server};
-  if (config.protocol == Protocol::kRest) {
-    const std::optional<Proxy> proxy = ProxyFromEnvironment();
-    if (proxy && proxy->server) hosts.push_back(*proxy->server);
-  }
+  if (proxy && proxy->server) hosts.push_back(*proxy->server);
   sandbox::Reach reach;
   bool names = false;
   for (const HostPort& host : hosts) {
@@ -194,7 +193,9 @@ absl::Status Run(const Config& config, LogQueue& log_queue, const Logger& log) {
   }
   PeerPolicy policy{config.allowed_uids, config.allowed_gids};
   for (const std::string& warning : policy.ForgetUnknown()) log.Warning(warning);
-  const sandbox::Reach reach = ReachOf(config);
+  std::optional<Proxy> proxy;
+  if (config.protocol == Protocol::kRest) proxy = ProxyFor(config.server);
+  const sandbox::Reach reach = ReachOf(config, proxy);
   OKMS_ASSIGN_OR_RETURN(const sandbox::Confinement confinement,
                         sandbox::Confine(config.user, reach));
   OKMS_RETURN_IF_ERROR(CheckThreadRoom(kThreads));
@@ -204,7 +205,7 @@ absl::Status Run(const Config& config, LogQueue& log_queue, const Logger& log) {
                             confinement.account.uid,
                             "; create that user, or name one with --user"));
   }
-  OKMS_ASSIGN_OR_RETURN(std::unique_ptr<Backend> backend, MakeBackend(config, credentials));
+  OKMS_ASSIGN_OR_RETURN(std::unique_ptr<Backend> backend, MakeBackend(config, credentials, proxy));
   KeyManager keys(std::move(backend), log, KeyPolicyOf(config));
   OKMS_ASSIGN_OR_RETURN(const std::unique_ptr<KmsServer> server,
                         KmsServer::Start(keys, log, config.timeout));

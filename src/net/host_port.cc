@@ -34,7 +34,7 @@ absl::StatusOr<HostPort> ParseHostPort(absl::string_view text) {
   } else if (absl::StrContains(host, ":")) {
     return bad("has an IPv6 address without brackets, or more than one port");
   }
-  if (host.empty()) return bad("has no host");
+  if (host.empty() || host == ".") return bad("has no host");
   // A NUL byte, for one, would cut the name short for c-ares and for OpenSSL.
   const auto invalid = [](char c) { return !absl::ascii_isgraph(static_cast<unsigned char>(c)); };
   if (std::any_of(host.begin(), host.end(), invalid) ||

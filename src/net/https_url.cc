@@ -7,6 +7,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 #include "base/status.h"
 #include "net/curl_url.h"
 #include "net/libcurl.h"
@@ -43,9 +44,13 @@ absl::StatusOr<HttpsUrl> ParseHttpsUrl(absl::string_view text) {
     return bad("a query or fragment has no place in it");
   }
   HttpsUrl result;
+  result.server.host = UrlHost(url.get());
+  if (absl::string_view bare = result.server.host; absl::ConsumeSuffix(&bare, ".")) {
+    if (bare.empty()) return bad("the host is missing");
+    Curl().url_set(url.get(), CURLUPART_HOST, std::string(bare).c_str(), 0);
+  }
   result.text = UrlPart(url.get(), CURLUPART_URL);
   while (absl::EndsWith(result.text, "/")) result.text.pop_back();
-  result.server.host = UrlHost(url.get());
   int port = 0;
   if (!absl::SimpleAtoi(UrlPart(url.get(), CURLUPART_PORT, CURLU_DEFAULT_PORT), &port) ||
       port < 1 || port > UINT16_MAX) {

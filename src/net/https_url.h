@@ -15,8 +15,8 @@
 namespace okms {
 
 struct HttpsUrl {
-  std::string text;  // without a slash at the end
-  HostPort server;
+  std::string text;  // without a slash at the end, and without a dot at the host's
+  HostPort server;   // with that dot, which tells DNS that the name is absolute
 };
 
 // Only https, since the client certificate stands for the user; no user, query or fragment. Loads

@@ -1,20 +1,29 @@
 // SPDX-FileCopyrightText: The okms-k8s-encryption-provider authors
 // SPDX-License-Identifier: Apache-2.0
 
-// A channel of c-ares for each look-up. What c-ares calls ares_library_init does nothing on Linux.
+// Channels of c-ares for each look-up. What c-ares calls ares_library_init does nothing on Linux.
+//
+// It is asked for absolute names only. Its own search ends at a domain whose server fails, or, in
+// 1.18, at the root as a domain, and so for ever where resolv.conf has these.
 
 #include "net/lookup.h"
 
 #include <ares.h>
+#include <limits.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
-#include <algorithm>
 #include <array>
 #include <chrono>
 #include <cstring>
+#include <fstream>
+#include <iterator>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
+#include "net/search_list.h"
 
 namespace okms {
 namespace {
@@ -45,12 +54,29 @@ void Lookup::ChannelDeleter::operator()(ares_channeldata* channel) const {
   ::ares_destroy(channel);
 }
 
-Lookup::Lookup(const HostPort& target, const std::string& name_servers) : host_(target.host) {
-  char sources[] = "fb";  // files, then DNS ("bind"), whatever nsswitch.conf says
+Lookup::Lookup(const HostPort& target, const std::string& name_servers,
+               const std::string& resolv_conf)
+    : target_(target) {
+  char files[] = "f";
+  char dns[] = "b";
+  if (!Open(files, "")) return;
+  // The dot of an absolute name has no place in /etc/hosts.
+  Ask(std::string(absl::StripSuffix(target_.host, ".")));
+  failure_ = ARES_SUCCESS;  // that it is not there
+  if (done() || !Open(dns, name_servers)) return;
+  std::ifstream file(resolv_conf);
+  const std::string rules{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+  char host_name[HOST_NAME_MAX + 1] = "";
+  ::gethostname(host_name, sizeof host_name - 1);
+  names_ = SearchList(target_.host, rules, host_name);
+  Advance();
+}
+
+bool Lookup::Open(char* where, const std::string& name_servers) {
   ares_options options{};
   options.timeout = kServerTimeoutMs;
   options.tries = kTries;
-  options.lookups = sources;
+  options.lookups = where;  // whatever nsswitch.conf says
   options.sock_state_cb = Watch;
   options.sock_state_cb_data = this;
   ares_channeldata* channel = nullptr;
@@ -63,16 +89,28 @@ Lookup::Lookup(const HostPort& target, const std::string& name_servers) : host_(
       status = ::ares_set_servers_ports_csv(channel, name_servers.c_str());
     }
   }
-  if (status != ARES_SUCCESS) {
-    Fail(status);
-    return;
-  }
+  if (status != ARES_SUCCESS) Fail(status);
+  return status == ARES_SUCCESS;
+}
+
+void Lookup::Ask(const std::string& name) {
   ares_addrinfo_hints hints{};
   hints.ai_family = AF_UNSPEC;
   hints.ai_socktype = SOCK_STREAM;
   hints.ai_flags = ARES_AI_NUMERICSERV;
-  ::ares_getaddrinfo(channel, host_.c_str(), absl::StrCat(target.port).c_str(), &hints, Finish,
-                     this);
+  asking_ = true;
+  ::ares_getaddrinfo(channel_.get(), name.c_str(), absl::StrCat(target_.port).c_str(), &hints,
+                     Finish, this);
+}
+
+void Lookup::Advance() {
+  while (!done() && !asking_) {
+    if (next_ == names_.size()) {
+      Fail(failure_);
+    } else {
+      Ask(names_[next_++]);
+    }
+  }
 }
 
 Lookup::~Lookup() = default;
@@ -107,6 +145,7 @@ void Lookup::Process() {
                       write ? entry.fd : ARES_SOCKET_BAD);
   }
   ::ares_process_fd(channel_.get(), ARES_SOCKET_BAD, ARES_SOCKET_BAD);  // whose time is over
+  Advance();
 }
 
 void Lookup::Watch(void* self, int fd, int readable, int writable) {
@@ -121,13 +160,10 @@ void Lookup::Watch(void* self, int fd, int readable, int writable) {
 
 void Lookup::Finish(void* self, int status, int, ares_addrinfo* list) {
   auto* lookup = static_cast<Lookup*>(self);
+  lookup->asking_ = false;
   const std::unique_ptr<ares_addrinfo, AddrInfoDeleter> owned(list);
-  if (status != ARES_SUCCESS) {
-    lookup->Fail(status);
-    return;
-  }
   std::vector<Address> addresses;
-  for (const ares_addrinfo_node* node = list->nodes;
+  for (const ares_addrinfo_node* node = status == ARES_SUCCESS ? list->nodes : nullptr;
        node != nullptr && addresses.size() < kMostAddresses; node = node->ai_next) {
     Address address;
     if (node->ai_addrlen > sizeof address.storage) continue;
@@ -135,16 +171,21 @@ void Lookup::Finish(void* self, int status, int, ares_addrinfo* list) {
     address.size = node->ai_addrlen;
     addresses.push_back(address);
   }
-  if (addresses.empty()) {
-    lookup->Fail(ARES_ENODATA);
-  } else {
+  if (!addresses.empty()) {
     lookup->result_ = std::move(addresses);
+    return;
   }
+  // That a server fails tells more than that some other name does not exist.
+  const int failure = status == ARES_SUCCESS ? ARES_ENODATA : status;
+  const auto weight = [](int code) {
+    return code == ARES_SUCCESS ? 0 : code == ARES_ENOTFOUND ? 1 : code == ARES_ENODATA ? 2 : 3;
+  };
+  if (weight(failure) > weight(lookup->failure_)) lookup->failure_ = failure;
 }
 
 void Lookup::Fail(int status) {
-  result_ =
-      absl::UnavailableError(absl::StrCat("cannot resolve ", host_, ": ", ::ares_strerror(status)));
+  result_ = absl::UnavailableError(
+      absl::StrCat("cannot resolve ", target_.host, ": ", ::ares_strerror(status)));
 }
 
 std::span<const ResolverFile> ResolverFiles() { return kFiles; }

@@ -35,16 +35,21 @@ namespace okms {
 //     lookup.Process();
 //   }
 //
-// A name server has a second to answer before the next one is asked, and when none is left all are
-// asked once more, with twice the time. May be destroyed at any time. Not thread-safe.
+// The name as it is given is looked for in /etc/hosts; then DNS is asked for it, in the domains of
+// resolv.conf and as it is given (SearchList), until one of these has an address: whatever fails,
+// the next one is asked. A name server has a second to answer before the next one is asked, and
+// when none is left all are asked once more, with twice the time. May be destroyed at any time. Not
+// thread-safe.
 class Lookup {
  public:
   // At least one address and at most 16, with the target's port, in the order in which to try them
   // (RFC 6724).
   using Result = absl::StatusOr<std::vector<Address>>;
 
-  // For tests: `name_servers` ("127.0.0.1:5353,...") in place of those of /etc/resolv.conf.
-  explicit Lookup(const HostPort& target, const std::string& name_servers = "");
+  // For tests: `name_servers` ("127.0.0.1:5353,...") in place of those of /etc/resolv.conf, and
+  // `resolv_conf` in its place for the rest.
+  explicit Lookup(const HostPort& target, const std::string& name_servers = "",
+                  const std::string& resolv_conf = "/etc/resolv.conf");
   ~Lookup();
   Lookup(const Lookup&) = delete;
   Lookup& operator=(const Lookup&) = delete;
@@ -66,9 +71,18 @@ class Lookup {
 
   static void Watch(void* self, int fd, int readable, int writable);
   static void Finish(void* self, int status, int timeouts, ares_addrinfo* list);
+  // A channel of c-ares that looks there ("f": files, "b": DNS); what goes wrong is a failure.
+  bool Open(char* where, const std::string& name_servers);
+  void Ask(const std::string& name);
+  // Asks for the next name, while those before have failed.
+  void Advance();
   void Fail(int status);
 
-  const std::string host_;
+  const HostPort target_;
+  std::vector<std::string> names_;  // to ask DNS for
+  std::size_t next_ = 0;            // of these
+  bool asking_ = false;
+  int failure_ = 0;               // what is most worth telling of the names before
   std::map<int, short> watched_;  // descriptor to events
   std::optional<Result> result_;
   // Last: its end may call Finish.

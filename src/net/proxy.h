@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The okms-k8s-encryption-provider authors
 // SPDX-License-Identifier: Apache-2.0
 
-// The proxy that the environment names for https.
+// The proxy that the environment names for https, by the rules of Go's httpproxy.
 
 #ifndef OKMS_NET_PROXY_H_
 #define OKMS_NET_PROXY_H_
@@ -14,18 +14,17 @@
 namespace okms {
 
 struct Proxy {
-  std::string url;  // as it was written; a password may be in it
+  std::string url;  // for libcurl; a password may be in it
   // Whom to connect to; nullopt when libcurl would not know either, or when it is a unix socket.
   std::optional<HostPort> server;
-  // Whether we may have to know the KMS's address too: NO_PROXY may except it from the proxy, and
-  // some kinds of SOCKS proxies are told addresses.
+  // Whether the KMS's address must be known too: some kinds of SOCKS proxies are told addresses.
   bool target_is_resolved = false;
 };
 
-// What libcurl takes from https_proxy, HTTPS_PROXY, all_proxy or ALL_PROXY, the first that is not
-// empty; nullopt: none. Whether NO_PROXY excepts the KMS is left to libcurl. LoadLibCurl must have
-// succeeded. Not while the environment changes.
-std::optional<Proxy> ProxyFromEnvironment();
+// That of HTTPS_PROXY or https_proxy, the first that is not empty; nullopt: `target` is reached
+// without one, because there is none or because NO_PROXY or no_proxy excepts it. LoadLibCurl must
+// have succeeded. Not while the environment changes.
+std::optional<Proxy> ProxyFor(const HostPort& target);
 
 }  // namespace okms
 

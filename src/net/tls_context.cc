@@ -10,8 +10,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
+#include <fstream>
+#include <iterator>
 #include <utility>
 
 #include "absl/status/status.h"
@@ -20,6 +23,8 @@
 #include "absl/strings/strip.h"
 #include "base/status.h"
 #include "base/unique_fd.h"
+#include "net/peer_certificate.h"
+#include "net/pem_certificates.h"
 #include "net/system_roots.h"
 
 namespace okms {
@@ -57,6 +62,22 @@ absl::Status CheckReadable(const NamedFile& file) {
   return absl::OkStatus();
 }
 
+// What a file of certificates holds; `expected` says which should be in it.
+absl::StatusOr<std::vector<X509Ptr>> LoadCertificates(const NamedFile& file,
+                                                      absl::string_view expected) {
+  OKMS_RETURN_IF_ERROR(CheckReadable(file));
+  std::ifstream stream(file.path);
+  const std::string text{std::istreambuf_iterator<char>(stream), std::istreambuf_iterator<char>()};
+  auto certificates = ReadCertificates(text);
+  if (absl::IsNotFound(certificates.status())) {
+    return Bad(file, absl::StrCat("holds no PEM certificate; give ", expected));
+  }
+  if (!certificates.ok()) {
+    return Bad(file, absl::StrCat(certificates.status().message(), "; copy it anew"));
+  }
+  return certificates;
+}
+
 // An encrypted key would make OpenSSL ask for its password on the terminal: refuse instead.
 int NoPassword(char*, int, int, void*) { return -1; }
 
@@ -64,12 +85,15 @@ int NoPassword(char*, int, int, void*) { return -1; }
 // same on every machine.
 bool SetRules(SSL_CTX* context) {
   // Not only AEAD suites: the KMIP profiles make TLS_RSA_WITH_AES_{128,256}_CBC_SHA256 mandatory,
-  // and some servers have nothing else (KMIP Profiles 1.4 section 3.2).
+  // and some servers have nothing else (KMIP Profiles 1.4 section 3.2). As in Go, no exchange of
+  // keys over a finite field: there are servers that prefer it, with 1024 bits.
   if (SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION) != 1 ||
-      SSL_CTX_set_cipher_list(context, "DEFAULT:!PSK:!SRP:@SECLEVEL=2") != 1) {
+      SSL_CTX_set_cipher_list(context, "DEFAULT:!PSK:!SRP:!kDHE:@SECLEVEL=2") != 1) {
     return false;
   }
-  SSL_CTX_set_verify(context, SSL_VERIFY_PEER, nullptr);
+  // A server that does not know RFC 5746 is as good as another one to who never renegotiates.
+  SSL_CTX_set_options(context, SSL_OP_LEGACY_SERVER_CONNECT | SSL_OP_NO_RENEGOTIATION);
+  VerifyPeer(context);
   // Idle sessions give their 34 kB of buffers back.
   SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS);
   return true;
@@ -79,13 +103,17 @@ absl::Status LoadIdentity(SSL_CTX* context, const TlsFiles& files,
                           std::vector<std::string>& warnings) {
   const NamedFile& cert_file = files.client_cert;
   const NamedFile& key_file = files.client_key;
-  OKMS_RETURN_IF_ERROR(CheckReadable(cert_file));
+  OKMS_ASSIGN_OR_RETURN(const std::vector<X509Ptr> chain,
+                        LoadCertificates(cert_file, "the access certificate of the KMS"));
   OKMS_RETURN_IF_ERROR(CheckReadable(key_file));
 
-  if (SSL_CTX_use_certificate_chain_file(context, cert_file.path.c_str()) != 1) {
-    return Bad(cert_file, absl::StrCat("holds no usable PEM certificate (", OpenSslErrors(),
-                                       "); give the access certificate of the KMS"));
+  X509* const certificate = chain.front().get();
+  bool used = SSL_CTX_use_certificate(context, certificate) == 1;
+  for (std::size_t i = 1; i < chain.size(); ++i) {
+    // What SSL_CTX_add1_chain_cert does; the macro has a C cast in it.
+    used = used && SSL_CTX_ctrl(context, SSL_CTRL_CHAIN_CERT, 1, chain[i].get()) == 1;
   }
+  if (!used) return Bad(cert_file, absl::StrCat("is not usable for TLS (", OpenSslErrors(), ")"));
   BioPtr bio(BIO_new_file(key_file.path.c_str(), "r"));
   EvpPkeyPtr key(bio ? PEM_read_bio_PrivateKey(bio.get(), nullptr, NoPassword, nullptr) : nullptr);
   if (!key) {
@@ -96,9 +124,17 @@ absl::Status LoadIdentity(SSL_CTX* context, const TlsFiles& files,
     return Bad(key_file, absl::StrCat("holds no usable PEM private key (", errors,
                                       "); give the key of ", cert_file.option));
   }
-  X509* certificate = SSL_CTX_get0_certificate(context);
-  if (X509_check_private_key(certificate, key.get()) != 1) {
+  const auto fits = [&](const X509Ptr& each) {
+    return X509_check_private_key(each.get(), key.get()) == 1;
+  };
+  const auto fitting = std::find_if(chain.begin(), chain.end(), fits);
+  if (fitting != chain.begin()) {
     ERR_clear_error();
+    if (fitting != chain.end()) {
+      return Bad(cert_file,
+                 absl::StrCat("the certificate of this key must come first, and is number ",
+                              fitting - chain.begin() + 1, "; change their order"));
+    }
     return Bad(key_file, absl::StrCat("does not belong to the certificate of ", cert_file.option,
                                       " ", cert_file.path, "; give the pair that was issued"));
   }
@@ -127,10 +163,12 @@ absl::Status LoadRoots(SSL_CTX* context, const TlsFiles& files) {
         absl::StrCat("no system CA certificates found in ", SystemRootPlaces(),
                      "; install them (Debian: ca-certificates), or give ", ca.option));
   }
-  OKMS_RETURN_IF_ERROR(CheckReadable(ca));
-  if (SSL_CTX_load_verify_file(context, ca.path.c_str()) != 1) {
-    return Bad(ca, absl::StrCat("holds no PEM certificate (", OpenSslErrors(),
-                                "); give the CA that signed the KMS's certificate"));
+  OKMS_ASSIGN_OR_RETURN(const std::vector<X509Ptr> anchors,
+                        LoadCertificates(ca, "the CA that signed the KMS's certificate"));
+  for (const X509Ptr& anchor : anchors) {
+    if (X509_STORE_add_cert(SSL_CTX_get_cert_store(context), anchor.get()) != 1) {
+      return Bad(ca, absl::StrCat("is not usable for TLS (", OpenSslErrors(), ")"));
+    }
   }
   return absl::OkStatus();
 }
@@ -167,16 +205,24 @@ absl::Status TlsContext::CopyTo(SSL_CTX* other, const std::string& host) const {
                                chain, /*override=*/1) != 1) {
     return absl::InternalError(absl::StrCat("cannot set up TLS: ", OpenSslErrors()));
   }
-  SSL_CTX_set1_cert_store(other, SSL_CTX_get_cert_store(own));
+  // Not in place of the store that it has: libcurl fills that one with the system's roots, some
+  // builds with those that OpenSSL looks for in folders while it runs.
+  X509_STORE* store = SSL_CTX_get_cert_store(own);
+  if (SSL_CTX_set1_verify_cert_store(other, store) != 1 ||
+      SSL_CTX_set1_chain_cert_store(other, store) != 1) {
+    return absl::InternalError(absl::StrCat("cannot set up TLS: ", OpenSslErrors()));
+  }
   return absl::OkStatus();
 }
 
-bool ExpectHost(X509_VERIFY_PARAM* param, const std::string& host) {
-  X509_VERIFY_PARAM_set_hostflags(
-      param, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
-  if (X509_VERIFY_PARAM_set1_ip_asc(param, host.c_str()) == 1) return true;
-  ERR_clear_error();
-  return X509_VERIFY_PARAM_set1_host(param, host.c_str(), host.size()) == 1;
+std::string TlsContext::CertificateText() const {
+  const BioPtr bio(BIO_new(BIO_s_mem()));
+  if (!bio || PEM_write_bio_X509(bio.get(), SSL_CTX_get0_certificate(context_.get())) != 1) {
+    return "";
+  }
+  char* data = nullptr;
+  const long size = BIO_get_mem_data(bio.get(), &data);
+  return {data, static_cast<std::size_t>(size)};
 }
 
 std::string DescribeTls(const SSL* ssl) {

@@ -7,7 +7,6 @@
 #define OKMS_NET_TLS_CONTEXT_H_
 
 #include <openssl/ssl.h>
-#include <openssl/x509_vfy.h>
 
 #include <memory>
 #include <string>
@@ -45,11 +44,15 @@ class TlsContext {
   SSL_CTX* get() const { return context_.get(); }
 
   // Makes `other`, a client's context, the same as this one, for `host` only: for a library that
-  // makes its own contexts. The two share the certificates. Errors: kInternal.
+  // makes its own contexts. The two share the certificates; those that the library puts into
+  // `other` itself do not count. Errors: kInternal.
   absl::Status CopyTo(SSL_CTX* other, const std::string& host) const;
 
   // Of our certificate and of `--ca`. What has expired is no error: see Validity.
   const Validity& validity() const { return validity_; }
+
+  // Our certificate as PEM.
+  std::string CertificateText() const;
 
   // What is not an error but should be mended, one line each.
   const std::vector<std::string>& warnings() const { return warnings_; }
@@ -64,10 +67,6 @@ class TlsContext {
   Validity validity_;
   std::vector<std::string> warnings_;
 };
-
-// Whom the KMS's certificate must name: an IP address by its iPAddress entry, all else by dNSName;
-// the subject's common name never counts (RFC 9525). False when OpenSSL does not take the name.
-bool ExpectHost(X509_VERIFY_PARAM* param, const std::string& host);
 
 // For the log: "TLSv1.3 with TLS_AES_256_GCM_SHA384", of a connection whose handshake is done.
 std::string DescribeTls(const SSL* ssl);

@@ -32,6 +32,7 @@
 #include "net/address_order.h"
 #include "net/cancellation.h"
 #include "net/openssl_ptr.h"
+#include "net/peer_certificate.h"
 #include "net/tcp.h"
 
 namespace okms {
@@ -188,9 +189,8 @@ class TlsStream : public Stream {
     const long verified = SSL_get_verify_result(ssl_.get());
     if (verified != X509_V_OK && !SSL_is_init_finished(ssl_.get())) {
       ERR_clear_error();
-      return absl::UnauthenticatedError(absl::StrCat(
-          peer_, ": the KMS's certificate is refused: ", X509_verify_cert_error_string(verified),
-          "; check --ca and --serv-addr"));
+      return absl::UnauthenticatedError(
+          absl::StrCat(peer_, ": the KMS's certificate is refused: ", TakeRefusal()));
     }
     const std::string context = absl::StrCat(peer_, ": ", what);
     if (reason == SSL_ERROR_SSL && RefusesCertificate(ERR_peek_error())) {
@@ -232,10 +232,9 @@ std::time_t GoodUntil(const Validity& validity) {
 absl::Status SetHost(SSL* ssl, const std::string& host) {
   X509_VERIFY_PARAM* param = SSL_get0_param(ssl);
   bool set = ExpectHost(param, host);
-  if (X509_VERIFY_PARAM_get0_host(param, 0) != nullptr) {
+  if (char* const name = X509_VERIFY_PARAM_get0_host(param, 0)) {
     // What SSL_set_tlsext_host_name does; the macro has a C cast in it.
-    set = set && SSL_ctrl(ssl, SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name,
-                          const_cast<char*>(host.c_str())) == 1;
+    set = set && SSL_ctrl(ssl, SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name, name) == 1;
   }
   if (set) return absl::OkStatus();
   return absl::InternalError(absl::StrCat("cannot expect host ", host, ": ", OpenSslErrors()));

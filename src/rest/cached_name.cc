@@ -52,7 +52,6 @@ void CachedName::Begin() {
 void CachedName::TakeResult() {
   if (!lookup_->done()) return;
   const Lookup::Result& result = lookup_->result();
-  tried_ = true;
   if (result.ok()) {
     addresses_ = *result;
     Debug([this] { return absl::StrCat(target_.host, ": found at ", Listed(addresses_)); });

@@ -32,8 +32,6 @@ class CachedName {
   bool known() const { return !addresses_.empty(); }
   // Why the latest look-up failed: kUnavailable, "cannot resolve NAME: REASON".
   const absl::Status& error() const { return error_; }
-  // Whether a look-up has ended, well or not.
-  bool tried() const { return tried_; }
 
   // The name is about to be used: begins a look-up, unless there is one or what is known is young
   // enough.
@@ -53,7 +51,6 @@ class CachedName {
   const HostPort target_;
   const std::string name_servers_;
   bool is_address_ = false;
-  bool tried_ = false;
   std::vector<Address> addresses_;
   absl::Status error_;
   Clock::time_point begun_;  // the latest look-up

@@ -24,7 +24,6 @@
 #include "base/status.h"
 #include "base/unique_fd.h"
 #include "net/libcurl.h"
-#include "net/proxy.h"
 #include "rest/curl_connections.h"
 #include "rest/curl_error.h"
 #include "rest/curl_handles.h"
@@ -54,11 +53,12 @@ ListPtr Headers(std::initializer_list<const char*> lines) {
 
 class CurlClient::Loop {
  public:
-  Loop(std::shared_ptr<const TlsContext> tls, HostPort server, const std::string& name_servers)
+  Loop(std::shared_ptr<const TlsContext> tls, HostPort server, std::optional<Proxy> proxy,
+       const std::string& name_servers)
       : tls_(std::move(tls)),
         server_(std::move(server)),
         peer_(server_.ToString()),
-        proxy_(ProxyFromEnvironment()),
+        proxy_(std::move(proxy)),
         names_(server_, proxy_, name_servers) {}
   ~Loop();
 
@@ -153,9 +153,16 @@ absl::Status CurlClient::Loop::MakeTemplate() {
   set(CURLOPT_FOLLOWLOCATION, 0L);
   set(CURLOPT_NOSIGNAL, 1L);
   set(CURLOPT_PROXY, proxy_ ? proxy_->url.c_str() : "");
+  set(CURLOPT_NOPROXY, "");  // ProxyFor has seen to that
   // It is given all addresses (CurlNames); whatever it would still have to look up is refused.
   set(CURLOPT_RESOLVER_START_FUNCTION, RefuseToResolve);
-  // The certificate, whom to trust, and whose name to expect come from ConfigureTls.
+  // The certificate, whom to trust, and whose name to expect come from ConfigureTls. Without a CA
+  // of its own libcurl would, in some builds, read the system's for each connection. So it has one,
+  // of which nothing comes.
+  std::string unused_ca = tls_->CertificateText();
+  curl_blob blob{unused_ca.data(), unused_ca.size(), CURL_BLOB_COPY};
+  set(CURLOPT_CAINFO_BLOB, &blob);
+  set(CURLOPT_PROXY_CAINFO_BLOB, &blob);
   set(CURLOPT_CAINFO, nullptr);
   set(CURLOPT_CAPATH, nullptr);
   set(CURLOPT_SSL_VERIFYPEER, 1L);
@@ -246,7 +253,7 @@ void CurlClient::Loop::Run() {
 void CurlClient::Loop::Sleep() {
   auto wake = std::min(Clock::now() + kNothingToDo, names_.NextTime());
   if (!delayed_.empty()) wake = std::min(wake, delayed_.begin()->first);
-  for (const Job& job : due_) wake = std::min(wake, names_.WaitUntil(job.due, job.deadline));
+  for (const Job& job : due_) wake = std::min(wake, job.deadline);
   for (const auto& [easy, transfer] : transfers_) {
     wake = std::min(wake, transfer->job.deadline + kLate);
   }
@@ -305,7 +312,7 @@ bool CurlClient::Loop::TakeJobs() {
 void CurlClient::Loop::StartDue() {
   std::vector<Job> waiting;
   for (Job& job : std::exchange(due_, {})) {
-    const absl::StatusOr<bool> ready = names_.Ready(job.due, job.deadline);
+    const absl::StatusOr<bool> ready = names_.Ready(job.deadline);
     if (!ready.ok()) {
       Answer(job, ready.status());
     } else if (*ready) {
@@ -443,9 +450,11 @@ void CurlClient::Loop::Answer(Job& job, absl::StatusOr<HttpResponse> result) {
 }
 
 absl::StatusOr<std::unique_ptr<CurlClient>> CurlClient::Create(
-    std::shared_ptr<const TlsContext> tls, HostPort server, const std::string& name_servers) {
+    std::shared_ptr<const TlsContext> tls, HostPort server, std::optional<Proxy> proxy,
+    const std::string& name_servers) {
   OKMS_RETURN_IF_ERROR(LoadLibCurl());
-  auto loop = std::make_unique<Loop>(std::move(tls), std::move(server), name_servers);
+  auto loop =
+      std::make_unique<Loop>(std::move(tls), std::move(server), std::move(proxy), name_servers);
   OKMS_RETURN_IF_ERROR(loop->Start());
   return std::unique_ptr<CurlClient>(new CurlClient(std::move(loop)));
 }

@@ -7,10 +7,12 @@
 #define OKMS_REST_CURL_CLIENT_H_
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "absl/status/statusor.h"
 #include "net/host_port.h"
+#include "net/proxy.h"
 #include "net/tls_context.h"
 #include "rest/http_client.h"
 
@@ -21,14 +23,16 @@ namespace okms::rest {
 // dead costs no error, and one whose server fell silent is not used again. Those that carried a
 // secret are closed half a second after the last one: libcurl's buffers for HTTP/2 keep what came.
 // Names are looked up on that thread, beside the transfers; while the name server is away, the last
-// good answer serves. HTTPS_PROXY and NO_PROXY count, as everywhere. `done` is called on that
-// thread, or, with kResourceExhausted, on the caller's.
+// good answer serves. `done` is called on that thread, or, with kResourceExhausted, on the
+// caller's.
 class CurlClient : public HttpClient {
  public:
-  // `server` is who all requests go to. Must be called before there are other threads. For tests:
-  // `name_servers` as Lookup takes them. Errors: kFailedPrecondition (this libcurl cannot be used).
+  // `server` is who all requests go to, through `proxy` if there is one. Must be called before
+  // there are other threads. For tests: `name_servers` as Lookup takes them. Errors:
+  // kFailedPrecondition (this libcurl cannot be used).
   static absl::StatusOr<std::unique_ptr<CurlClient>> Create(std::shared_ptr<const TlsContext> tls,
                                                             HostPort server,
+                                                            std::optional<Proxy> proxy,
                                                             const std::string& name_servers = "");
   // What is under way ends with kCancelled.
   ~CurlClient() override;

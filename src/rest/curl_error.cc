@@ -8,6 +8,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
+#include "net/peer_certificate.h"
 
 namespace okms::rest {
 namespace {
@@ -29,6 +30,13 @@ absl::Status TransferError(CURL* easy, CURLcode code, absl::string_view error,
                            const HostPort& server) {
   const std::string peer = server.ToString();
   const std::string shown = Printable(error.empty() ? Curl().easy_strerror(code) : error);
+  if (code == CURLE_PEER_FAILED_VERIFICATION || code == CURLE_SSL_CONNECT_ERROR) {
+    const std::string refusal = TakeRefusal();
+    if (!refusal.empty()) {
+      return absl::UnauthenticatedError(
+          absl::StrCat(peer, ": the KMS's certificate is refused: ", refusal));
+    }
+  }
   switch (code) {
     case CURLE_OPERATION_TIMEDOUT:
       return absl::DeadlineExceededError(absl::StrCat(peer, ": no answer in time"));

@@ -10,6 +10,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/strip.h"
 #include "base/status.h"
 
 namespace okms::rest {
@@ -22,7 +23,8 @@ void AddEntry(const CachedName& name, ListPtr& list) {
         const bool ipv6 = address.storage.ss_family == AF_INET6;
         absl::StrAppend(out, ipv6 ? "[" : "", address.ToString(), ipv6 ? "]" : "");
       });
-  absl::string_view host = name.target().host;
+  // Without its dot, as the URL has it.
+  absl::string_view host = absl::StripSuffix(name.target().host, ".");
   // Older releases take no IPv6 address here. Any host of that port, then; which is no
   // danger, for the certificate must be the KMS's in any case.
   if (name.is_address() && absl::StrContains(host, ':')) host = "*";
@@ -50,25 +52,15 @@ void CurlNames::Suspect() {
   for (CachedName* name : needed_) name->Suspect();
 }
 
-absl::StatusOr<bool> CurlNames::Ready(Clock::time_point asked, Deadline deadline) const {
-  const bool waits = Clock::now() < WaitUntil(asked, deadline);
+absl::StatusOr<bool> CurlNames::Ready(Deadline deadline) const {
   for (const CachedName* name : needed_) {
     if (name->known()) continue;
-    if (name->lookup() == nullptr || (Unsure() && name->tried())) {
-      if (Unsure()) continue;  // perhaps it is not needed
-      return name == &server_ ? name->error() : ProxyError();
-    }
-    if (waits) return false;
-    if (Unsure()) continue;
+    if (name->lookup() == nullptr) return name == &server_ ? name->error() : ProxyError();
+    if (Clock::now() < deadline) return false;
     return absl::DeadlineExceededError(absl::StrCat("cannot resolve ", name->target().host,
                                                     ": the name service did not answer in time"));
   }
   return true;
-}
-
-Clock::time_point CurlNames::WaitUntil(Clock::time_point asked, Deadline deadline) const {
-  // Half of the time is left to get along without a name that may not be needed.
-  return Unsure() ? asked + (deadline - asked) / 2 : deadline;
 }
 
 ListPtr CurlNames::Entries() const {
@@ -81,9 +73,9 @@ ListPtr CurlNames::Entries() const {
 
 absl::Status CurlNames::Failure(CURLcode code, absl::string_view error) const {
   // Newer releases only say that they were not let do it.
-  const bool of_proxy =
-      code == CURLE_COULDNT_RESOLVE_PROXY || (code == CURLE_ABORTED_BY_CALLBACK && proxy_name_ &&
-                                              !absl::StrContains(error, server_.target().host));
+  const bool of_proxy = code == CURLE_COULDNT_RESOLVE_PROXY ||
+                        (code == CURLE_ABORTED_BY_CALLBACK && proxy_name_ &&
+                         !absl::StrContains(error, absl::StripSuffix(server_.target().host, ".")));
   if (of_proxy) return ProxyError();
   if (!server_.error().ok()) return server_.error();
   return absl::UnavailableError(absl::StrCat("cannot resolve ", server_.target().host));

@@ -39,11 +39,9 @@ class CurlNames {
   // A transfer failed: perhaps they have other addresses by now.
   void Suspect();
 
-  // Whether a transfer that was asked for at `asked` may begin; false: not yet, and at WaitUntil at
-  // the latest it is time to ask again. Errors: kUnavailable, kDeadlineExceeded, "cannot resolve
-  // ...".
-  absl::StatusOr<bool> Ready(Clock::time_point asked, Deadline deadline) const;
-  Clock::time_point WaitUntil(Clock::time_point asked, Deadline deadline) const;
+  // Whether a transfer may begin that must end by `deadline`; false: not yet. Errors: kUnavailable,
+  // kDeadlineExceeded, "cannot resolve ...".
+  absl::StatusOr<bool> Ready(Deadline deadline) const;
 
   // What is known, for CURLOPT_RESOLVE. It covers IP addresses too, so that whatever libcurl would
   // resolve by itself can be refused.
@@ -59,8 +57,6 @@ class CurlNames {
 
  private:
   bool NeedsServer() const { return !proxy_ || proxy_->target_is_resolved; }
-  // Whether libcurl alone knows who will be connected to.
-  bool Unsure() const { return proxy_ && proxy_->target_is_resolved; }
   absl::Status ProxyError() const;
 
   const std::optional<Proxy> proxy_;

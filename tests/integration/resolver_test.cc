@@ -120,6 +120,21 @@ TEST_P(ResolverTest, AddressChangesInTheHostsFile) {
   EXPECT_GT(Connections(), 0);
 }
 
+// As in a pod with a search list from elsewhere; and a domain whose name servers are broken.
+TEST_P(ResolverTest, SearchDomainsLeadNowhere) {
+  StartDns(kHere);
+  dns_->FailIn("cluster.local");
+  StartAt(kHere);
+  for (const char* search : {".", "cluster.local .", "cluster.local"}) {
+    PrivateMachine::Replace(
+        "/etc/resolv.conf",
+        absl::StrCat("nameserver ", kNameServer, "\nsearch ", search, "\noptions ndots:5\n"));
+    StartReady();
+    ExpectRoundTrip();
+    EXPECT_EQ(StopPlugin(), 0);
+  }
+}
+
 // A forged answer, for one. To sort as many as that, glibc asks how much memory there is.
 TEST_P(ResolverTest, AnswersWithManyAddresses) {
   std::vector<std::string> addresses{kHere};

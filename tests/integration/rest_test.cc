@@ -258,6 +258,30 @@ TEST_F(RestTrustTest, OnlyTheCaCountsWhenToldSo) {
                        AllOf(HasSubstr("certificate is refused"), HasSubstr("check --ca"))));
 }
 
+// Neither what one refusal leaves behind, nor what OpenSSL or libcurl would look for in the
+// system's folders, which are out of reach by then, changes how the next one is told.
+TEST_F(RestTrustTest, RefusalIsTheSameEachTime) {
+  StopOkms();
+  server_pair_ = Must(other_.Issue(
+      "server", {.common_name = "kms", .names = {"IP:127.0.0.1"}, .for_server = true}));
+  StartOkms();
+  for (const std::string& ca : {pki_.ca(), std::string()}) {
+    flags_.erase("--ca");
+    if (!ca.empty()) flags_["--ca"] = ca;
+    StartPlugin();
+    const absl::Status first = client().Status().status();
+    EXPECT_THAT(first,
+                StatusIs(Code::kUnauthenticated,
+                         HasSubstr("the KMS's certificate is refused: unable to get local issuer "
+                                   "certificate: the issuer is CN=Another CA; check --ca")));
+    for (int i = 0; i < 3; ++i) {
+      EXPECT_EQ(client().Encrypt(NewPlaintext()).status().code(), Code::kUnauthenticated);
+      EXPECT_EQ(client().Status().status(), first);
+    }
+    EXPECT_EQ(StopPlugin(), 0);
+  }
+}
+
 TEST_F(RestTest, CaCountsBesideTheSystemRoots) {
   TempDir other_folder;
   const TestPki other = Must(TestPki::Create(other_folder.path(), "Another CA"));

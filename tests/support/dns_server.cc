@@ -83,6 +83,11 @@ void DnsServer::SetMode(Mode mode) {
   mode_ = mode;
 }
 
+void DnsServer::FailIn(const std::string& domain) {
+  const std::lock_guard lock(mutex_);
+  failing_ = absl::StrCat(".", domain);
+}
+
 int DnsServer::questions() const {
   const std::lock_guard lock(mutex_);
   return questions_;
@@ -172,7 +177,8 @@ std::string DnsServer::Answer(const std::string& question, bool tcp) {
     }
   }
   uint8_t code = found == names_.end() ? kNoSuchName : 0;
-  if (mode_ == Mode::kFail) code = kServerFailure;
+  const bool in_failing = !failing_.empty() && absl::EndsWith(name, failing_);
+  if (mode_ == Mode::kFail || in_failing) code = kServerFailure;
   std::string answer = question.substr(0, 2);
   answer.push_back(static_cast<char>(0x85 | (cut ? kTruncated : 0)));  // an answer, authoritative
   answer.push_back(static_cast<char>(0x80 | code));

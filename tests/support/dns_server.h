@@ -38,6 +38,8 @@ class DnsServer {
   // From now on the name has these addresses, IPv4 and IPv6.
   void Set(const std::string& name, std::vector<std::string> addresses);
   void SetMode(Mode mode);
+  // From now on, names in that domain ("cluster.local") are answered with SERVFAIL.
+  void FailIn(const std::string& domain);
   // Questions so far, each family one of its own.
   int questions() const;
 
@@ -53,9 +55,10 @@ class DnsServer {
   UniqueFd tcp_;
   UniqueFd stop_;
   uint16_t port_ = 0;
-  mutable std::mutex mutex_;  // guards the three below
+  mutable std::mutex mutex_;  // guards the four below
   std::map<std::string, std::vector<std::string>> names_;
   Mode mode_ = Mode::kAnswer;
+  std::string failing_;
   int questions_ = 0;
   std::thread thread_;
 };

@@ -84,17 +84,29 @@ bool WriteKey(const std::string& path, EVP_PKEY* key) {
 
 absl::StatusOr<TestPki> TestPki::Create(const std::string& directory,
                                         const std::string& common_name) {
+  return Create(directory, common_name, nullptr);
+}
+
+absl::StatusOr<TestPki> TestPki::NewIntermediate(const std::string& directory,
+                                                 const std::string& common_name) const {
+  return Create(directory, common_name, this);
+}
+
+absl::StatusOr<TestPki> TestPki::Create(const std::string& directory,
+                                        const std::string& common_name, const TestPki* issuer) {
   TestPki pki;
   pki.directory_ = directory;
   pki.ca_path_ = absl::StrCat(directory, "/ca.pem");
   pki.ca_key_ = NewKey(/*rsa=*/false);
   if (!pki.ca_key_) return Failed("CA key");
-  pki.ca_ = NewCertificate({.common_name = common_name}, pki.ca_key_.get(), nullptr);
+  pki.ca_ = NewCertificate({.common_name = common_name}, pki.ca_key_.get(),
+                           issuer == nullptr ? nullptr : issuer->ca_.get());
   X509* ca = pki.ca_.get();
   if (!pki.ca_ || !AddExtension(ca, ca, NID_basic_constraints, "critical,CA:TRUE") ||
       !AddExtension(ca, ca, NID_key_usage, "critical,keyCertSign,cRLSign") ||
       !AddExtension(ca, ca, NID_subject_key_identifier, "hash") ||
-      X509_sign(ca, pki.ca_key_.get(), EVP_sha256()) == 0) {
+      X509_sign(ca, issuer == nullptr ? pki.ca_key_.get() : issuer->ca_key_.get(), EVP_sha256()) ==
+          0) {
     return Failed("CA certificate");
   }
   if (!WriteCertificate(pki.ca_path_, ca)) return Failed(pki.ca_path_);
@@ -108,7 +120,9 @@ absl::StatusOr<KeyPairFiles> TestPki::Issue(const std::string& file_name,
   const X509Ptr certificate = NewCertificate(request, key.get(), ca_.get());
   if (!certificate ||
       !AddExtension(certificate.get(), ca_.get(), NID_ext_key_usage,
-                    request.for_server ? "serverAuth" : "clientAuth") ||
+                    !request.usage.empty() ? request.usage
+                    : request.for_server   ? "serverAuth"
+                                           : "clientAuth") ||
       (!request.names.empty() && !AddExtension(certificate.get(), ca_.get(), NID_subject_alt_name,
                                                absl::StrJoin(request.names, ","))) ||
       X509_sign(certificate.get(), ca_key_.get(), EVP_sha256()) == 0) {

@@ -19,6 +19,7 @@ struct CertificateRequest {
   // Subject alternative names, as OpenSSL writes them: "DNS:localhost", "IP:127.0.0.1".
   std::vector<std::string> names = {};
   bool for_server = false;  // extended key usage serverAuth, else clientAuth
+  std::string usage = {};   // or that one, as OpenSSL writes it
   bool rsa = false;         // RSA 2048 in place of EC P-256
   long valid_from = -3600;  // seconds from now
   long valid_until = 30L * 24 * 3600;
@@ -35,6 +36,10 @@ class TestPki {
   static absl::StatusOr<TestPki> Create(const std::string& directory,
                                         const std::string& common_name = "Test CA");
 
+  // A CA that this one has signed; `directory` must exist and be another.
+  absl::StatusOr<TestPki> NewIntermediate(const std::string& directory,
+                                          const std::string& common_name) const;
+
   const std::string& ca() const { return ca_path_; }
 
   // Writes `directory`/`file_name`.pem and .key.
@@ -43,6 +48,8 @@ class TestPki {
 
  private:
   TestPki() = default;
+  static absl::StatusOr<TestPki> Create(const std::string& directory,
+                                        const std::string& common_name, const TestPki* issuer);
 
   std::string directory_;
   std::string ca_path_;

@@ -46,6 +46,7 @@ TEST(ParseHostPort, RefusesAllElse) {
       {"kmip://kms", "is a URL"},
       {":5696", "has no host"},
       {"[]:5696", "has no host"},
+      {".:5696", "has no host"},
       {"2001:db8::1:5696", "has an IPv6 address without brackets, or more than one port"},
       {"kms:1:2", "has an IPv6 address without brackets, or more than one port"},
       {"[::1]", "has an IPv6 address without brackets, or more than one port"},

@@ -38,6 +38,7 @@ TEST(ParseHttpsUrl, TakesAHostAPortAndAPath) {
       {"https://kms///", "https://kms", "kms", 443},
       {"https://kms:443", "https://kms:443", "kms", 443},
       {"https://kms:1", "https://kms:1", "kms", 1},
+      {"https://kms.test.:8443/p", "https://kms.test:8443/p", "kms.test.", 8443},
       {"https://kms:65535/", "https://kms:65535", "kms", 65535},
       {"https://kms/a/b", "https://kms/a/b", "kms", 443},
       {"https://kms:8443/a/b//", "https://kms:8443/a/b", "kms", 8443},
@@ -92,6 +93,7 @@ TEST(ParseHttpsUrl, RefusesWhatItCannotMean) {
       {"https://kms/a?b", "a query or fragment has no place in it"},
       {"https://kms#top", "a query or fragment has no place in it"},
       {"https://kms/#", "a query or fragment has no place in it"},
+      {"https://./", "the host is missing"},
       {"https://kms:0", "the port must be between 1 and 65535"},
   };
   for (const auto& [given, why] : cases) {

@@ -11,6 +11,7 @@
 #include <chrono>
 #include <cstring>
 #include <filesystem>
+#include <fstream>
 #include <set>
 #include <string>
 #include <vector>
@@ -18,6 +19,7 @@
 #include "absl/strings/str_cat.h"
 #include "support/dns_server.h"
 #include "support/status_is.h"
+#include "support/temp_dir.h"
 
 namespace okms {
 namespace {
@@ -187,6 +189,69 @@ TEST_F(LookupTest, Ipv4ServesWhenNobodyAnswersForIpv6) {
 TEST_F(LookupTest, HostsFileComesFirst) {
   EXPECT_THAT(Texts(LookUp("localhost", server_.HostPort())), ::testing::Contains("127.0.0.1"));
   EXPECT_EQ(server_.questions(), 0);
+}
+
+// ---- The domains of resolv.conf
+
+class SearchTest : public LookupTest {
+ protected:
+  Lookup::Result Search(const std::string& host, const std::string& resolv_conf) {
+    const std::string path = directory_ / "resolv.conf";
+    std::ofstream(path) << resolv_conf;
+    Lookup lookup({host, 5696}, server_.HostPort(), path);
+    return Finish(lookup);
+  }
+
+  test::TempDir directory_;
+};
+
+TEST_F(SearchTest, RootIsNoDomain) {
+  for (const char* search :
+       {"search .\n", "search cluster.local .\n", "search . cluster.local\n"}) {
+    EXPECT_THAT(Texts(Search("kms.example", absl::StrCat(search, "options ndots:5\n"))),
+                ElementsAre("127.0.0.7"))
+        << search;
+  }
+}
+
+TEST_F(SearchTest, DomainWhoseServerFailsEndsNothing) {
+  server_.FailIn("cluster.local");
+  EXPECT_THAT(Texts(Search("kms.example", "search cluster.local\noptions ndots:5\n")),
+              ElementsAre("127.0.0.7"));
+  server_.Set("kms.lan.example", {"127.0.0.8"});
+  EXPECT_THAT(Texts(Search("kms", "search cluster.local lan.example\n")), ElementsAre("127.0.0.8"));
+}
+
+TEST_F(SearchTest, NameInADomainComesFirstWhenTheNameHasFewDots) {
+  server_.Set("kms.example.lan", {"127.0.0.8"});
+  EXPECT_THAT(Texts(Search("kms.example", "search lan\noptions ndots:2\n")),
+              ElementsAre("127.0.0.8"));
+  EXPECT_THAT(Texts(Search("kms.example", "search lan\n")), ElementsAre("127.0.0.7"));
+}
+
+TEST_F(SearchTest, AbsoluteNameIsAskedForAsItIs) {
+  server_.Set("kms.example.lan", {"127.0.0.8"});
+  EXPECT_THAT(Texts(Search("kms.example.", "search lan\noptions ndots:5\n")),
+              ElementsAre("127.0.0.7"));
+  EXPECT_EQ(server_.questions(), 2);
+}
+
+TEST_F(SearchTest, HostsFileComesBeforeTheDomains) {
+  server_.Set("localhost.lan", {"127.0.0.8"});
+  for (const char* name : {"localhost", "localhost."}) {
+    EXPECT_THAT(Texts(Search(name, "search lan\n")), ::testing::Contains("127.0.0.1"));
+  }
+  EXPECT_EQ(server_.questions(), 0);
+}
+
+TEST_F(SearchTest, FailureOfAServerIsTheReasonRatherThanWhatIsNotThere) {
+  server_.FailIn("cluster.local");
+  EXPECT_THAT(
+      Search("kms", "search cluster.local lan\n"),
+      StatusIs(Code::kUnavailable, ::testing::AllOf(StartsWith("cannot resolve kms: "),
+                                                    Not(::testing::HasSubstr("not found")))));
+  EXPECT_THAT(Search("kms", "search lan\n"),
+              StatusIs(Code::kUnavailable, "cannot resolve kms: Domain name not found"));
 }
 
 TEST_F(LookupTest, NothingBlocks) {

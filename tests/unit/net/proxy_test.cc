@@ -20,6 +20,8 @@ namespace {
 
 using test::ScopedVariable;
 
+const HostPort kKms{"kms.example", 443};
+
 class ProxyTest : public ::testing::Test {
  protected:
   ProxyTest() {
@@ -31,47 +33,71 @@ class ProxyTest : public ::testing::Test {
   }
   // "host:port", "none" without a proxy, and "unknown" with one that has no host.
   static std::string Server() {
-    const std::optional<Proxy> proxy = ProxyFromEnvironment();
+    const std::optional<Proxy> proxy = ProxyFor(kKms);
     if (!proxy) return "none";
     return proxy->server ? proxy->server->ToString() : "unknown";
   }
   static std::string ServerOf(const std::string& url) {
     const ScopedVariable variable("HTTPS_PROXY", url);
-    EXPECT_EQ(ProxyFromEnvironment().value_or(Proxy()).url, url);
     return Server();
+  }
+  static std::string UrlOf(const std::string& url) {
+    const ScopedVariable variable("HTTPS_PROXY", url);
+    return ProxyFor(kKms).value_or(Proxy()).url;
   }
   static bool TargetIsResolved(const std::string& url) {
     const ScopedVariable variable("HTTPS_PROXY", url);
-    return ProxyFromEnvironment()->target_is_resolved;
+    return ProxyFor(kKms)->target_is_resolved;
   }
 
   std::vector<std::unique_ptr<ScopedVariable>> cleared_;
 };
 
-TEST_F(ProxyTest, VariablesInLibcurlsOrder) {
+TEST_F(ProxyTest, VariablesInTheOrderOfGo) {
   EXPECT_EQ(Server(), "none");
   const ScopedVariable http("HTTP_PROXY", "http://http:1");
   const ScopedVariable http_lower("http_proxy", "http://http-lower:1");
-  EXPECT_EQ(Server(), "none");
   const ScopedVariable all("ALL_PROXY", "http://all:1");
-  EXPECT_EQ(Server(), "all:1");
   const ScopedVariable all_lower("all_proxy", "http://all-lower:1");
-  EXPECT_EQ(Server(), "all-lower:1");
-  const ScopedVariable https("HTTPS_PROXY", "http://https:1");
-  EXPECT_EQ(Server(), "https:1");
+  EXPECT_EQ(Server(), "none");
   const ScopedVariable https_lower("https_proxy", "http://https-lower:1");
   EXPECT_EQ(Server(), "https-lower:1");
-  // An empty one is as good as none.
-  const ScopedVariable https_empty("https_proxy", "");
+  const ScopedVariable https("HTTPS_PROXY", "http://https:1");
   EXPECT_EQ(Server(), "https:1");
+  // An empty one is as good as none.
+  const ScopedVariable https_empty("HTTPS_PROXY", "");
+  EXPECT_EQ(Server(), "https-lower:1");
+}
+
+TEST_F(ProxyTest, NoneForWhomNoProxyNames) {
+  const ScopedVariable https("HTTPS_PROXY", "http://proxy:1");
+  EXPECT_EQ(ProxyFor({"localhost", 443}), std::nullopt);
+  EXPECT_EQ(ProxyFor({"127.0.0.1", 443}), std::nullopt);
+  for (const char* name : {"NO_PROXY", "no_proxy"}) {
+    const ScopedVariable variable(name, "other, *.example:443");
+    EXPECT_EQ(Server(), "none") << name;
+    EXPECT_NE(ProxyFor({"kms.example", 8443}), std::nullopt) << name;
+  }
+  const ScopedVariable lower("no_proxy", "*");
+  EXPECT_EQ(Server(), "none");
+  const ScopedVariable upper("NO_PROXY", "other");  // this one counts then
+  EXPECT_EQ(Server(), "proxy:1");
+}
+
+// What libcurl is told has the port that Go would take.
+TEST_F(ProxyTest, UrlHasAPort) {
+  EXPECT_EQ(UrlOf("http://proxy:1/"), "http://proxy:1/");
+  EXPECT_EQ(UrlOf("http://user:pass%40word@proxy"), "http://user:pass%40word@proxy:80/");
+  EXPECT_EQ(UrlOf("ftp.example"), "http://ftp.example:80/");
+  EXPECT_EQ(UrlOf("socks5h://proxy"), "socks5h://proxy:1080/");
 }
 
 TEST_F(ProxyTest, HostAndPort) {
   EXPECT_EQ(ServerOf("http://proxy.example:3128"), "proxy.example:3128");
   EXPECT_EQ(ServerOf("http://proxy.example:3128/"), "proxy.example:3128");
   EXPECT_EQ(ServerOf("proxy.example:3128"), "proxy.example:3128");
-  EXPECT_EQ(ServerOf("proxy.example"), "proxy.example:1080");
-  EXPECT_EQ(ServerOf("http://proxy.example"), "proxy.example:1080");
+  EXPECT_EQ(ServerOf("proxy.example"), "proxy.example:80");
+  EXPECT_EQ(ServerOf("http://proxy.example"), "proxy.example:80");
   EXPECT_EQ(ServerOf("http://proxy.example:80"), "proxy.example:80");
   EXPECT_EQ(ServerOf("https://proxy.example"), "proxy.example:443");
   EXPECT_EQ(ServerOf("https://proxy.example:8443"), "proxy.example:8443");
@@ -100,13 +126,6 @@ TEST_F(ProxyTest, WhenTheTargetIsResolvedToo) {
   EXPECT_TRUE(TargetIsResolved("socks://proxy:1"));
   EXPECT_TRUE(TargetIsResolved("socks4://proxy:1"));
   EXPECT_TRUE(TargetIsResolved("Socks5://proxy:1"));
-  for (const char* name : {"NO_PROXY", "no_proxy"}) {
-    const ScopedVariable variable(name, "example.org");
-    EXPECT_TRUE(TargetIsResolved("http://proxy:1")) << name;
-    EXPECT_TRUE(TargetIsResolved("http://")) << name;
-  }
-  const ScopedVariable empty("NO_PROXY", "");
-  EXPECT_FALSE(TargetIsResolved("http://proxy:1"));
 }
 
 }  // namespace

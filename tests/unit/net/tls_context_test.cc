@@ -110,6 +110,20 @@ TEST_F(TlsContextTest, VerifiesThePeerAndSpeaksNothingBelowTls12) {
   EXPECT_EQ(SSL_CTX_get_security_level(raw), 2);
 }
 
+// OpenSSL has no server without RFC 5746 to try it with.
+TEST_F(TlsContextTest, TakesServersWithoutSecureRenegotiationAndNeverRenegotiates) {
+  const auto context = TlsContext::Create(Files());
+  ASSERT_THAT(context, IsOk());
+  const SslCtxPtr other(SSL_CTX_new(TLS_client_method()));
+  ASSERT_THAT((*context)->CopyTo(other.get(), "localhost"), IsOk());
+  for (const SSL_CTX* each :
+       {static_cast<const SSL_CTX*>((*context)->get()), static_cast<const SSL_CTX*>(other.get())}) {
+    const uint64_t options = SSL_CTX_get_options(each);
+    EXPECT_TRUE((options & SSL_OP_LEGACY_SERVER_CONNECT) != 0);
+    EXPECT_TRUE((options & SSL_OP_NO_RENEGOTIATION) != 0);
+  }
+}
+
 struct EachFile {
   const char* name;
   const char* option;
@@ -122,14 +136,14 @@ class EachFileTest : public TlsContextTest, public ::testing::WithParamInterface
 INSTANTIATE_TEST_SUITE_P(
     , EachFileTest,
     ::testing::Values(
-        EachFile{
-            "ClientCert", "--client-cert", &TlsFiles::client_cert,
-            "holds no usable PEM certificate \\(.+\\); give the access certificate of the KMS"},
+        EachFile{"ClientCert", "--client-cert", &TlsFiles::client_cert,
+                 "(holds no PEM certificate; give the access certificate of the KMS"
+                 "|certificate 1 \\(line 1\\) is broken \\(.+\\); copy it anew)"},
         EachFile{"ClientKey", "--client-key", &TlsFiles::client_key,
                  "holds no usable PEM private key \\(.+\\); give the key of --client-cert"},
-        EachFile{
-            "Ca", "--ca", &TlsFiles::ca,
-            "holds no PEM certificate \\(.+\\); give the CA that signed the KMS's certificate"}),
+        EachFile{"Ca", "--ca", &TlsFiles::ca,
+                 "(holds no PEM certificate; give the CA that signed the KMS's certificate"
+                 "|certificate 1 \\(line 1\\) is broken \\(.+\\); copy it anew)"}),
     [](const auto& test) { return std::string(test.param.name); });
 
 TEST_P(EachFileTest, Missing) {
@@ -184,13 +198,23 @@ TEST_P(EachFileTest, EmptyOrGarbage) {
   }
 }
 
-TEST_F(TlsContextTest, TextOfOpenSslForAFileWithoutPem) {
+TEST_F(TlsContextTest, BrokenCertificateOfABundleIsNamed) {
+  const std::string good = Read(pki_.ca());
   TlsFiles files = Files();
-  files.client_cert.path = Write("empty.pem", "");
+  files.ca.path = Write("bundle.pem", good + good.substr(0, 100) + "\n" + good);
+  EXPECT_THAT(TlsContext::Create(files),
+              StatusIs(kFailedPrecondition,
+                       MatchesRegex("--ca .*/bundle.pem: certificate 2 \\(line [0-9]+\\) is broken "
+                                    "\\(.+\\); copy it anew")));
+}
+
+TEST_F(TlsContextTest, ChainInTheWrongOrder) {
+  TlsFiles files = Files();
+  files.client_cert.path = Write("chain.pem", Read(pki_.ca()) + Read(client_.certificate));
   EXPECT_THAT(TlsContext::Create(files),
               Refused("--client-cert", files.client_cert.path,
-                      "holds no usable PEM certificate (no start line; PEM lib); give the access "
-                      "certificate of the KMS"));
+                      "the certificate of this key must come first, and is number 2; change their "
+                      "order"));
 }
 
 TEST_F(TlsContextTest, CaFileWithOnlyAKey) {
@@ -198,7 +222,7 @@ TEST_F(TlsContextTest, CaFileWithOnlyAKey) {
   files.ca.path = client_.key;
   EXPECT_THAT(TlsContext::Create(files),
               StatusIs(kFailedPrecondition,
-                       MatchesRegex("--ca .*/client.key: holds no PEM certificate \\(.*\\); give "
+                       MatchesRegex("--ca .*/client.key: holds no PEM certificate; give "
                                     "the CA that signed the KMS's certificate")));
 }
 
@@ -504,6 +528,25 @@ TEST_F(CopyToTest, RootsReplaceThoseOfTheOther) {
   ASSERT_THAT(other_pki, IsOk());
   ASSERT_EQ(SSL_CTX_load_verify_file(other_.get(), other_pki->ca().c_str()), 1);
   ASSERT_THAT(Copy(Files(), "127.0.0.1"), IsOk());
+  test::TlsServerOptions options = Options();
+  options.identity = *other_pki->Issue(
+      "server", {.common_name = "server", .names = {"IP:127.0.0.1"}, .for_server = true});
+  test::TlsServer server(options, [](SSL*) {});
+  EXPECT_NE(Connect(server), X509_V_OK);
+  EXPECT_FALSE(server.accepted());
+}
+
+// As libcurl adds the system's, when the handshake is under way already.
+TEST_F(CopyToTest, RootsThatTheOtherGetsLaterDoNotCount) {
+  const test::TempDir elsewhere;
+  auto other_pki = test::TestPki::Create(elsewhere.path(), "Other CA");
+  ASSERT_THAT(other_pki, IsOk());
+  const auto context = TlsContext::Create(Files());
+  ASSERT_THAT(context, IsOk());
+  ASSERT_THAT((*context)->CopyTo(other_.get(), "127.0.0.1"), IsOk());
+  X509_STORE* const store = SSL_CTX_get_cert_store(other_.get());
+  ASSERT_EQ(X509_STORE_load_file(store, other_pki->ca().c_str()), 1);
+  EXPECT_NE(store, SSL_CTX_get_cert_store((*context)->get()));
   test::TlsServerOptions options = Options();
   options.identity = *other_pki->Issue(
       "server", {.common_name = "server", .names = {"IP:127.0.0.1"}, .for_server = true});

@@ -90,6 +90,7 @@ struct TlsServerOptions {
   int min_version = TLS1_2_VERSION;
   int max_version = TLS1_3_VERSION;
   std::string cipher_list = {};  // of TLS 1.2; empty: OpenSSL's default
+  bool prefers_dhe = false;      // in TLS 1.2, as the first of its suites
   time_t verify_at = 0;  // when, for the server, a client's certificate must be valid; 0: now
   std::string address = "127.0.0.1";
   uint16_t port = 0;    // 0: any free one
@@ -107,6 +108,11 @@ inline SslCtxPtr NewServerContext(const TlsServerOptions& options) {
   EXPECT_EQ(SSL_CTX_set_max_proto_version(raw, options.max_version), 1);
   if (!options.cipher_list.empty()) {
     EXPECT_EQ(SSL_CTX_set_cipher_list(raw, options.cipher_list.c_str()), 1);
+  }
+  if (options.prefers_dhe) {
+    EXPECT_EQ(SSL_CTX_ctrl(raw, SSL_CTRL_SET_DH_AUTO, 1, nullptr), 1);
+    SSL_CTX_set_options(raw, SSL_OP_CIPHER_SERVER_PREFERENCE);
+    EXPECT_EQ(SSL_CTX_set_cipher_list(raw, "kDHE:kECDHE"), 1);
   }
   // Without one, a server that asks for certificates refuses to resume its sessions.
   EXPECT_EQ(SSL_CTX_set_session_id_context(raw, reinterpret_cast<const unsigned char*>("test"), 4),

@@ -27,6 +27,7 @@
 #include "absl/time/time.h"
 #include "base/status.h"
 #include "net/libcurl.h"
+#include "net/proxy.h"
 #include "rest/retrying_client.h"
 #include "support/dns_server.h"
 #include "support/status_is.h"
@@ -106,7 +107,8 @@ class CurlClientTest : public ::testing::Test {
                                    {"--ca", ca.empty() ? pki_.ca() : ca}});
     EXPECT_THAT(tls, IsOk());
     EXPECT_THAT(LoadLibCurl(), IsOk());  // as the configuration does, to read the URL
-    auto client = CurlClient::Create(*std::move(tls), HostPort{host, port}, name_servers);
+    auto client = CurlClient::Create(*std::move(tls), HostPort{host, port}, ProxyFor({host, port}),
+                                     name_servers);
     EXPECT_THAT(client, IsOk());
     return *std::move(client);
   }
@@ -164,7 +166,7 @@ TEST_F(CurlClientDeathTest, CreateLoadsLibcurlItself) {
         auto tls = TlsContext::Create({{"--client-cert", client_.certificate},
                                        {"--client-key", client_.key},
                                        {"--ca", pki_.ca()}});
-        const bool good = CurlClient::Create(*std::move(tls), HostPort{"kms", 443}).ok();
+        const bool good = CurlClient::Create(*std::move(tls), HostPort{"kms", 443}, {}).ok();
         std::_Exit(good ? 0 : 1);
       },
       ::testing::ExitedWithCode(0), "");
@@ -614,7 +616,7 @@ TEST_P(CurlClientTlsVersionTest, UnknownCaIsRefused) {
                          AllOf(StartsWith(absl::StrCat("127.0.0.1:", server.port(),
                                                        ": the KMS's certificate is refused: ")),
                                HasSubstr("self-signed certificate in certificate chain"),
-                               HasSubstr("; check --ca and --serv-addr"))));
+                               HasSubstr(": the issuer is CN=Test CA; check --ca"))));
   }
   EXPECT_FALSE(served);
 }
@@ -651,6 +653,28 @@ TEST_P(CurlClientNameTest, CertificateForAnotherIsRefused) {
                                                      ": the KMS's certificate is refused: ")),
                              HasSubstr("mismatch"))));
   EXPECT_FALSE(served);
+}
+
+// As over KMIP (PeerCertificateTest), whatever libcurl would say.
+TEST_F(CurlClientTest, IntermediateCaIsAnAnchorAndAnyPurposeWillDo) {
+  const okms::test::TempDir elsewhere;
+  auto intermediate = pki_.NewIntermediate(elsewhere.path(), "Intermediate CA");
+  ASSERT_THAT(intermediate, IsOk());
+  okms::test::TlsServerOptions options = Options();
+  options.identity = *intermediate->Issue(
+      "server",
+      {.common_name = "server", .names = {"IP:127.0.0.1"}, .usage = "anyExtendedKeyUsage"});
+  HttpsServer server(options, Always(JsonText("{}")));
+  const auto client = NewClient("127.0.0.1", server.port(), intermediate->ca());
+  EXPECT_EQ(Body(Send(*client, Request(server.port()))), "{}");
+}
+
+TEST_F(CurlClientTest, CertificateWithoutANameSaysSo) {
+  okms::test::TlsServerOptions options = Options();
+  options.identity = *pki_.Issue("bare", {.common_name = "127.0.0.1", .for_server = true});
+  HttpsServer server(options, Always(JsonText("{}")));
+  EXPECT_THAT(Send(*NewClient(server), Request(server.port())),
+              StatusIs(Code::kUnauthenticated, HasSubstr("it has no alternative name")));
 }
 
 TEST_F(CurlClientTest, ServerByName) {
@@ -790,15 +814,13 @@ TEST_F(CurlClientTest, NameIsResolved) {
   EXPECT_EQ(names.questions(), 2);  // once for each family
 }
 
+// It is for DNS; the URL has none (ParseHttpsUrl).
 TEST_F(CurlClientTest, DotAtTheEndOfTheName) {
   DnsServer names;
   names.Set("kms.test", {"127.0.0.1"});
   HttpsServer server(Options(), Always(JsonText("{}")));
   const auto client = NewClient("kms.test.", server.port(), names);
-  // The name is found; whether the certificate is for it is another matter.
-  const auto result = Send(*client, Request(server.port(), "/x", "kms.test."));
-  EXPECT_THAT(result.status().ToString(), Not(HasSubstr("cannot resolve")));
-  EXPECT_EQ(server.connections(), 1);
+  EXPECT_THAT(Send(*client, Request(server.port(), "/x", "kms.test")), IsOk());
 }
 
 TEST_F(CurlClientTest, AllAddressesAreTried) {
@@ -1113,14 +1135,37 @@ TEST_F(CurlClientTest, CertificateIsCheckedThroughAProxyToo) {
 }
 
 TEST_F(CurlClientTest, NoProxyIsHonoured) {
+  DnsServer names;
+  names.Set("kms.test", {"127.0.0.1"});
   HttpsServer server(Options(), Always(JsonText("{}")));
   LoopbackSocket nobody;
   const ScopedVariable variable("HTTPS_PROXY", absl::StrCat("http://127.0.0.1:", nobody.port()));
-  EXPECT_THAT(Send(*NewClient(server), Request(server.port())),
-              StatusIs(Code::kUnavailable, ::testing::_));
+  const auto send = [&] {
+    return Send(*NewClient("kms.test", server.port(), names),
+                Request(server.port(), "/x", "kms.test"));
+  };
+  EXPECT_THAT(send(), StatusIs(Code::kUnavailable, ::testing::_));
   EXPECT_EQ(server.connections(), 0);
-  const ScopedVariable no_proxy("NO_PROXY", "example.org,127.0.0.1");
+  const ScopedVariable no_proxy("NO_PROXY", absl::StrCat("example.org, *.test:", server.port()));
+  EXPECT_EQ(Body(send()), "{}");
+}
+
+TEST_F(CurlClientTest, LoopbackGoesByNoProxy) {
+  HttpsServer server(Options(), Always(JsonText("{}")));
+  LoopbackSocket nobody;
+  const ScopedVariable variable("HTTPS_PROXY", absl::StrCat("http://127.0.0.1:", nobody.port()));
   EXPECT_EQ(Body(Send(*NewClient(server), Request(server.port()))), "{}");
+}
+
+// What ProxyFor has decided is not decided anew.
+TEST_F(CurlClientTest, LibcurlLooksAtNoVariables) {
+  HttpsServer server(Options(), Always(JsonText("{}")));
+  const ConnectProxy proxy(server.port());
+  const ScopedVariable variable("HTTPS_PROXY", absl::StrCat("http://127.0.0.1:", proxy.port()));
+  const auto client = NewClient("kms.test", 443);
+  const ScopedVariable no_proxy("no_proxy", "*");
+  EXPECT_EQ(Body(Send(*client, Request(443, "/x", "kms.test"))), "{}");
+  EXPECT_THAT(proxy.requests(), SizeIs(1));
 }
 
 TEST_F(CurlClientTest, ProxyThatDoesNotResolve) {
@@ -1158,18 +1203,7 @@ TEST_F(CurlClientTest, NameThatOnlyTheProxyKnowsIsNoErrorBesideNoProxy) {
     const ScopedVariable variable("HTTPS_PROXY", absl::StrCat("http://", host, ":", proxy.port()));
     EXPECT_EQ(Body(Send(*NewClient("kms.test", 443, names), Request(443, "/x", "kms.test"))), "{}");
   }
-}
-
-TEST_F(CurlClientTest, SilenceAboutTheKmsLeavesTimeToUseTheProxy) {
-  DnsServer names;
-  names.SetMode(DnsServer::Mode::kSilent);
-  HttpsServer server(Options(), Always(JsonText("{}")));
-  const ConnectProxy proxy(server.port());
-  const ScopedVariable no_proxy("NO_PROXY", "example.org");
-  const ScopedVariable variable("HTTPS_PROXY", absl::StrCat("http://127.0.0.1:", proxy.port()));
-  EXPECT_EQ(Body(Send(*NewClient("kms.test", 443, names), Request(443, "/x", "kms.test"),
-                      Clock::now() + 2s)),
-            "{}");
+  EXPECT_EQ(names.questions(), 2);  // for the proxy
 }
 
 TEST_F(CurlClientTest, ProxyThatDoesNotResolveIsNoErrorForWhoIsExcepted) {
