@@ -2,8 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // The start-up order, on one screen. Whatever is wrong with the configuration ends the process
-// here, with one line; whatever is wrong with the KMS does not: the socket is served at once, and
-// Status tells the reason until it is gone.
+// here, with a line for each mistake; whatever is wrong with the KMS does not: the socket is served
+// at once, and Status tells the reason until it is gone.
 
 #include <string.h>
 #include <unistd.h>
@@ -23,6 +23,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "base/debug.h"
 #include "base/log.h"
@@ -290,7 +292,9 @@ int Main(const std::vector<std::string>& argv) {
   }
   auto parsed = ParseConfig(argv);
   if (!parsed.ok()) {
-    Logger(false).Error(parsed.status().message());
+    for (const absl::string_view mistake : absl::StrSplit(parsed.status().message(), '\n')) {
+      Logger(false).Error(mistake);
+    }
     return kUsageError;
   }
   if (const auto* printout = std::get_if<Printout>(&*parsed)) {
@@ -305,6 +309,7 @@ int Main(const std::vector<std::string>& argv) {
     log.Notice(absl::StrCat("variables of the environment that are not used: ",
                             absl::StrJoin(cleared, ", ")));
   }
+  for (const std::string& warning : config.warnings) log.Warning(warning);
   QuietLibraries();
   if (const absl::Status status = Run(config, log_queue, log); !status.ok()) {
     log.Error(status.message());

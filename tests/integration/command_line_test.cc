@@ -60,9 +60,37 @@ TEST_F(CommandLineTest, WhatIsMissingIsNamed) {
   }
 }
 
-TEST_F(CommandLineTest, OneLineWhenAllIsMissing) {
+TEST_F(CommandLineTest, ALineForEachWhenAllIsMissing) {
   flags_.clear();
-  ExpectRefused(2, "--protocol is missing: give kmip or rest (or set OKMS_PROTOCOL)");
+  const Ended ended = RunToEnd();
+  EXPECT_EQ(ended.exit_status, 2);
+  EXPECT_THAT(ended.err, MatchesRegex("error: --protocol is missing: [^\n]+\n"
+                                      "error: --encryption-key-id is missing: [^\n]+\n"
+                                      "error: --client-cert is missing: [^\n]+\n"
+                                      "error: --client-key is missing: [^\n]+\n"));
+}
+
+// As a file of variables brings it whose lines end as on Windows.
+TEST_F(CommandLineTest, ALinesEndIsNoPartOfAValue) {
+  StartKms();
+  flags_.erase("--sock");
+  flags_.erase("--timeout");
+  ChildOptions options;
+  options.environment = {absl::StrCat("OKMS_SOCK=", socket(), "\n"), "OKMS_TIMEOUT=4s\r"};
+  StartPlugin(std::move(options));
+  EXPECT_THAT(AwaitStatus(Code::kOk), IsOk());
+  EXPECT_THAT(plugin().Err(), HasSubstr(absl::StrCat(" serves ", socket(), ", ")));
+}
+
+TEST_F(CommandLineTest, AVariableThatIsNoneIsSaid) {
+  StartKms();
+  ChildOptions options;
+  options.environment = {"OKMS_TIMEOUTS=4s"};
+  StartPlugin(std::move(options));
+  EXPECT_THAT(
+      plugin().ErrLines(),
+      Contains("warning: OKMS_TIMEOUTS is no variable of this plugin, and has no effect; did "
+               "you mean OKMS_TIMEOUT?"));
 }
 
 TEST_F(CommandLineTest, WrongValuesAreOneLine) {
