@@ -58,6 +58,7 @@
 #include "service/kms_server.h"
 #include "service/listen_socket.h"
 #include "service/listener.h"
+#include "service/socket_file.h"
 #include "version.h"
 
 namespace okms {
@@ -175,6 +176,25 @@ absl::Status Check(const Config& config, const Credentials& credentials) {
   return sandbox::CheckUser(config.user);
 }
 
+// A socket file that is gone, once in the log and as long as it lasts in `state`. Who is connected
+// stays so: that is no reason to end, nor to fail Status.
+void LookAtSocket(const ListenSocket& socket, const SocketFile& file, const Logger& log,
+                  std::string& state) {
+  const std::string what = file.Look();
+  const std::string now =
+      what.empty() ? "" : absl::StrCat("; NOBODY CAN CONNECT: ", socket.path(), " ", what);
+  if (now == state) return;
+  state = now;
+  if (what.empty()) {
+    log.Notice(absl::StrCat(socket.path(), ": our socket file is there again"));
+    return;
+  }
+  log.Error(absl::StrCat(socket.path(), ": our socket file ", what,
+                         ": nobody can connect any more; ",
+                         socket.from_systemd() ? "restart the socket unit, this service with it"
+                                               : "restart this service"));
+}
+
 absl::Status Run(const Config& config, LogQueue& log_queue, const Logger& log) {
   const DebugTo debug(log);
   Credentials credentials(TlsContext::Create(config.tls));
@@ -188,6 +208,7 @@ absl::Status Run(const Config& config, LogQueue& log_queue, const Logger& log) {
   // Where systemd holds the socket, who connects is told.
   if (!inherited) OKMS_RETURN_IF_ERROR(unusable);
   OKMS_ASSIGN_OR_RETURN(const ListenSocket socket, SocketOf(config, std::move(inherited)));
+  const SocketFile socket_file(socket.path());
   const ServiceManager manager = ConnectManager(log);
   OKMS_ASSIGN_OR_RETURN(const std::unique_ptr<EventLoop> loop, EventLoop::Create());
 
@@ -227,14 +248,20 @@ absl::Status Run(const Config& config, LogQueue& log_queue, const Logger& log) {
     }));
   }
   std::string state;
+  std::string unreachable;
   OKMS_RETURN_IF_ERROR(loop->Repeat([&] {
     const Deadline next = keys.Tick();
     credentials.Tick(log);
     const std::string summary = credentials.Summary();
-    NotifyState(manager, keys,
-                absl::StrCat(summary.empty() ? "" : "; ", summary, "; ", confinement.landlock),
-                state);
+    NotifyState(
+        manager, keys,
+        absl::StrCat(unreachable, summary.empty() ? "" : "; ", summary, "; ", confinement.landlock),
+        state);
     return next;
+  }));
+  OKMS_RETURN_IF_ERROR(loop->Repeat([&] {
+    LookAtSocket(socket, socket_file, log, unreachable);
+    return Clock::now() + kLookInterval;
   }));
   absl::Status end;
   const Deadline give_up = unusable.ok() ? Deadline::max() : Clock::now() + kServeTheReason;

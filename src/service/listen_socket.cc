@@ -11,6 +11,7 @@
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <cstddef>
@@ -115,6 +116,15 @@ absl::Status ClearPath(const SocketAddress& address) {
 
 }  // namespace
 
+std::string ListenSocket::path() const {
+  sockaddr_un address{};
+  socklen_t size = sizeof address;
+  if (::getsockname(fd(), reinterpret_cast<sockaddr*>(&address), &size) != 0) return "";
+  const std::size_t most =
+      std::min<std::size_t>(size, sizeof address) - offsetof(sockaddr_un, sun_path);
+  return {address.sun_path, ::strnlen(address.sun_path, most)};
+}
+
 absl::StatusOr<std::optional<ListenSocket>> ListenSocket::FromSystemd() {
   char** names = nullptr;
   const int count = ::sd_listen_fds_with_names(/*unset_environment=*/1, &names);
@@ -151,7 +161,7 @@ absl::StatusOr<std::optional<ListenSocket>> ListenSocket::FromSystemd() {
   if (flags < 0 || ::fcntl(fd.get(), F_SETFL, flags | O_NONBLOCK) != 0) {
     return ErrnoStatus(absl::StatusCode::kFailedPrecondition, "socket activation: fcntl", errno);
   }
-  return ListenSocket(std::move(fd), "the socket passed by systemd");
+  return ListenSocket(std::move(fd), "the socket passed by systemd", /*from_systemd=*/true);
 }
 
 absl::StatusOr<ListenSocket> ListenSocket::Bind(const SocketAddress& address,
@@ -174,7 +184,7 @@ absl::StatusOr<ListenSocket> ListenSocket::Bind(const SocketAddress& address,
     return ErrnoStatus(absl::StatusCode::kFailedPrecondition, absl::StrCat(context, ": bind"),
                        bind_error);
   }
-  ListenSocket socket(std::move(fd), address.ToString());
+  ListenSocket socket(std::move(fd), address.ToString(), /*from_systemd=*/false);
   if (!address.path.empty() && group &&
       ::lchown(address.path.c_str(), static_cast<uid_t>(-1), *group) != 0) {
     const int error = errno;

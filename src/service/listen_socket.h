@@ -38,12 +38,17 @@ class ListenSocket {
 
   int fd() const { return fd_.get(); }
   const std::string& name() const { return name_; }
+  // Of its file; empty in the abstract namespace.
+  std::string path() const;
+  bool from_systemd() const { return from_systemd_; }
 
  private:
-  ListenSocket(UniqueFd fd, std::string name) : fd_(std::move(fd)), name_(std::move(name)) {}
+  ListenSocket(UniqueFd fd, std::string name, bool from_systemd)
+      : fd_(std::move(fd)), name_(std::move(name)), from_systemd_(from_systemd) {}
 
   UniqueFd fd_;
   std::string name_;
+  bool from_systemd_;
 };
 
 }  // namespace okms

@@ -9,6 +9,7 @@
 #include <sys/ptrace.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -132,6 +133,15 @@ TEST_F(NotifyTest, AKeyThatIsRefusedIsNoKmsThatIsAway) {
   EXPECT_TRUE(
       AwaitState("serving; no key that works for 0 s (key key-1 is in state Deactivated, "
                  "not Active)"));
+}
+
+TEST_F(NotifyTest, ASocketFileThatIsGoneIsSaid) {
+  StartKms();
+  StartNotifying();
+  ASSERT_TRUE(AwaitState("serving; key key-1"));
+  ASSERT_EQ(::unlink(socket().c_str()), 0);
+  EXPECT_TRUE(AwaitState(
+      absl::StrCat("serving; key key-1; NOBODY CAN CONNECT: ", socket(), " was removed")));
 }
 
 TEST_F(NotifyTest, TheEndIsSaid) {
