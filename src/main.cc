@@ -23,6 +23,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
@@ -31,6 +32,7 @@
 #include "base/log_queue.h"
 #include "base/status.h"
 #include "base/thread_room.h"
+#include "base/utf8.h"
 #include "base/wiping_heap.h"
 #include "config/config.h"
 #include "config/environment.h"
@@ -195,7 +197,13 @@ void LookAtSocket(const ListenSocket& socket, const SocketFile& file, const Logg
                                                : "restart this service"));
 }
 
-absl::Status Run(const Config& config, LogQueue& log_queue, const Logger& log) {
+// Why it does not start, or has ended, for `systemctl status`, which shows it until the next start.
+void NotifyEnd(const ServiceManager& manager, const absl::Status& why) {
+  manager.Notify(absl::StrCat("STATUS=ended: ", OneLine(why.message())));
+}
+
+absl::Status Run(const Config& config, LogQueue& log_queue, const Logger& log,
+                 const ServiceManager& manager) {
   const DebugTo debug(log);
   Credentials credentials(TlsContext::Create(config.tls));
   const absl::Status unusable = credentials.tls().status();
@@ -209,7 +217,6 @@ absl::Status Run(const Config& config, LogQueue& log_queue, const Logger& log) {
   if (!inherited) OKMS_RETURN_IF_ERROR(unusable);
   OKMS_ASSIGN_OR_RETURN(const ListenSocket socket, SocketOf(config, std::move(inherited)));
   const SocketFile socket_file(socket.path());
-  const ServiceManager manager = ConnectManager(log);
   OKMS_ASSIGN_OR_RETURN(const std::unique_ptr<EventLoop> loop, EventLoop::Create());
 
   if (const absl::Status room = KmsServer::ReserveDescriptors(); !room.ok()) {
@@ -322,6 +329,10 @@ int Main(const std::vector<std::string>& argv) {
     for (const absl::string_view mistake : absl::StrSplit(parsed.status().message(), '\n')) {
       Logger(false).Error(mistake);
     }
+    if (const auto manager = ServiceManager::Connect(); manager.ok()) {
+      NotifyEnd(*manager, absl::InvalidArgumentError(
+                              absl::StrReplaceAll(parsed.status().message(), {{"\n", "; "}})));
+    }
     return kUsageError;
   }
   if (const auto* printout = std::get_if<Printout>(&*parsed)) {
@@ -338,8 +349,10 @@ int Main(const std::vector<std::string>& argv) {
   }
   for (const std::string& warning : config.warnings) log.Warning(warning);
   QuietLibraries();
-  if (const absl::Status status = Run(config, log_queue, log); !status.ok()) {
+  const ServiceManager manager = config.check_only ? ServiceManager() : ConnectManager(log);
+  if (const absl::Status status = Run(config, log_queue, log, manager); !status.ok()) {
     log.Error(status.message());
+    NotifyEnd(manager, status);
     return kRunTimeError;
   }
   return EXIT_SUCCESS;

@@ -144,6 +144,26 @@ TEST_F(NotifyTest, ASocketFileThatIsGoneIsSaid) {
       absl::StrCat("serving; key key-1; NOBODY CAN CONNECT: ", socket(), " was removed")));
 }
 
+TEST_F(NotifyTest, WhyItDoesNotStartIsSaid) {
+  const auto before = flags_;
+  const std::vector<std::pair<std::string, std::string>> cases = {
+      {"--timeout",
+       "--timeout x: no duration; give for example 10s or 1m30s; --label-grace x: no "
+       "duration; give for example 10s or 1m30s"},
+      {"--ca",
+       absl::StrCat("--ca x: cannot be read: open: No such file or directory; correct the path")},
+  };
+  for (const auto& [flag, reason] : cases) {
+    flags_[flag] = "x";
+    if (flag == "--timeout") flags_["--label-grace"] = "x";
+    StartNotifying();
+    EXPECT_EQ(Next(), absl::StrCat("STATUS=ended: ", reason));
+    EXPECT_EQ(plugin().Wait(), flag == "--timeout" ? 2 : 1);
+    flags_ = before;
+  }
+  StartPlugin();
+}
+
 TEST_F(NotifyTest, TheEndIsSaid) {
   flags_["--timeout"] = "1m30s";
   StartKms();
