@@ -146,9 +146,7 @@ absl::StatusOr<NamedFile> ParseFile(absl::string_view flag, const std::string& p
                ": ~ is a shell's, and is not replaced here; give the "
                "whole path");
   }
-  if (path.empty() || path != CredentialOf(flag)) return NamedFile{std::string(flag), path};
-  return NamedFile{
-      absl::StrCat(flag, " (the file of LoadCredential=", flag.substr(2), ": in the unit)"), path};
+  return NamedFile{std::string(flag), path, !path.empty() && path == CredentialOf(flag)};
 }
 
 Config Validate(const RawFlags& raw, Mistakes& mistakes) {

@@ -20,13 +20,14 @@
 #include "absl/strings/strip.h"
 #include "base/status.h"
 #include "base/unique_fd.h"
+#include "net/file_kind.h"
 #include "net/system_roots.h"
 
 namespace okms {
 namespace {
 
 absl::Status Bad(const NamedFile& file, absl::string_view why) {
-  return absl::FailedPreconditionError(absl::StrCat(file.option, " ", file.path, ": ", why));
+  return absl::FailedPreconditionError(absl::StrCat(file.Name(), ": ", why));
 }
 
 // What our units have systemd put in place of a credential whose file is not there
@@ -57,6 +58,15 @@ absl::Status CheckReadable(const NamedFile& file) {
   return absl::OkStatus();
 }
 
+// OpenSSL's errors, unless the file is something else altogether.
+absl::Status NoPem(const NamedFile& file, PemKind wanted, absl::string_view holds_no,
+                   absl::string_view remedy) {
+  const std::string errors = OpenSslErrors();
+  const std::string kind = WrongKindOf(file.path, wanted);
+  return Bad(
+      file, kind.empty() ? absl::StrCat("holds no ", holds_no, " (", errors, "); ", remedy) : kind);
+}
+
 // An encrypted key would make OpenSSL ask for its password on the terminal: refuse instead.
 int NoPassword(char*, int, int, void*) { return -1; }
 
@@ -83,18 +93,20 @@ absl::Status LoadIdentity(SSL_CTX* context, const TlsFiles& files,
   OKMS_RETURN_IF_ERROR(CheckReadable(key_file));
 
   if (SSL_CTX_use_certificate_chain_file(context, cert_file.path.c_str()) != 1) {
-    return Bad(cert_file, absl::StrCat("holds no usable PEM certificate (", OpenSslErrors(),
-                                       "); give the access certificate of the KMS"));
+    return NoPem(cert_file, PemKind::kCertificate, "usable PEM certificate",
+                 "give the access certificate of the KMS");
   }
   BioPtr bio(BIO_new_file(key_file.path.c_str(), "r"));
   EvpPkeyPtr key(bio ? PEM_read_bio_PrivateKey(bio.get(), nullptr, NoPassword, nullptr) : nullptr);
   if (!key) {
     const bool encrypted = ERR_GET_REASON(ERR_peek_last_error()) == PEM_R_BAD_PASSWORD_READ ||
                            ERR_GET_REASON(ERR_peek_error()) == PEM_R_BAD_PASSWORD_READ;
-    const std::string errors = OpenSslErrors();
-    if (encrypted) return Bad(key_file, "is encrypted; give the key without a passphrase");
-    return Bad(key_file, absl::StrCat("holds no usable PEM private key (", errors,
-                                      "); give the key of ", cert_file.option));
+    if (encrypted) {
+      ERR_clear_error();
+      return Bad(key_file, "is encrypted; give the key without a passphrase");
+    }
+    return NoPem(key_file, PemKind::kPrivateKey, "usable PEM private key",
+                 absl::StrCat("give the key of ", cert_file.option));
   }
   X509* certificate = SSL_CTX_get0_certificate(context);
   if (X509_check_private_key(certificate, key.get()) != 1) {
@@ -108,8 +120,8 @@ absl::Status LoadIdentity(SSL_CTX* context, const TlsFiles& files,
 
   struct stat info {};
   if (::stat(key_file.path.c_str(), &info) == 0 && (info.st_mode & S_IROTH) != 0) {
-    warnings.push_back(absl::StrCat(key_file.option, " ", key_file.path,
-                                    ": every user of this machine can read it; chmod o-rwx"));
+    warnings.push_back(
+        absl::StrCat(key_file.Name(), ": every user of this machine can read it; chmod o-rwx"));
   }
   return absl::OkStatus();
 }
@@ -129,13 +141,21 @@ absl::Status LoadRoots(SSL_CTX* context, const TlsFiles& files) {
   }
   OKMS_RETURN_IF_ERROR(CheckReadable(ca));
   if (SSL_CTX_load_verify_file(context, ca.path.c_str()) != 1) {
-    return Bad(ca, absl::StrCat("holds no PEM certificate (", OpenSslErrors(),
-                                "); give the CA that signed the KMS's certificate"));
+    return NoPem(ca, PemKind::kCa, "PEM certificate",
+                 "give the CA that signed the KMS's certificate");
   }
   return absl::OkStatus();
 }
 
 }  // namespace
+
+std::string NamedFile::Name() const {
+  return from_systemd
+             ? absl::StrCat(option,
+                            " (the file of LoadCredential=", absl::StripPrefix(option, "--"),
+                            ": in the unit, passed as ", path, ")")
+             : absl::StrCat(option, " ", path);
+}
 
 absl::StatusOr<std::unique_ptr<TlsContext>> TlsContext::Create(const TlsFiles& files) {
   ERR_clear_error();

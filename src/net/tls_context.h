@@ -23,6 +23,10 @@ namespace okms {
 struct NamedFile {
   std::string option;  // "--client-cert"
   std::string path;
+  bool from_systemd = false;  // a credential: what can be mended is the file that the unit names
+
+  // How a message names it.
+  std::string Name() const;
 };
 
 struct TlsFiles {

@@ -1018,9 +1018,11 @@ TEST_F(ConfigTest, AFileOfSystemdIsNamedByWhatTheUnitSays) {
   Set("CREDENTIALS_DIRECTORY", credentials.path());
   const auto config = Parse(Without({"--client-cert"}, Minimal()));
   ASSERT_THAT(config, IsOk());
-  EXPECT_EQ(config->tls.client_cert.option,
-            "--client-cert (the file of LoadCredential=client-cert: in the unit)");
-  EXPECT_EQ(config->tls.client_key.option, "--client-key");
+  EXPECT_EQ(
+      config->tls.client_cert.Name(),
+      absl::StrCat("--client-cert (the file of LoadCredential=client-cert: in the unit, passed as ",
+                   credentials / "client-cert", ")"));
+  EXPECT_EQ(config->tls.client_key.Name(), "--client-key /c.key");
 }
 
 }  // namespace
