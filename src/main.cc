@@ -34,6 +34,7 @@
 #include "base/thread_room.h"
 #include "base/utf8.h"
 #include "base/wiping_heap.h"
+#include "check_config.h"
 #include "config/config.h"
 #include "config/environment.h"
 #include "control/event_loop.h"
@@ -169,15 +170,6 @@ void NotifyState(const ServiceManager& manager, const KeyManager& keys, absl::st
   last = std::move(state);
 }
 
-// What --check-config says of what ParseConfig does not look at.
-absl::Status Check(const Config& config, const Credentials& credentials) {
-  OKMS_RETURN_IF_ERROR(credentials.tls().status());
-  if (const std::string trouble = credentials.Trouble(); !trouble.empty()) {
-    return absl::FailedPreconditionError(trouble);
-  }
-  return sandbox::CheckUser(config.user);
-}
-
 // A socket file that is gone, once in the log and as long as it lasts in `state`. Who is connected
 // stays so: that is no reason to end, nor to fail Status.
 void LookAtSocket(const ListenSocket& socket, const SocketFile& file, const Logger& log,
@@ -211,7 +203,6 @@ absl::Status Run(const Config& config, LogQueue& log_queue, const Logger& log,
     for (const std::string& warning : (*credentials.tls())->warnings()) log.Warning(warning);
   }
   if (!HeapIsWiped()) log.Warning(kOtherMalloc);
-  if (config.check_only) return Check(config, credentials);
   OKMS_ASSIGN_OR_RETURN(std::optional<ListenSocket> inherited, ListenSocket::FromSystemd());
   // Where systemd holds the socket, who connects is told.
   if (!inherited) OKMS_RETURN_IF_ERROR(unusable);
@@ -349,7 +340,8 @@ int Main(const std::vector<std::string>& argv) {
   }
   for (const std::string& warning : config.warnings) log.Warning(warning);
   QuietLibraries();
-  const ServiceManager manager = config.check_only ? ServiceManager() : ConnectManager(log);
+  if (config.check_only) return CheckConfig(config, log) ? EXIT_SUCCESS : kRunTimeError;
+  const ServiceManager manager = ConnectManager(log);
   if (const absl::Status status = Run(config, log_queue, log, manager); !status.ok()) {
     log.Error(status.message());
     NotifyEnd(manager, status);

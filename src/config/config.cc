@@ -179,7 +179,9 @@ Config Validate(const RawFlags& raw, Mistakes& mistakes) {
   mistakes.Take(config.label_grace,
                 ParseDuration("--label-grace", raw.label_grace, absl::ZeroDuration()));
   if (!raw.socket_group.empty()) {
-    mistakes.Take(config.socket_group, ParseGroup("--sock-group", raw.socket_group));
+    SocketGroup group{0, raw.socket_group};
+    mistakes.Take(group.id, ParseGroup("--sock-group", raw.socket_group));
+    config.socket_group = std::move(group);
   }
   for (const std::string& text : raw.allowed_uids) {
     mistakes.Take(config.allowed_uids.emplace_back(), ParseUser(text));

@@ -31,7 +31,7 @@ struct Config {
   std::string rest_url;  // REST only: what the API's paths are appended to
   std::string okms_id;   // REST only: the domain, a UUID in canonical form
   SocketAddress socket;
-  std::optional<gid_t> socket_group;
+  std::optional<SocketGroup> socket_group;
   std::vector<uid_t> allowed_uids;
   std::vector<gid_t> allowed_gids;
   std::chrono::milliseconds timeout{};  // of one operation

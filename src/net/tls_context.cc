@@ -70,6 +70,24 @@ absl::Status NoPem(const NamedFile& file, PemKind wanted, absl::string_view hold
 // An encrypted key would make OpenSSL ask for its password on the terminal: refuse instead.
 int NoPassword(char*, int, int, void*) { return -1; }
 
+std::string Text(const ASN1_TIME* time) {
+  BioPtr bio(BIO_new(BIO_s_mem()));
+  if (!bio || ASN1_TIME_print(bio.get(), time) != 1) return "an unreadable date";
+  char* data = nullptr;
+  const long size = BIO_get_mem_data(bio.get(), &data);
+  return std::string(data, static_cast<std::size_t>(size));
+}
+
+// The common name of its subject, or all of the subject when there is none.
+std::string NameOf(const X509* certificate) {
+  const X509_NAME* const subject = X509_get_subject_name(certificate);
+  std::array<char, 256> name{};
+  if (X509_NAME_get_text_by_NID(subject, NID_commonName, name.data(), name.size()) > 0) {
+    return absl::StrCat("\"", name.data(), "\"");
+  }
+  return X509_NAME_oneline(subject, name.data(), static_cast<int>(name.size()));
+}
+
 // The rules that do not depend on the configuration. Set here rather than left to openssl.cnf: the
 // same on every machine.
 bool SetRules(SSL_CTX* context) {
@@ -175,6 +193,27 @@ absl::StatusOr<std::unique_ptr<TlsContext>> TlsContext::Create(const TlsFiles& f
   }
   return std::unique_ptr<TlsContext>(
       new TlsContext(std::move(context), std::move(validity), std::move(warnings)));
+}
+
+absl::Status TlsContext::CheckRoots(const TlsFiles& files, const absl::Status& known) {
+  ERR_clear_error();
+  const SslCtxPtr context(SSL_CTX_new(TLS_client_method()));
+  if (!context) return absl::InternalError(absl::StrCat("cannot set up TLS: ", OpenSslErrors()));
+  const absl::Status roots = LoadRoots(context.get(), files);
+  return roots == known ? absl::OkStatus() : roots;
+}
+
+std::string TlsContext::Summary() const {
+  const X509* const certificate = SSL_CTX_get0_certificate(context_.get());
+  int days = 0;
+  int seconds = 0;
+  ASN1_TIME_diff(&days, &seconds, nullptr, X509_get0_notAfter(certificate));
+  const int roots =
+      sk_X509_OBJECT_num(X509_STORE_get0_objects(SSL_CTX_get_cert_store(context_.get())));
+  return absl::StrCat(
+      "certificate ", NameOf(certificate), " expires on ", Text(X509_get0_notAfter(certificate)),
+      ", in ", days > 0 ? absl::StrCat(days, " days") : absl::StrCat(seconds / 3600, " hours"),
+      "; its key fits; ", roots, roots == 1 ? " CA is" : " CAs are", " trusted");
 }
 
 absl::Status TlsContext::CopyTo(SSL_CTX* other, const std::string& host) const {

@@ -55,6 +55,12 @@ class TlsContext {
   // Of our certificate and of `--ca`. What has expired is no error: see Validity.
   const Validity& validity() const { return validity_; }
 
+  // What is wrong with the CA alone, when that is something else than `known`.
+  static absl::Status CheckRoots(const TlsFiles& files, const absl::Status& known);
+
+  // For people: whose certificate, until when, and whom it trusts.
+  std::string Summary() const;
+
   // What is not an error but should be mended, one line each.
   const std::vector<std::string>& warnings() const { return warnings_; }
 

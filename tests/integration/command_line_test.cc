@@ -14,6 +14,7 @@
 
 #include "absl/strings/escaping.h"
 #include "integration/plugin_test.h"
+#include "integration/unix_socket.h"
 
 namespace okms::test {
 namespace {
@@ -178,6 +179,39 @@ TEST_F(CommandLineTest, AKeyThatAllCanReadOnlyWarns) {
   EXPECT_THAT(plugin().ErrLines(),
               Contains(absl::StrCat("warning: --client-key ", client_pair_.key,
                                     ": every user of this machine can read it; chmod o-rwx")));
+}
+
+// ---- --check-config
+
+TEST_F(CommandLineTest, ACheckSaysWhatItFound) {
+  flags_["--check-config"] = "";
+  Ended ended = RunToEnd();
+  EXPECT_EQ(ended.exit_status, 0);
+  EXPECT_EQ(ended.err, "");
+  EXPECT_THAT(ended.out,
+              MatchesRegex(absl::StrCat("all is well: certificate \"plugin\" expires on [^\n]+, in "
+                                        "[0-9]+ days; its key fits; 1 CA is trusted; socket ",
+                                        socket(), " free\n")));
+  const UniqueFd theirs = Must(BindUnix(socket()));
+  ended = RunToEnd();
+  EXPECT_EQ(ended.exit_status, 0);
+  EXPECT_THAT(ended.out, HasSubstr(" in use, by the plugin that runs or by another process\n"));
+}
+
+TEST_F(CommandLineTest, ACheckLooksAtAllThatTheStartNeeds) {
+  flags_["--check-config"] = "";
+  std::ofstream(dir_ / "empty.pem") << "";
+  flags_["--client-cert"] = dir_ / "none.pem";
+  flags_["--ca"] = dir_ / "empty.pem";
+  flags_["--sock"] = dir_ / "none/kms.sock";
+  flags_["--user"] = "no-such-user";
+  const Ended ended = RunToEnd();
+  EXPECT_EQ(ended.exit_status, 1);
+  EXPECT_EQ(ended.out, "");
+  EXPECT_THAT(ended.err, MatchesRegex("error: --client-cert [^\n]+ cannot be read[^\n]+\n"
+                                      "error: --ca [^\n]+ is empty; give the PEM file\n"
+                                      "error: --sock [^\n]+ there is no folder [^\n]+\n"
+                                      "error: --user no-such-user: no such user[^\n]+\n"));
 }
 
 TEST_F(CommandLineTest, VariablesAloneSuffice) {

@@ -241,8 +241,8 @@ TEST_F(SocketsTest, AFileIsRefusedAndUntouched) {
 
 TEST_F(SocketsTest, ADirectoryIsRefused) {
   ASSERT_EQ(::mkdir(socket().c_str(), 0755), 0);
-  ExpectRefused(
-      absl::StrCat("--sock ", socket(), ": is there already and is no socket; remove it"));
+  ExpectRefused(absl::StrCat("--sock ", socket(),
+                             ": is a folder; name the socket in it, as in /run/kms.sock"));
   EXPECT_TRUE(S_ISDIR(At(socket())->st_mode));
 }
 
@@ -256,8 +256,8 @@ TEST_F(SocketsTest, ASymbolicLinkIsRefusedAndUntouched) {
 
 TEST_F(SocketsTest, AFolderThatIsNotThereIsRefused) {
   flags_["--sock"] = dir_ / "none/kms.sock";
-  ExpectRefused(
-      absl::StrCat("--sock ", dir_ / "none/kms.sock", ": bind: No such file or directory"));
+  ExpectRefused(absl::StrCat("--sock ", dir_ / "none/kms.sock", ": there is no folder ",
+                             dir_ / "none/", "; create it, or choose another path"));
 }
 
 TEST_F(SocketsTest, AsAUrl) {
