@@ -9,6 +9,16 @@ find_package(Protobuf CONFIG QUIET)
 if(NOT TARGET protobuf::libprotobuf-lite)
   find_package(Protobuf MODULE REQUIRED)
 endif()
+# gRPC's package looks for that of c-ares, which Debian does not have, and says "Could NOT find" before it
+# finds the library otherwise: which would look like a failure.
+find_package(PkgConfig REQUIRED)
+pkg_check_modules(CARES REQUIRED IMPORTED_TARGET libcares)
+find_package(c-ares CONFIG QUIET)
+if(NOT TARGET c-ares::cares)
+  add_library(c-ares::cares INTERFACE IMPORTED)
+  target_link_libraries(c-ares::cares INTERFACE PkgConfig::CARES)
+  set(c-ares_FOUND TRUE)
+endif()
 find_package(gRPC CONFIG REQUIRED)
 find_package(absl CONFIG REQUIRED)
 find_package(OpenSSL 3.0 REQUIRED)
@@ -26,11 +36,9 @@ if(NOT libcurl_folder MATCHES "^/(usr|lib)")
   set(OKMS_LIBCURL "${libcurl_folder}/libcurl.so.4")
 endif()
 find_package(nlohmann_json REQUIRED)
-find_package(PkgConfig REQUIRED)
 pkg_check_modules(SYSTEMD REQUIRED IMPORTED_TARGET libsystemd)
 pkg_check_modules(SECCOMP REQUIRED IMPORTED_TARGET libseccomp>=2.5)
 pkg_check_modules(CAP_NG REQUIRED IMPORTED_TARGET libcap-ng>=0.8)
-pkg_check_modules(CARES REQUIRED IMPORTED_TARGET libcares)
 
 # gRPC, Abseil and protobuf from their archives where the distribution has them: some sixty shared
 # libraries fewer to load, a quarter less memory and a faster start. The price: a fix in one of them

@@ -2,8 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // The start-up order, on one screen. Whatever is wrong with the configuration ends the process
-// here, with one line; whatever is wrong with the KMS does not: the socket is served at once, and
-// Status tells the reason until it is gone.
+// here, with a line for each mistake; whatever is wrong with the KMS does not: the socket is served
+// at once, and Status tells the reason until it is gone.
 
 #include <string.h>
 #include <unistd.h>
@@ -23,13 +23,18 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/str_replace.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "base/debug.h"
 #include "base/log.h"
 #include "base/log_queue.h"
 #include "base/status.h"
 #include "base/thread_room.h"
+#include "base/utf8.h"
 #include "base/wiping_heap.h"
+#include "check_config.h"
 #include "config/config.h"
 #include "config/environment.h"
 #include "control/event_loop.h"
@@ -56,6 +61,7 @@
 #include "service/kms_server.h"
 #include "service/listen_socket.h"
 #include "service/listener.h"
+#include "service/socket_file.h"
 #include "version.h"
 
 namespace okms {
@@ -163,16 +169,32 @@ void NotifyState(const ServiceManager& manager, const KeyManager& keys, absl::st
   last = std::move(state);
 }
 
-// What --check-config says of what ParseConfig does not look at.
-absl::Status Check(const Config& config, const Credentials& credentials) {
-  OKMS_RETURN_IF_ERROR(credentials.tls().status());
-  if (const std::string trouble = credentials.Trouble(); !trouble.empty()) {
-    return absl::FailedPreconditionError(trouble);
+// A socket file that is gone, once in the log and as long as it lasts in `state`. Who is connected
+// stays so: that is no reason to end, nor to fail Status.
+void LookAtSocket(const ListenSocket& socket, const SocketFile& file, const Logger& log,
+                  std::string& state) {
+  const std::string what = file.Look();
+  const std::string now =
+      what.empty() ? "" : absl::StrCat("; NOBODY CAN CONNECT: ", socket.path(), " ", what);
+  if (now == state) return;
+  state = now;
+  if (what.empty()) {
+    log.Notice(absl::StrCat(socket.path(), ": our socket file is there again"));
+    return;
   }
-  return sandbox::CheckUser(config.user);
+  log.Error(absl::StrCat(socket.path(), ": our socket file ", what,
+                         ": nobody can connect any more; ",
+                         socket.from_systemd() ? "restart the socket unit, this service with it"
+                                               : "restart this service"));
 }
 
-absl::Status Run(const Config& config, LogQueue& log_queue, const Logger& log) {
+// Why it does not start, or has ended, for `systemctl status`, which shows it until the next start.
+void NotifyEnd(const ServiceManager& manager, const absl::Status& why) {
+  manager.Notify(absl::StrCat("STATUS=ended: ", OneLine(why.message())));
+}
+
+absl::Status Run(const Config& config, LogQueue& log_queue, const Logger& log,
+                 const ServiceManager& manager) {
   const DebugTo debug(log);
   Credentials credentials(TlsContext::Create(config.tls));
   const absl::Status unusable = credentials.tls().status();
@@ -180,12 +202,11 @@ absl::Status Run(const Config& config, LogQueue& log_queue, const Logger& log) {
     for (const std::string& warning : (*credentials.tls())->warnings()) log.Warning(warning);
   }
   if (!HeapIsWiped()) log.Warning(kOtherMalloc);
-  if (config.check_only) return Check(config, credentials);
   OKMS_ASSIGN_OR_RETURN(std::optional<ListenSocket> inherited, ListenSocket::FromSystemd());
   // Where systemd holds the socket, who connects is told.
   if (!inherited) OKMS_RETURN_IF_ERROR(unusable);
   OKMS_ASSIGN_OR_RETURN(const ListenSocket socket, SocketOf(config, std::move(inherited)));
-  const ServiceManager manager = ConnectManager(log);
+  const SocketFile socket_file(socket.path());
   OKMS_ASSIGN_OR_RETURN(const std::unique_ptr<EventLoop> loop, EventLoop::Create());
 
   if (const absl::Status room = KmsServer::ReserveDescriptors(); !room.ok()) {
@@ -226,14 +247,20 @@ absl::Status Run(const Config& config, LogQueue& log_queue, const Logger& log) {
     }));
   }
   std::string state;
+  std::string unreachable;
   OKMS_RETURN_IF_ERROR(loop->Repeat([&] {
     const Deadline next = keys.Tick();
     credentials.Tick(log);
     const std::string summary = credentials.Summary();
-    NotifyState(manager, keys,
-                absl::StrCat(summary.empty() ? "" : "; ", summary, "; ", confinement.landlock),
-                state);
+    NotifyState(
+        manager, keys,
+        absl::StrCat(unreachable, summary.empty() ? "" : "; ", summary, "; ", confinement.landlock),
+        state);
     return next;
+  }));
+  OKMS_RETURN_IF_ERROR(loop->Repeat([&] {
+    LookAtSocket(socket, socket_file, log, unreachable);
+    return Clock::now() + kLookInterval;
   }));
   absl::Status end;
   const Deadline give_up = unusable.ok() ? Deadline::max() : Clock::now() + kServeTheReason;
@@ -291,7 +318,13 @@ int Main(const std::vector<std::string>& argv) {
   }
   auto parsed = ParseConfig(argv);
   if (!parsed.ok()) {
-    Logger(false).Error(parsed.status().message());
+    for (const absl::string_view mistake : absl::StrSplit(parsed.status().message(), '\n')) {
+      Logger(false).Error(mistake);
+    }
+    if (const auto manager = ServiceManager::Connect(); manager.ok()) {
+      NotifyEnd(*manager, absl::InvalidArgumentError(
+                              absl::StrReplaceAll(parsed.status().message(), {{"\n", "; "}})));
+    }
     return kUsageError;
   }
   if (const auto* printout = std::get_if<Printout>(&*parsed)) {
@@ -306,9 +339,13 @@ int Main(const std::vector<std::string>& argv) {
     log.Notice(absl::StrCat("variables of the environment that are not used: ",
                             absl::StrJoin(cleared, ", ")));
   }
+  for (const std::string& warning : config.warnings) log.Warning(warning);
   QuietLibraries();
-  if (const absl::Status status = Run(config, log_queue, log); !status.ok()) {
+  if (config.check_only) return CheckConfig(config, log) ? EXIT_SUCCESS : kRunTimeError;
+  const ServiceManager manager = ConnectManager(log);
+  if (const absl::Status status = Run(config, log_queue, log, manager); !status.ok()) {
     log.Error(status.message());
+    NotifyEnd(manager, status);
     return kRunTimeError;
   }
   return EXIT_SUCCESS;

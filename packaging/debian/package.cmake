@@ -6,9 +6,11 @@
 set(OKMS_PACKAGE_MAINTAINER
   "The okms-k8s-encryption-provider authors <maintainers@okms-k8s-encryption-provider.invalid>"
   CACHE STRING "Maintainer of the package: who publishes it says who")
+set(OKMS_PACKAGE_HOMEPAGE "" CACHE STRING "Where its source is, a URL; whoever publishes it says where")
 
 set(CPACK_GENERATOR DEB)
 set(CPACK_PACKAGE_CONTACT "${OKMS_PACKAGE_MAINTAINER}")
+set(CPACK_DEBIAN_PACKAGE_HOMEPAGE "${OKMS_PACKAGE_HOMEPAGE}")
 set(CPACK_PACKAGE_DESCRIPTION_FILE "${CMAKE_CURRENT_LIST_DIR}/description")
 set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
 set(CPACK_DEBIAN_PACKAGE_RELEASE 1)

@@ -14,6 +14,7 @@
 #endif
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "base/utf8.h"
 
 namespace okms {
 namespace {
@@ -34,9 +35,9 @@ absl::string_view Name(Severity severity) {
 Logger::Sink StandardError() {
   const bool journal = std::getenv("JOURNAL_STREAM") != nullptr;
   return [journal](Severity severity, absl::string_view line) {
-    const std::string text = journal
-                                 ? absl::StrCat("<", static_cast<int>(severity), ">", line, "\n")
-                                 : absl::StrCat(Name(severity), ": ", line, "\n");
+    const std::string text =
+        journal ? absl::StrCat("<", static_cast<int>(severity), ">", OneLine(line), "\n")
+                : absl::StrCat(Name(severity), ": ", OneLine(line), "\n");
     // One write(2), so that lines of several threads do not mix. A log that cannot be written is no
     // reason to stop serving, so a failure is let go.
     [[maybe_unused]] const auto written = ::write(STDERR_FILENO, text.data(), text.size());

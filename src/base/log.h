@@ -44,8 +44,8 @@ class Logger {
   Sink sink_;
 };
 
-// Writes to standard error; with a "<n>" prefix when that is the journal. Blocks while nobody
-// reads.
+// Writes to standard error, each time one line, whatever the text holds; with a "<n>" prefix when
+// that is the journal. Blocks while nobody reads.
 Logger::Sink StandardError();
 
 // What libraries log by themselves: errors only, on standard error, as theirs used to. Once, at the

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "config/flags.h"
 #include "net/host_port.h"
 #include "net/socket_address.h"
 #include "net/tls_context.h"
@@ -30,7 +31,7 @@ struct Config {
   std::string rest_url;  // REST only: what the API's paths are appended to
   std::string okms_id;   // REST only: the domain, a UUID in canonical form
   SocketAddress socket;
-  std::optional<gid_t> socket_group;
+  std::optional<SocketGroup> socket_group;
   std::vector<uid_t> allowed_uids;
   std::vector<gid_t> allowed_gids;
   std::chrono::milliseconds timeout{};  // of one operation
@@ -42,16 +43,12 @@ struct Config {
   std::string user;         // whom to become, if root; empty: the usual one
   bool check_only = false;  // say what is wrong, and do nothing else
   bool debug = false;
-};
-
-// A text for standard output (--help, --version), after which there is nothing more to do.
-struct Printout {
-  std::string text;
+  std::vector<std::string> warnings;  // what is no mistake but hardly meant, a line each
 };
 
 // Parses the command line, argv[0] included, and the OKMS_* variables of the environment. Users and
-// groups are looked up by name. Errors: kInvalidArgument, one line that names the flag and the
-// remedy; kFailedPrecondition when REST is asked for and libcurl is not there.
+// groups are looked up by name. Errors: kInvalidArgument, one line for each mistake that names the
+// flag and the remedy.
 absl::StatusOr<std::variant<Config, Printout>> ParseConfig(const std::vector<std::string>& argv);
 
 }  // namespace okms

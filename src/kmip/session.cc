@@ -275,6 +275,11 @@ absl::Status Session::CheckId(const Response& response, ByteView id) {
 absl::Status Session::ReadMessage(Deadline deadline) {
   std::array<uint8_t, ttlv::kHeaderSize> header{};
   OKMS_RETURN_IF_ERROR(ReadFully(header, deadline));
+  if (constexpr absl::string_view kHttp = "HTTP/";
+      std::equal(kHttp.begin(), kHttp.end(), header.begin())) {
+    return absl::DataLossError(
+        "the answer is HTTP, not KMIP; KMIP answers at port 5696 of the KMS: check --serv-addr");
+  }
   OKMS_ASSIGN_OR_RETURN(const std::size_t size, ttlv::MessageSize(header));
   reply_.resize(size);
   std::copy(header.begin(), header.end(), reply_.begin());

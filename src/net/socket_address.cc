@@ -35,6 +35,8 @@ absl::StatusOr<SocketAddress> ParseSocketAddress(absl::string_view text) {
     if (rest.empty()) return bad("has no name after the @");
   } else if (absl::StartsWith(rest, "/")) {
     address.path = std::string(rest);
+    if (absl::EndsWith(rest, "/"))
+      return bad("is a folder; name the socket in it, as in /run/kms.sock");
   } else {
     return bad("is no absolute path; give /path, unix:///path or @name");
   }

@@ -6,6 +6,8 @@
 #ifndef OKMS_NET_SOCKET_ADDRESS_H_
 #define OKMS_NET_SOCKET_ADDRESS_H_
 
+#include <sys/types.h>
+
 #include <string>
 
 #include "absl/status/statusor.h"
@@ -19,6 +21,12 @@ struct SocketAddress {
   std::string abstract_name;  // in the abstract namespace, without the '@'
 
   std::string ToString() const;  // "/run/kms.sock" or "@name"
+};
+
+// The group that its file is given to.
+struct SocketGroup {
+  gid_t id;
+  std::string name;  // as somebody typed it
 };
 
 // Takes "/path", "@name", and both with "unix://" in front, as the apiserver's endpoint has it

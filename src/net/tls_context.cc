@@ -23,15 +23,17 @@
 #include "absl/strings/strip.h"
 #include "base/status.h"
 #include "base/unique_fd.h"
+#include "net/file_kind.h"
 #include "net/peer_certificate.h"
 #include "net/pem_certificates.h"
 #include "net/system_roots.h"
+#include "net/x509_text.h"
 
 namespace okms {
 namespace {
 
 absl::Status Bad(const NamedFile& file, absl::string_view why) {
-  return absl::FailedPreconditionError(absl::StrCat(file.option, " ", file.path, ": ", why));
+  return absl::FailedPreconditionError(absl::StrCat(file.Name(), ": ", why));
 }
 
 // What our units have systemd put in place of a credential whose file is not there
@@ -63,14 +65,16 @@ absl::Status CheckReadable(const NamedFile& file) {
 }
 
 // What a file of certificates holds; `expected` says which should be in it.
-absl::StatusOr<std::vector<X509Ptr>> LoadCertificates(const NamedFile& file,
+absl::StatusOr<std::vector<X509Ptr>> LoadCertificates(const NamedFile& file, PemKind wanted,
                                                       absl::string_view expected) {
   OKMS_RETURN_IF_ERROR(CheckReadable(file));
   std::ifstream stream(file.path);
   const std::string text{std::istreambuf_iterator<char>(stream), std::istreambuf_iterator<char>()};
   auto certificates = ReadCertificates(text);
   if (absl::IsNotFound(certificates.status())) {
-    return Bad(file, absl::StrCat("holds no PEM certificate; give ", expected));
+    const std::string kind = WrongKindOf(file.path, wanted);
+    return Bad(file,
+               kind.empty() ? absl::StrCat("holds no PEM certificate; give ", expected) : kind);
   }
   if (!certificates.ok()) {
     return Bad(file, absl::StrCat(certificates.status().message(), "; copy it anew"));
@@ -80,6 +84,16 @@ absl::StatusOr<std::vector<X509Ptr>> LoadCertificates(const NamedFile& file,
 
 // An encrypted key would make OpenSSL ask for its password on the terminal: refuse instead.
 int NoPassword(char*, int, int, void*) { return -1; }
+
+// The common name of its subject, or all of the subject when there is none.
+std::string NameOf(const X509* certificate) {
+  const X509_NAME* const subject = X509_get_subject_name(certificate);
+  std::array<char, 256> name{};
+  if (X509_NAME_get_text_by_NID(subject, NID_commonName, name.data(), name.size()) > 0) {
+    return absl::StrCat("\"", name.data(), "\"");
+  }
+  return X509_NAME_oneline(subject, name.data(), static_cast<int>(name.size()));
+}
 
 // The rules that do not depend on the configuration. Set here rather than left to openssl.cnf: the
 // same on every machine.
@@ -103,8 +117,9 @@ absl::Status LoadIdentity(SSL_CTX* context, const TlsFiles& files,
                           std::vector<std::string>& warnings) {
   const NamedFile& cert_file = files.client_cert;
   const NamedFile& key_file = files.client_key;
-  OKMS_ASSIGN_OR_RETURN(const std::vector<X509Ptr> chain,
-                        LoadCertificates(cert_file, "the access certificate of the KMS"));
+  OKMS_ASSIGN_OR_RETURN(
+      const std::vector<X509Ptr> chain,
+      LoadCertificates(cert_file, PemKind::kCertificate, "the access certificate of the KMS"));
   OKMS_RETURN_IF_ERROR(CheckReadable(key_file));
 
   X509* const certificate = chain.front().get();
@@ -119,10 +134,15 @@ absl::Status LoadIdentity(SSL_CTX* context, const TlsFiles& files,
   if (!key) {
     const bool encrypted = ERR_GET_REASON(ERR_peek_last_error()) == PEM_R_BAD_PASSWORD_READ ||
                            ERR_GET_REASON(ERR_peek_error()) == PEM_R_BAD_PASSWORD_READ;
+    if (encrypted) {
+      ERR_clear_error();
+      return Bad(key_file, "is encrypted; give the key without a passphrase");
+    }
     const std::string errors = OpenSslErrors();
-    if (encrypted) return Bad(key_file, "is encrypted; give the key without a passphrase");
-    return Bad(key_file, absl::StrCat("holds no usable PEM private key (", errors,
-                                      "); give the key of ", cert_file.option));
+    const std::string kind = WrongKindOf(key_file.path, PemKind::kPrivateKey);
+    return Bad(key_file, !kind.empty() ? kind
+                                       : absl::StrCat("holds no usable PEM private key (", errors,
+                                                      "); give the key of ", cert_file.option));
   }
   const auto fits = [&](const X509Ptr& each) {
     return X509_check_private_key(each.get(), key.get()) == 1;
@@ -144,8 +164,8 @@ absl::Status LoadIdentity(SSL_CTX* context, const TlsFiles& files,
 
   struct stat info {};
   if (::stat(key_file.path.c_str(), &info) == 0 && (info.st_mode & S_IROTH) != 0) {
-    warnings.push_back(absl::StrCat(key_file.option, " ", key_file.path,
-                                    ": every user of this machine can read it; chmod o-rwx"));
+    warnings.push_back(
+        absl::StrCat(key_file.Name(), ": every user of this machine can read it; chmod o-rwx"));
   }
   return absl::OkStatus();
 }
@@ -163,8 +183,9 @@ absl::Status LoadRoots(SSL_CTX* context, const TlsFiles& files) {
         absl::StrCat("no system CA certificates found in ", SystemRootPlaces(),
                      "; install them (Debian: ca-certificates), or give ", ca.option));
   }
-  OKMS_ASSIGN_OR_RETURN(const std::vector<X509Ptr> anchors,
-                        LoadCertificates(ca, "the CA that signed the KMS's certificate"));
+  OKMS_ASSIGN_OR_RETURN(
+      const std::vector<X509Ptr> anchors,
+      LoadCertificates(ca, PemKind::kCa, "the CA that signed the KMS's certificate"));
   for (const X509Ptr& anchor : anchors) {
     if (X509_STORE_add_cert(SSL_CTX_get_cert_store(context), anchor.get()) != 1) {
       return Bad(ca, absl::StrCat("is not usable for TLS (", OpenSslErrors(), ")"));
@@ -174,6 +195,14 @@ absl::Status LoadRoots(SSL_CTX* context, const TlsFiles& files) {
 }
 
 }  // namespace
+
+std::string NamedFile::Name() const {
+  return from_systemd
+             ? absl::StrCat(option,
+                            " (the file of LoadCredential=", absl::StripPrefix(option, "--"),
+                            ": in the unit, passed as ", path, ")")
+             : absl::StrCat(option, " ", path);
+}
 
 absl::StatusOr<std::unique_ptr<TlsContext>> TlsContext::Create(const TlsFiles& files) {
   ERR_clear_error();
@@ -193,6 +222,28 @@ absl::StatusOr<std::unique_ptr<TlsContext>> TlsContext::Create(const TlsFiles& f
   }
   return std::unique_ptr<TlsContext>(
       new TlsContext(std::move(context), std::move(validity), std::move(warnings)));
+}
+
+absl::Status TlsContext::CheckRoots(const TlsFiles& files, const absl::Status& known) {
+  ERR_clear_error();
+  const SslCtxPtr context(SSL_CTX_new(TLS_client_method()));
+  if (!context) return absl::InternalError(absl::StrCat("cannot set up TLS: ", OpenSslErrors()));
+  const absl::Status roots = LoadRoots(context.get(), files);
+  return roots == known ? absl::OkStatus() : roots;
+}
+
+std::string TlsContext::Summary() const {
+  const X509* const certificate = SSL_CTX_get0_certificate(context_.get());
+  int days = 0;
+  int seconds = 0;
+  ASN1_TIME_diff(&days, &seconds, nullptr, X509_get0_notAfter(certificate));
+  const int roots =
+      sk_X509_OBJECT_num(X509_STORE_get0_objects(SSL_CTX_get_cert_store(context_.get())));
+  return absl::StrCat(
+      "certificate ", NameOf(certificate), " expires on ",
+      TimeText(X509_get0_notAfter(certificate)), ", in ",
+      days > 0 ? absl::StrCat(days, " days") : absl::StrCat(seconds / 3600, " hours"),
+      "; its key fits; ", roots, roots == 1 ? " CA is" : " CAs are", " trusted");
 }
 
 absl::Status TlsContext::CopyTo(SSL_CTX* other, const std::string& host) const {

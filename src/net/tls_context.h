@@ -22,6 +22,10 @@ namespace okms {
 struct NamedFile {
   std::string option;  // "--client-cert"
   std::string path;
+  bool from_systemd = false;  // a credential: what can be mended is the file that the unit names
+
+  // How a message names it.
+  std::string Name() const;
 };
 
 struct TlsFiles {
@@ -53,6 +57,12 @@ class TlsContext {
 
   // Our certificate as PEM.
   std::string CertificateText() const;
+
+  // What is wrong with the CA alone, when that is something else than `known`.
+  static absl::Status CheckRoots(const TlsFiles& files, const absl::Status& known);
+
+  // For people: whose certificate, until when, and whom it trusts.
+  std::string Summary() const;
 
   // What is not an error but should be mended, one line each.
   const std::vector<std::string>& warnings() const { return warnings_; }

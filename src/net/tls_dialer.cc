@@ -207,7 +207,10 @@ class TlsStream : public Stream {
       ERR_clear_error();
       return ErrnoStatus(absl::StatusCode::kUnavailable, context, error);
     }
-    return absl::UnavailableError(absl::StrCat(context, ": ", OpenSslErrors()));
+    const bool no_tls = ERR_GET_REASON(ERR_peek_error()) == SSL_R_WRONG_VERSION_NUMBER;
+    return absl::UnavailableError(absl::StrCat(
+        context, ": ", OpenSslErrors(),
+        no_tls ? "; what answers there speaks no TLS: check the port of --serv-addr" : ""));
   }
 
   const std::string peer_;

@@ -24,6 +24,17 @@ bool RefusesOurCertificate(absl::string_view error) {
          absl::StrContains(what, "access denied");
 }
 
+// What a server of something else makes of our request, or of our handshake. It may also be a KMS
+// that is going down; at the usual port nothing else is likely.
+std::string PortHint(CURLcode code, absl::string_view error, uint16_t port) {
+  constexpr uint16_t kHttps = 443;
+  const bool no_http = code == CURLE_GOT_NOTHING || code == CURLE_WEIRD_SERVER_REPLY ||
+                       absl::StrContains(error, "HTTP/0.9");
+  const bool no_tls = absl::StrContains(error, "wrong version number");
+  if (port == kHttps || (!no_http && !no_tls)) return "";
+  return "; the REST API answers at port 443 of the KMS: check --serv-addr";
+}
+
 }  // namespace
 
 absl::Status TransferError(CURL* easy, CURLcode code, absl::string_view error,
@@ -67,7 +78,8 @@ absl::Status TransferError(CURL* easy, CURLcode code, absl::string_view error,
         absl::StrCat(peer, ": the KMS refuses our certificate (", shown, "); check --client-cert"));
   }
   // libcurl's text has numbers of milliseconds and streams in it.
-  return WithDetail(absl::UnavailableError(absl::StrCat(peer, ": ", Curl().easy_strerror(code))),
+  return WithDetail(absl::UnavailableError(absl::StrCat(peer, ": ", Curl().easy_strerror(code),
+                                                        PortHint(code, error, server.port))),
                     shown);
 }
 

@@ -106,7 +106,7 @@ void RestBackend::Continue(std::unique_ptr<Search> search) {
         absl::StatusOr<ServiceKeyPage> page =
             response.ok() ? ServiceKeyApi::ParseList(*response) : response.status();
         if (!page.ok()) {
-          search->done(page.status());
+          search->done(api_.Located(page.status()));
           return;
         }
         ++search->pages;
@@ -147,7 +147,11 @@ void RestBackend::Inspect(const std::string& key_id, Deadline deadline, Done<Key
       [this, uuid = *uuid, done = std::move(done)](absl::StatusOr<HttpResponse> response) mutable {
         absl::StatusOr<KeyInfo> info = ReadInfo(uuid, response);
         Review(uuid, info);
-        done(std::move(info));
+        if (info.ok()) {
+          done(std::move(info));
+        } else {
+          done(api_.Located(info.status()));
+        }
       });
 }
 

@@ -88,7 +88,12 @@ absl::string_view Sent(const HttpRequest& request) {
 }  // namespace
 
 ServiceKeyApi::ServiceKeyApi(absl::string_view base_url, absl::string_view okms_id)
-    : keys_url_(absl::StrCat(base_url, "/api/", okms_id, "/v1/servicekey")) {}
+    : keys_url_(absl::StrCat(base_url, "/api/", okms_id, "/v1/servicekey")),
+      place_(absl::StrCat("of --okms-id ", okms_id, " at --serv-addr ", base_url)) {}
+
+absl::Status ServiceKeyApi::Located(const absl::Status& status) const {
+  return absl::IsNotFound(status) ? Annotate(status, place_) : status;
+}
 
 HttpRequest ServiceKeyApi::List(absl::string_view token) const {
   if (token.empty()) return {absl::StrCat(keys_url_, "?state=active"), {}};

@@ -43,6 +43,10 @@ class ServiceKeyApi {
   // `base_url` has no slash at its end. `okms_id` and all key ids are UUIDs in canonical form.
   ServiceKeyApi(absl::string_view base_url, absl::string_view okms_id);
 
+  // A refusal, with where it was looked when nothing was found there: the domain may be wrong, or
+  // the URL's path.
+  absl::Status Located(const absl::Status& status) const;
+
   // A page of the active keys; the first one has no token.
   HttpRequest List(absl::string_view token) const;
   static absl::StatusOr<ServiceKeyPage> ParseList(const HttpResponse& response);
@@ -62,6 +66,7 @@ class ServiceKeyApi {
 
  private:
   const std::string keys_url_;
+  const std::string place_;
 };
 
 // Not empty, and without space, control and non-ASCII bytes, as JWE compact serialization is.

@@ -25,6 +25,7 @@
 #include "kms/v2/api.grpc.pb.h"
 #include "service/connections.h"
 #include "service/kms_service.h"
+#include "service/other_calls.h"
 
 namespace okms {
 namespace {
@@ -101,12 +102,13 @@ class SelfCall {
 class GrpcKmsServer final : public KmsServer {
  public:
   GrpcKmsServer(KeyManager& keys, const Logger& log, milliseconds timeout)
-      : timeout_(timeout), service_(keys, log, timeout) {
+      : timeout_(timeout), service_(keys, log, timeout), other_calls_(log) {
     grpc::ServerBuilder builder;
     builder.SetMaxReceiveMessageSize(kMaxRequestSize);
     builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, kMaxCalls);
     builder.SetResourceQuota(grpc::ResourceQuota("requests").Resize(kMaxRequestMemory));
     builder.RegisterService(&service_);
+    builder.RegisterCallbackGenericService(&other_calls_);
     // Who may connect has been checked by the credentials of the socket's peer before we see it.
     acceptor_ = builder.experimental().AddExternalConnectionAcceptor(
         grpc::ServerBuilder::experimental_type::ExternalConnectionType::FROM_FD,
@@ -181,6 +183,7 @@ class GrpcKmsServer final : public KmsServer {
 
   const milliseconds timeout_;
   KmsService service_;
+  OtherCalls other_calls_;
   Connections connections_;
   bool was_busy_ = false;  // at the last tick
   std::unique_ptr<SelfCall> self_call_;

@@ -11,6 +11,7 @@
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <cstddef>
@@ -58,13 +59,14 @@ absl::StatusOr<UniqueFd> NewSocket() {
   return fd;
 }
 
+std::string FolderOf(const std::string& path) { return path.substr(0, path.rfind('/') + 1); }
+
 // Keeps others who start at the same time from the folder of `path`, until its end. Between our
 // look at a dead socket and its removal, another one could have replaced it by a live one. A lock
 // of the folder itself leaves no file behind. The start waits a moment at most for whoever has it:
 // nobody keeps it longer than a few system calls.
 absl::StatusOr<UniqueFd> LockFolder(const std::string& path) {
-  const std::size_t name = path.rfind('/');
-  const std::string folder = name == std::string::npos ? "." : path.substr(0, name + 1);
+  const std::string folder = FolderOf(path);
   UniqueFd fd(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!fd) return fd;  // bind(2) says what is wrong with it, if anything is
   const Deadline deadline = Clock::now() + kLockPatience;
@@ -80,30 +82,64 @@ absl::StatusOr<UniqueFd> LockFolder(const std::string& path) {
   return fd;
 }
 
-// Removes a socket file that nobody listens on; refuses all else that is there.
-absl::Status ClearPath(const SocketAddress& address) {
-  const auto refuse = [&](absl::string_view why) {
-    return absl::FailedPreconditionError(absl::StrCat("--sock ", address.path, ": ", why));
-  };
+absl::Status Refuse(const SocketAddress& address, absl::string_view why) {
+  return absl::FailedPreconditionError(absl::StrCat("--sock ", address.ToString(), ": ", why));
+}
+
+// What stands in the way of a file at that path, by the error that says so.
+absl::Status NoPlace(const SocketAddress& address, absl::string_view what, int error) {
+  const std::string folder = FolderOf(address.path);
+  switch (error) {
+    case ENOENT:
+      return Refuse(address, absl::StrCat("there is no folder ", folder,
+                                          "; create it, or choose another path"));
+    case ENOTDIR:
+      return Refuse(address, absl::StrCat(folder, " is no folder; choose another path"));
+    case EACCES:
+    case EPERM:
+      return Refuse(address, absl::StrCat("user ", ::geteuid(), " may not create files in ", folder,
+                                          "; start it as root, or choose another path"));
+    case EROFS: return Refuse(address, absl::StrCat(folder, " is read-only; choose another path"));
+    default:
+      return ErrnoStatus(absl::StatusCode::kFailedPrecondition,
+                         absl::StrCat("--sock ", address.ToString(), ": ", what), error);
+  }
+}
+
+enum class There { kNothing, kDeadSocket, kLiveSocket };
+
+// What is at the path; all else than these is refused.
+absl::StatusOr<There> LookAt(const SocketAddress& address) {
   struct stat info {};
   if (::lstat(address.path.c_str(), &info) != 0) {
-    if (errno == ENOENT) return absl::OkStatus();
-    return ErrnoStatus(absl::StatusCode::kFailedPrecondition, absl::StrCat("--sock ", address.path),
-                       errno);
+    if (errno == ENOENT) return There::kNothing;
+    return NoPlace(address, "look", errno);
   }
-  if (S_ISLNK(info.st_mode)) return refuse("is a symbolic link; name the socket itself");
-  if (!S_ISSOCK(info.st_mode)) return refuse("is there already and is no socket; remove it");
-
+  if (S_ISLNK(info.st_mode)) return Refuse(address, "is a symbolic link; name the socket itself");
+  if (S_ISDIR(info.st_mode)) {
+    return Refuse(address, "is a folder; name the socket in it, as in /run/kms.sock");
+  }
+  if (!S_ISSOCK(info.st_mode)) {
+    return Refuse(address, "is there already and is no socket; remove it");
+  }
   OKMS_ASSIGN_OR_RETURN(const UniqueFd probe, NewSocket());
   const UnixAddress target = ToUnix(address);
   if (::connect(probe.get(), target.get(), target.size) == 0 || errno == EAGAIN) {
-    return refuse("another process listens there; stop it, or choose another path");
+    return There::kLiveSocket;
   }
-  if (errno != ECONNREFUSED && errno != ENOENT) {
-    return ErrnoStatus(
-        absl::StatusCode::kFailedPrecondition,
-        absl::StrCat("--sock ", address.path, ": cannot tell whether the socket there is in use"),
-        errno);
+  if (errno == ECONNREFUSED || errno == ENOENT) return There::kDeadSocket;
+  return ErrnoStatus(
+      absl::StatusCode::kFailedPrecondition,
+      absl::StrCat("--sock ", address.path, ": cannot tell whether the socket there is in use"),
+      errno);
+}
+
+// Removes a socket file that nobody listens on; refuses all else that is there.
+absl::Status ClearPath(const SocketAddress& address) {
+  OKMS_ASSIGN_OR_RETURN(const There there, LookAt(address));
+  if (there == There::kNothing) return absl::OkStatus();
+  if (there == There::kLiveSocket) {
+    return Refuse(address, "another process listens there; stop it, or choose another path");
   }
   if (::unlink(address.path.c_str()) != 0 && errno != ENOENT) {
     return ErrnoStatus(absl::StatusCode::kFailedPrecondition,
@@ -113,7 +149,29 @@ absl::Status ClearPath(const SocketAddress& address) {
   return absl::OkStatus();
 }
 
+absl::Status NoGroup(const SocketGroup& group, int error) {
+  return Annotate(ErrnoStatus(absl::StatusCode::kFailedPrecondition,
+                              "only root, or one of its members, can give it the socket", error),
+                  absl::StrCat("--sock-group ", Printable(group.name)));
+}
+
+bool IsMember(gid_t group) {
+  std::vector<gid_t> groups(65536);  // the kernel's limit
+  const int count = ::getgroups(static_cast<int>(groups.size()), groups.data());
+  groups.resize(static_cast<std::size_t>(std::max(count, 0)));
+  return group == ::getegid() || std::find(groups.begin(), groups.end(), group) != groups.end();
+}
+
 }  // namespace
+
+std::string ListenSocket::path() const {
+  sockaddr_un address{};
+  socklen_t size = sizeof address;
+  if (::getsockname(fd(), reinterpret_cast<sockaddr*>(&address), &size) != 0) return "";
+  const std::size_t most =
+      std::min<std::size_t>(size, sizeof address) - offsetof(sockaddr_un, sun_path);
+  return {address.sun_path, ::strnlen(address.sun_path, most)};
+}
 
 absl::StatusOr<std::optional<ListenSocket>> ListenSocket::FromSystemd() {
   char** names = nullptr;
@@ -151,11 +209,11 @@ absl::StatusOr<std::optional<ListenSocket>> ListenSocket::FromSystemd() {
   if (flags < 0 || ::fcntl(fd.get(), F_SETFL, flags | O_NONBLOCK) != 0) {
     return ErrnoStatus(absl::StatusCode::kFailedPrecondition, "socket activation: fcntl", errno);
   }
-  return ListenSocket(std::move(fd), "the socket passed by systemd");
+  return ListenSocket(std::move(fd), "the socket passed by systemd", /*from_systemd=*/true);
 }
 
 absl::StatusOr<ListenSocket> ListenSocket::Bind(const SocketAddress& address,
-                                                std::optional<gid_t> group) {
+                                                const std::optional<SocketGroup>& group) {
   const std::string context = absl::StrCat("--sock ", address.ToString());
   UniqueFd lock;  // until we listen
   if (!address.path.empty()) {
@@ -170,23 +228,33 @@ absl::StatusOr<ListenSocket> ListenSocket::Bind(const SocketAddress& address,
   const int bound = ::bind(fd.get(), target.get(), target.size);
   const int bind_error = errno;
   ::umask(old_mask);
-  if (bound != 0) {
-    return ErrnoStatus(absl::StatusCode::kFailedPrecondition, absl::StrCat(context, ": bind"),
-                       bind_error);
-  }
-  ListenSocket socket(std::move(fd), address.ToString());
+  if (bound != 0) return NoPlace(address, "bind", bind_error);
+  ListenSocket socket(std::move(fd), address.ToString(), /*from_systemd=*/false);
   if (!address.path.empty() && group &&
-      ::lchown(address.path.c_str(), static_cast<uid_t>(-1), *group) != 0) {
+      ::lchown(address.path.c_str(), static_cast<uid_t>(-1), group->id) != 0) {
     const int error = errno;
     ::unlink(address.path.c_str());  // not yet listened on: nobody's loss
-    return ErrnoStatus(absl::StatusCode::kFailedPrecondition, absl::StrCat("--sock-group ", *group),
-                       error);
+    return NoGroup(*group, error);
   }
   if (::listen(socket.fd(), SOMAXCONN) != 0) {
     return ErrnoStatus(absl::StatusCode::kFailedPrecondition, absl::StrCat(context, ": listen"),
                        errno);
   }
   return socket;
+}
+
+absl::StatusOr<std::string> ListenSocket::Check(const SocketAddress& address,
+                                                const std::optional<SocketGroup>& group) {
+  const bool root = ::geteuid() == 0;
+  if (group && !root && !IsMember(group->id)) return NoGroup(*group, EPERM);
+  if (address.path.empty()) return "free";
+  OKMS_ASSIGN_OR_RETURN(const There there, LookAt(address));
+  if (there == There::kLiveSocket) return "in use";
+  const std::string folder = FolderOf(address.path);
+  if (::faccessat(AT_FDCWD, folder.c_str(), W_OK | X_OK, AT_EACCESS) != 0) {
+    return NoPlace(address, "folder", errno);
+  }
+  return "free";
 }
 
 }  // namespace okms

@@ -6,8 +6,6 @@
 #ifndef OKMS_SERVICE_LISTEN_SOCKET_H_
 #define OKMS_SERVICE_LISTEN_SOCKET_H_
 
-#include <sys/types.h>
-
 #include <optional>
 #include <string>
 #include <utility>
@@ -30,7 +28,13 @@ class ListenSocket {
   // Binds and listens, with mode 0660 and, if given, that group. What is at the path gives way only
   // if it is a socket on which nobody listens. Errors: kFailedPrecondition, one line.
   static absl::StatusOr<ListenSocket> Bind(const SocketAddress& address,
-                                           std::optional<gid_t> group);
+                                           const std::optional<SocketGroup>& group);
+
+  // Whether Bind would succeed, as far as that can be told without doing it: "free", or "in use"
+  // when somebody listens there, such as the very plugin whose configuration this is. Errors: as
+  // Bind's.
+  static absl::StatusOr<std::string> Check(const SocketAddress& address,
+                                           const std::optional<SocketGroup>& group);
 
   ListenSocket(ListenSocket&&) noexcept = default;
   ListenSocket& operator=(ListenSocket&&) = delete;
@@ -38,12 +42,17 @@ class ListenSocket {
 
   int fd() const { return fd_.get(); }
   const std::string& name() const { return name_; }
+  // Of its file; empty in the abstract namespace.
+  std::string path() const;
+  bool from_systemd() const { return from_systemd_; }
 
  private:
-  ListenSocket(UniqueFd fd, std::string name) : fd_(std::move(fd)), name_(std::move(name)) {}
+  ListenSocket(UniqueFd fd, std::string name, bool from_systemd)
+      : fd_(std::move(fd)), name_(std::move(name)), from_systemd_(from_systemd) {}
 
   UniqueFd fd_;
   std::string name_;
+  bool from_systemd_;
 };
 
 }  // namespace okms

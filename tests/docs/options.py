@@ -28,7 +28,7 @@ def of_program(program: Path) -> list[Option]:
     options: list[Option] = []
     # Without any variable: they are the defaults of the flags.
     for line in subprocess.run([program, "--help"], check=True, capture_output=True, text=True,
-                               env={}).stdout.splitlines():
+                               env={}).stdout.partition("\nExamples:")[0].splitlines():
         head = _HEAD.fullmatch(line)
         if head:
             options.append(Option(tuple(re.split(", *", head["names"])), head["value"] is not None,

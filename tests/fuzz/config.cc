@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The okms-k8s-encryption-provider authors
 // SPDX-License-Identifier: Apache-2.0
 
-// Any command line, one argument a line: refused in one printable line, or understood.
+// Any command line, one argument a line: refused in printable lines, or understood.
 
 #include "config/config.h"
 
@@ -34,7 +34,9 @@ void Check(absl::string_view text) {
   const auto parsed = ParseConfig(Arguments(text));
   if (!parsed.ok()) {
     OKMS_REQUIRE(parsed.status().code() == absl::StatusCode::kInvalidArgument);
-    for (const char c : parsed.status().message()) OKMS_REQUIRE(c >= 0x20 && c <= 0x7e);
+    for (const char c : parsed.status().message()) {
+      OKMS_REQUIRE(c == '\n' || (c >= 0x20 && c <= 0x7e));
+    }
     return;
   }
   if (const auto* config = std::get_if<Config>(&*parsed)) {

@@ -14,6 +14,7 @@
 
 #include "absl/strings/escaping.h"
 #include "integration/plugin_test.h"
+#include "integration/unix_socket.h"
 
 namespace okms::test {
 namespace {
@@ -60,9 +61,37 @@ TEST_F(CommandLineTest, WhatIsMissingIsNamed) {
   }
 }
 
-TEST_F(CommandLineTest, OneLineWhenAllIsMissing) {
+TEST_F(CommandLineTest, ALineForEachWhenAllIsMissing) {
   flags_.clear();
-  ExpectRefused(2, "--protocol is missing: give kmip or rest (or set OKMS_PROTOCOL)");
+  const Ended ended = RunToEnd();
+  EXPECT_EQ(ended.exit_status, 2);
+  EXPECT_THAT(ended.err, MatchesRegex("error: --protocol is missing: [^\n]+\n"
+                                      "error: --encryption-key-id is missing: [^\n]+\n"
+                                      "error: --client-cert is missing: [^\n]+\n"
+                                      "error: --client-key is missing: [^\n]+\n"));
+}
+
+// As a file of variables brings it whose lines end as on Windows.
+TEST_F(CommandLineTest, ALinesEndIsNoPartOfAValue) {
+  StartKms();
+  flags_.erase("--sock");
+  flags_.erase("--timeout");
+  ChildOptions options;
+  options.environment = {absl::StrCat("OKMS_SOCK=", socket(), "\n"), "OKMS_TIMEOUT=4s\r"};
+  StartPlugin(std::move(options));
+  EXPECT_THAT(AwaitStatus(Code::kOk), IsOk());
+  EXPECT_THAT(plugin().Err(), HasSubstr(absl::StrCat(" serves ", socket(), ", ")));
+}
+
+TEST_F(CommandLineTest, AVariableThatIsNoneIsSaid) {
+  StartKms();
+  ChildOptions options;
+  options.environment = {"OKMS_TIMEOUTS=4s"};
+  StartPlugin(std::move(options));
+  EXPECT_THAT(
+      plugin().ErrLines(),
+      Contains("warning: OKMS_TIMEOUTS is no variable of this plugin, and has no effect; did "
+               "you mean OKMS_TIMEOUT?"));
 }
 
 TEST_F(CommandLineTest, WrongValuesAreOneLine) {
@@ -150,6 +179,39 @@ TEST_F(CommandLineTest, AKeyThatAllCanReadOnlyWarns) {
   EXPECT_THAT(plugin().ErrLines(),
               Contains(absl::StrCat("warning: --client-key ", client_pair_.key,
                                     ": every user of this machine can read it; chmod o-rwx")));
+}
+
+// ---- --check-config
+
+TEST_F(CommandLineTest, ACheckSaysWhatItFound) {
+  flags_["--check-config"] = "";
+  Ended ended = RunToEnd();
+  EXPECT_EQ(ended.exit_status, 0);
+  EXPECT_EQ(ended.err, "");
+  EXPECT_THAT(ended.out,
+              MatchesRegex(absl::StrCat("all is well: certificate \"plugin\" expires on [^\n]+, in "
+                                        "[0-9]+ days; its key fits; 1 CA is trusted; socket ",
+                                        socket(), " free\n")));
+  const UniqueFd theirs = Must(BindUnix(socket()));
+  ended = RunToEnd();
+  EXPECT_EQ(ended.exit_status, 0);
+  EXPECT_THAT(ended.out, HasSubstr(" in use, by the plugin that runs or by another process\n"));
+}
+
+TEST_F(CommandLineTest, ACheckLooksAtAllThatTheStartNeeds) {
+  flags_["--check-config"] = "";
+  std::ofstream(dir_ / "empty.pem") << "";
+  flags_["--client-cert"] = dir_ / "none.pem";
+  flags_["--ca"] = dir_ / "empty.pem";
+  flags_["--sock"] = dir_ / "none/kms.sock";
+  flags_["--user"] = "no-such-user";
+  const Ended ended = RunToEnd();
+  EXPECT_EQ(ended.exit_status, 1);
+  EXPECT_EQ(ended.out, "");
+  EXPECT_THAT(ended.err, MatchesRegex("error: --client-cert [^\n]+ cannot be read[^\n]+\n"
+                                      "error: --ca [^\n]+ is empty; give the PEM file\n"
+                                      "error: --sock [^\n]+ there is no folder [^\n]+\n"
+                                      "error: --user no-such-user: no such user[^\n]+\n"));
 }
 
 TEST_F(CommandLineTest, VariablesAloneSuffice) {

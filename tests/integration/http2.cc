@@ -5,6 +5,7 @@
 
 #include <cstdint>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 
 namespace okms::test {
@@ -64,9 +65,10 @@ std::string Http2SettingsSeen() { return Frame(kSettings, kAck, 0, ""); }
 
 std::string Http2Stream(absl::string_view method, const std::optional<std::string>& authority,
                         uint32_t stream, const std::optional<std::string>& message) {
+  const bool whole = absl::StartsWith(method, "/");
   std::string headers =
       absl::StrCat(Header(":method", "POST"), Header(":scheme", "http"),
-                   Header(":path", absl::StrCat("/v2.KeyManagementService/", method)));
+                   Header(":path", absl::StrCat(whole ? "" : "/v2.KeyManagementService/", method)));
   if (authority) absl::StrAppend(&headers, Header(":authority", *authority));
   absl::StrAppend(&headers, Header("content-type", "application/grpc"),
                   Header(kTransferEncodings, "trailers"));

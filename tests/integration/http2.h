@@ -14,8 +14,8 @@
 
 namespace okms::test {
 
-// All that a client sends: the preface, its settings, and the call on stream 1. Without `authority`
-// there is no such header.
+// All that a client sends: the preface, its settings, and the call on stream 1. `method` is one of
+// KMS v2, or a whole path. Without `authority` there is no such header.
 std::string Http2Call(absl::string_view method, const std::optional<std::string>& authority,
                       absl::string_view message);
 

@@ -9,6 +9,7 @@
 #include <sys/ptrace.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -132,6 +133,35 @@ TEST_F(NotifyTest, AKeyThatIsRefusedIsNoKmsThatIsAway) {
   EXPECT_TRUE(
       AwaitState("serving; no key that works for 0 s (key key-1 is in state Deactivated, "
                  "not Active)"));
+}
+
+TEST_F(NotifyTest, ASocketFileThatIsGoneIsSaid) {
+  StartKms();
+  StartNotifying();
+  ASSERT_TRUE(AwaitState("serving; key key-1"));
+  ASSERT_EQ(::unlink(socket().c_str()), 0);
+  EXPECT_TRUE(AwaitState(
+      absl::StrCat("serving; key key-1; NOBODY CAN CONNECT: ", socket(), " was removed")));
+}
+
+TEST_F(NotifyTest, WhyItDoesNotStartIsSaid) {
+  const auto before = flags_;
+  const std::vector<std::pair<std::string, std::string>> cases = {
+      {"--timeout",
+       "--timeout x: no duration; give for example 10s or 1m30s; --label-grace x: no "
+       "duration; give for example 10s or 1m30s"},
+      {"--ca",
+       absl::StrCat("--ca x: cannot be read: open: No such file or directory; correct the path")},
+  };
+  for (const auto& [flag, reason] : cases) {
+    flags_[flag] = "x";
+    if (flag == "--timeout") flags_["--label-grace"] = "x";
+    StartNotifying();
+    EXPECT_EQ(Next(), absl::StrCat("STATUS=ended: ", reason));
+    EXPECT_EQ(plugin().Wait(), flag == "--timeout" ? 2 : 1);
+    flags_ = before;
+  }
+  StartPlugin();
 }
 
 TEST_F(NotifyTest, TheEndIsSaid) {

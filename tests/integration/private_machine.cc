@@ -14,6 +14,8 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <sstream>
+#include <string>
 
 #include "absl/strings/str_cat.h"
 #include "base/unique_fd.h"
@@ -31,11 +33,30 @@ bool RaiseLoopback() {
   return ::ioctl(fd.get(), SIOCSIFFLAGS, &request) == 0;
 }
 
+// Mounts can be kept from others only where the root is one: in a chroot into a plain folder, which
+// some containers are, it is none.
+bool RootIsMountPoint() {
+  std::ifstream mounts("/proc/self/mountinfo");
+  std::string id, parent, device, root, point;  // proc(5)
+  for (std::string line; std::getline(mounts, line);) {
+    if (std::istringstream(line) >> id >> parent >> device >> root >> point && point == "/") {
+      return true;
+    }
+  }
+  return false;
+}
+
 }  // namespace
 
 PrivateMachine::PrivateMachine() {
   if (::geteuid() != 0) {
     missing_ = "only root can have a network and an /etc of its own";
+    return;
+  }
+  if (!RootIsMountPoint()) {
+    missing_ =
+        "the root of this machine is no mount point (a chroot, or a container that is one), so no "
+        "/etc of its own can be mounted; run it in a container with a root of its own";
     return;
   }
   // After the first step the others must not fail: the tests would go on in half a machine.

@@ -232,6 +232,15 @@ TEST_F(RestTest, KmsThatRestartsIsNotNoticed) {
 }
 
 // --ca: the system's roots count as well, unless --ca-only.
+// ---- The port of the other protocol
+
+TEST_F(RestTest, AtThePortOfKmipItSaysWhereTheApiIs) {
+  constexpr char kHint[] = "; the REST API answers at port 443 of the KMS: check --serv-addr";
+  StartKms();
+  StartPlugin();
+  EXPECT_THAT(client().Status().status(), StatusIs(Code::kUnavailable, HasSubstr(kHint)));
+}
+
 class RestTrustTest : public RestTest {
  protected:
   // The system's roots become the KMS's CA, and --ca another one.

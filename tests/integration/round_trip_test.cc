@@ -219,10 +219,38 @@ TEST_F(RoundTripTest, TextThatIsNoUtf8IsNamed) {
   ExpectRoundTrip();
 }
 
+constexpr char kUnimplemented[] =
+    "\x0Bgrpc-status\x02"
+    "12";
+
 TEST_F(RoundTripTest, AnUnknownMethodHarmsNobody) {
-  const UniqueFd connection = Must(ConnectUnix(socket()));
-  const Heard heard = Exchange(connection.get(), Http2Call("Get", "localhost", ""), Http2Ended);
-  EXPECT_FALSE(Http2Message(heard.bytes).has_value());
+  for (const char* const method : {"Get", "/other.Service/Get", "/"}) {
+    const UniqueFd connection = Must(ConnectUnix(socket()));
+    const Heard heard = Exchange(connection.get(), Http2Call(method, "localhost", ""), Http2Ended);
+    EXPECT_FALSE(Http2Message(heard.bytes).has_value());
+    EXPECT_THAT(heard.bytes, HasSubstr(kUnimplemented));
+    EXPECT_THAT(heard.bytes, HasSubstr("KMS v2 has no such method"));
+  }
+  ExpectRoundTrip();
+}
+
+// What kube-apiserver calls when apiVersion: is missing, or was copied from an old page.
+TEST_F(RoundTripTest, AnOlderVersionIsToldWhatToSet) {
+  for (const char* const method :
+       {"/v1beta1.KeyManagementService/Version", "/v1beta1.KeyManagementService/Encrypt",
+        "/v1.KeyManagementService/Version", "/v2alpha1.KeyManagementService/Status"}) {
+    const UniqueFd connection = Must(ConnectUnix(socket()));
+    const Heard heard = Exchange(connection.get(), Http2Call(method, "localhost", "x"), Http2Ended);
+    EXPECT_THAT(heard.bytes, HasSubstr(kUnimplemented)) << method;
+    EXPECT_THAT(heard.bytes, HasSubstr("set apiVersion: v2 for it in kube-apiserver's "
+                                       "EncryptionConfiguration"))
+        << method;
+  }
+  ASSERT_TRUE(plugin().WaitForLine(
+      "error: refused the call /v1beta1.KeyManagementService/Version: this plugin serves KMS v2; "
+      "set apiVersion: v2 for it in kube-apiserver's EncryptionConfiguration"));
+  EXPECT_EQ(StopPlugin(), 0);
+  StartReady();
   ExpectRoundTrip();
 }
 

@@ -123,6 +123,59 @@ TEST_F(SocketsTest, OfAnotherProgramIsNotRemovedAtTheEnd) {
   EXPECT_TRUE(IsSocket(socket()));
 }
 
+TEST_F(SocketsTest, RemovedIsSaidOnceAndWhoIsConnectedGoesOn) {
+  ASSERT_EQ(::chmod(dir_.path().c_str(), 0755), 0);  // the user whom it becomes may look
+  StartReady();
+  ExpectRoundTrip();
+  const std::string aside = dir_ / "aside.sock";
+  ASSERT_EQ(::rename(socket().c_str(), aside.c_str()), 0);
+  const std::string gone = absl::StrCat(
+      "error: ", socket(),
+      ": our socket file was removed: nobody can connect any more; restart this service");
+  ASSERT_TRUE(plugin().WaitForLine(gone)) << plugin().Err();
+  ExpectRoundTrip();
+  const UniqueFd theirs = Must(BindUnix(socket()));
+  ASSERT_TRUE(plugin().WaitForLine("our socket file was replaced: nobody can connect any more"));
+  ASSERT_EQ(::rename(aside.c_str(), socket().c_str()), 0);
+  ASSERT_TRUE(
+      plugin().WaitForLine(absl::StrCat("notice: ", socket(), ": our socket file is there again")));
+  ExpectRoundTrip(*NewClient());
+  EXPECT_THAT(plugin().ErrLines(), testing::Contains(gone).Times(1));
+}
+
+// Started by root, it becomes a user who cannot look into this folder.
+TEST_F(SocketsTest, ReplacedInAFolderThatIsClosed) {
+  StartReady();
+  const std::string other = dir_ / "other.sock";
+  const UniqueFd theirs = Must(BindUnix(other));
+  ASSERT_EQ(::rename(other.c_str(), socket().c_str()), 0);
+  EXPECT_TRUE(plugin().WaitForLine(absl::StrCat("error: ", socket(), ": our socket file was re")));
+}
+
+TEST_F(SocketsTest, RemovedWithItsFolder) {
+  const std::string folder = dir_ / "run";
+  ASSERT_EQ(::mkdir(folder.c_str(), 0755), 0);
+  flags_["--sock"] = absl::StrCat(folder, "/kms.sock");
+  LaunchPlugin();
+  ASSERT_TRUE(plugin().WaitForLine(" serves "));
+  ASSERT_EQ(::unlink(flags_["--sock"].c_str()), 0);
+  ASSERT_EQ(::rmdir(folder.c_str()), 0);
+  EXPECT_TRUE(plugin().WaitForLine("our socket file was removed"));
+}
+
+TEST_F(SocketsTest, RemovedBehindSystemdsBack) {
+  const std::string path = dir_ / "passed.sock";
+  const UniqueFd passed = Must(BindUnix(path));
+  ChildOptions options;
+  options.listen_fd = passed.get();
+  StartPlugin(std::move(options));
+  ASSERT_EQ(::unlink(path.c_str()), 0);
+  EXPECT_TRUE(plugin().WaitForLine(
+      absl::StrCat("error: ", path,
+                   ": our socket file was removed: nobody can connect any more; restart the socket "
+                   "unit, this service with it")));
+}
+
 TEST_F(SocketsTest, LeftBehindIsReplaced) {
   Must(BindUnix(socket()));  // bound, and closed without unlink
   ASSERT_TRUE(IsSocket(socket()));
@@ -188,8 +241,8 @@ TEST_F(SocketsTest, AFileIsRefusedAndUntouched) {
 
 TEST_F(SocketsTest, ADirectoryIsRefused) {
   ASSERT_EQ(::mkdir(socket().c_str(), 0755), 0);
-  ExpectRefused(
-      absl::StrCat("--sock ", socket(), ": is there already and is no socket; remove it"));
+  ExpectRefused(absl::StrCat("--sock ", socket(),
+                             ": is a folder; name the socket in it, as in /run/kms.sock"));
   EXPECT_TRUE(S_ISDIR(At(socket())->st_mode));
 }
 
@@ -203,8 +256,8 @@ TEST_F(SocketsTest, ASymbolicLinkIsRefusedAndUntouched) {
 
 TEST_F(SocketsTest, AFolderThatIsNotThereIsRefused) {
   flags_["--sock"] = dir_ / "none/kms.sock";
-  ExpectRefused(
-      absl::StrCat("--sock ", dir_ / "none/kms.sock", ": bind: No such file or directory"));
+  ExpectRefused(absl::StrCat("--sock ", dir_ / "none/kms.sock", ": there is no folder ",
+                             dir_ / "none/", "; create it, or choose another path"));
 }
 
 TEST_F(SocketsTest, AsAUrl) {

@@ -27,6 +27,14 @@ def run_id() -> str:
     return os.environ[_INSIDE]
 
 
+def missing() -> list[str]:
+    """Nothing can be mounted for ourselves alone where the root is no mount point."""
+    points = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
+    return [] if "/" in points else [
+        "a root that is a mount point (this is a chroot, or a container that is one): "
+        "a container with a root of its own"]
+
+
 def isolate() -> None:
     """Goes on only inside; outside it exits with the status of the inside."""
     if _INSIDE in os.environ:

@@ -23,11 +23,11 @@ import traceback
 from collections.abc import Iterator
 from pathlib import Path
 
+import isolation
 import nspawn
 import qemu
 import rendered
 from installed import InstalledUnits
-from isolation import isolate
 from machine import Machine, RequestedAssertionFailed
 from overlay import Overlay
 from packaged import PackagedUnits
@@ -128,6 +128,7 @@ def missing(lane: str, provision: Provision, kernel: Path, tests: list[Test]) ->
     absent = [] if os.geteuid() == 0 else ["root"]
     absent += qemu.missing(kernel) if lane == "qemu" else nspawn.missing()
     absent += provision.missing()
+    absent += isolation.missing()
     if any("control-plane" in test.scenario.needs for test in tests):
         absent += provision.missing_control_plane()
     return absent
@@ -184,7 +185,7 @@ def main() -> int:
         print(f"{'FAILED' if required else 'SKIPPED'}, missing: {'; '.join(absent)}")
         return 1 if required else _SKIPPED
 
-    isolate()
+    isolation.isolate()
     if left_out:
         print(f"About the {others} units only: {', '.join(test.name for test in left_out)}",
               flush=True)

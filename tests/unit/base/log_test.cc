@@ -66,6 +66,17 @@ TEST(Logger, WritesSyslogNumbersToTheJournal) {
   EXPECT_EQ(::testing::internal::GetCapturedStderr(), "<3>e\n<4>w\n<5>n\n<6>i\n<7>d\n");
 }
 
+TEST(Logger, WritesOneLineWhateverIsInIt) {
+  for (const auto* const journal : {"", "8:12345"}) {
+    const ScopedVariable variable(
+        "JOURNAL_STREAM", *journal != '\0' ? std::optional<std::string>(journal) : std::nullopt);
+    ::testing::internal::CaptureStderr();
+    Logger(false).Error("/tmp/a\nready\x1b[2J.pem \xFF");
+    EXPECT_EQ(::testing::internal::GetCapturedStderr(),
+              *journal != '\0' ? "<3>/tmp/a?ready?[2J.pem ?\n" : "error: /tmp/a?ready?[2J.pem ?\n");
+  }
+}
+
 TEST(Severity, NumbersAreThoseOfSyslog) {
   EXPECT_EQ(static_cast<int>(Severity::kError), 3);
   EXPECT_EQ(static_cast<int>(Severity::kDebug), 7);

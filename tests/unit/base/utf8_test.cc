@@ -28,5 +28,24 @@ TEST(IsUtf8, OtherBytes) {
   }
 }
 
+TEST(OneLine, LeavesText) {
+  for (const char* text :
+       {"", "plain text", "/etc/\xC3\xA9t\xC3\xA9.pem", "\xC2\xA0", "\xF0\x90\x80\x80"}) {
+    EXPECT_EQ(OneLine(text), text);
+  }
+}
+
+TEST(OneLine, HasNoControlCharacter) {
+  EXPECT_EQ(OneLine("a\nerror: b\r\t\x1b[2J\x7F"), "a?error: b???[2J?");
+  EXPECT_EQ(OneLine(std::string("a\0b", 3)), "a?b");
+  EXPECT_EQ(OneLine("\xC2\x80\xC2\x9B\xC2\x9F"), "???");  // what 8-bit terminals obey
+}
+
+TEST(OneLine, HasNoOtherBytes) {
+  EXPECT_EQ(OneLine("a\xFFz"), "a?z");
+  EXPECT_EQ(OneLine("\xC2"), "?");
+  EXPECT_EQ(OneLine("\xE0\x9Fz"), "??z");
+}
+
 }  // namespace
 }  // namespace okms

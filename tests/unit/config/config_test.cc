@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "support/status_is.h"
 #include "support/temp_dir.h"
 #include "unit/environment.h"
@@ -34,10 +35,10 @@ using ::testing::IsEmpty;
 using Arguments = std::vector<std::string>;
 
 constexpr const char* kVariables[] = {
-    "OKMS_PROTOCOL",  "OKMS_SERV_ADDR",   "OKMS_TIMEOUT",    "OKMS_ID",
-    "OKMS_KEY_ID",    "OKMS_KEY_LABEL",   "OKMS_CA_CERT",    "OKMS_SOCK",
-    "OKMS_DEBUG",     "OKMS_CLIENT_CERT", "OKMS_CLIENT_KEY", "OKMS_SOCK_GROUP",
-    "OKMS_ALLOW_UID", "OKMS_ALLOW_GID",   "OKMS_CA_ONLY",    "OKMS_USER"};
+    "OKMS_PROTOCOL",   "OKMS_SERV_ADDR",  "OKMS_TIMEOUT",   "OKMS_ID",        "OKMS_KEY_ID",
+    "OKMS_KEY_LABEL",  "OKMS_CA_CERT",    "OKMS_SOCK",      "OKMS_DEBUG",     "OKMS_CLIENT_CERT",
+    "OKMS_CLIENT_KEY", "OKMS_SOCK_GROUP", "OKMS_ALLOW_UID", "OKMS_ALLOW_GID", "OKMS_CA_ONLY",
+    "OKMS_USER",       "OKMS_LABEL_GRACE"};
 
 constexpr char kOkmsId[] = "0123abcd-4567-89ef-0123-456789abcdef";
 constexpr char kKeyId[] = "11111111-2222-3333-4444-555555555555";
@@ -253,7 +254,7 @@ std::vector<OptionCase> Options() {
        "OKMS_SOCK_GROUP",
        "root",
        "7",
-       [](const Config& c) { return absl::StrCat(c.socket_group.value_or(99)); },
+       [](const Config& c) { return c.socket_group ? absl::StrCat(c.socket_group->id) : ""; },
        "0",
        "7"},
       {"Debug",
@@ -605,7 +606,7 @@ const Mistake kMistakes[] = {
     {"UnknownProtocol",
      {},
      {"--protocol=kmip2\n"},
-     "--protocol kmip2?: no such protocol; use kmip or rest"},
+     "--protocol kmip2: no such protocol; use kmip or rest"},
     {"NoServer",
      {"--serv-addr"},
      {},
@@ -654,6 +655,10 @@ const Mistake kMistakes[] = {
      {},
      {"--sock=unix://"},
      "--sock: \"unix://\" is no absolute path; give /path, unix:///path or @name"},
+    {"SocketIsAFolder",
+     {},
+     {"--sock=/run/okms/"},
+     "--sock: \"/run/okms/\" is a folder; name the socket in it, as in /run/kms.sock"},
     {"LongSocket",
      {},
      {"--sock=/" + std::string(107, 's')},
@@ -712,19 +717,51 @@ const Mistake kMistakes[] = {
      {},
      {"--sock-group=4294967295"},
      "--sock-group 4294967295: no such group; give a name or a number"},
-    {"UnknownFlag",
-     {},
-     {"--no-such-flag"},
-     "The following argument was not expected: --no-such-flag; see --help"},
-    {"UnknownFlagWithOneDash",
-     {},
-     {"-no-such-flag=1"},
-     "The following argument was not expected: -no-such-flag=1; see --help"},
+    {"UnknownFlag", {}, {"--no-such-flag"}, "--no-such-flag: no such flag; see --help"},
+    {"UnknownFlagWithOneDash", {}, {"-no-such-flag=1"}, "-no-such-flag: no such flag; see --help"},
     {"PositionalArgument",
      {},
      {"serve"},
-     "The following argument was not expected: serve; see --help"},
-    {"FlagWithoutValue", {}, {"--ca"}, "--ca: 1 required TEXT missing; see --help"},
+     "\"serve\" follows no flag; all is said by flags, see --help"},
+    {"FlagWithoutValue", {}, {"--ca"}, "--ca needs a value; give it after = or a space"},
+    {"FlagInPlaceOfAValue",
+     {},
+     {"--ca", "--debug"},
+     "--ca needs a value; give it after = or a space"},
+    {"MistypedFlag", {}, {"--time-out", "5s"}, "--time-out: no such flag; did you mean --timeout?"},
+    {"MistypedFlagWithOneDash",
+     {},
+     {"-encrypton-key-lable=x"},
+     "-encrypton-key-lable: no such flag; did you mean --encryption-key-label?"},
+    {"SocketWithALineBreak",
+     {},
+     {"--sock=/run/kms\n.sock"},
+     "--sock (or OKMS_SOCK) \"/run/kms?.sock\": has a line break or another control character in "
+     "it; "
+     "take it out"},
+    {"ServerThatForgesALine",
+     {},
+     {"--serv-addr=kms:1\nerror: forged"},
+     "--serv-addr (or OKMS_SERV_ADDR) \"kms:1?error: forged\": has a line break or another control "
+     "character in it; take it out"},
+    {"CertificateInQuotes",
+     {"--client-cert"},
+     {"--client-cert=\"/c.pem\""},
+     "--client-cert (or OKMS_CLIENT_CERT) \"/c.pem\": the quotes would be part of the value; leave "
+     "them out"},
+    {"TimeoutInQuotes",
+     {},
+     {"--timeout='10s'"},
+     "--timeout (or OKMS_TIMEOUT) '10s': the quotes would be part of the value; leave them out"},
+    {"UserInQuotes",
+     {},
+     {"--allow-uid=0,\"0\""},
+     "--allow-uid (or OKMS_ALLOW_UID) \"0\": the quotes would be part of the value; leave them "
+     "out"},
+    {"HomeOfAShell",
+     {"--client-key"},
+     {"--client-key=~/client.key"},
+     "--client-key ~/client.key: ~ is a shell's, and is not replaced here; give the whole path"},
     {"CaOnlyWithoutCa",
      {},
      {"--ca-only"},
@@ -732,11 +769,11 @@ const Mistake kMistakes[] = {
     {"CaOnlyIsNoTruthValue",
      {},
      {"--ca=/ca.pem", "--ca-only=maybe"},
-     "Could not convert: --ca-only = maybe; see --help"},
+     "--ca-only maybe: neither yes nor no; give true or false"},
     {"DebugIsNoTruthValue",
      {},
      {"--debug=maybe"},
-     "Could not convert: --debug = maybe; see --help"},
+     "--debug maybe: neither yes nor no; give true or false"},
 };
 
 INSTANTIATE_TEST_SUITE_P(Each, MistakeTest, ::testing::ValuesIn(kMistakes),
@@ -772,7 +809,13 @@ const Mistake kRestMistakes[] = {
     {"OkmsIdIsNoUuid",
      {},
      {"--okms-id=my\ndomain"},
-     "--okms-id my?domain: no UUID; give the id of the OKMS domain"},
+     "--okms-id (or OKMS_ID) \"my?domain\": has a line break or another control character in it; "
+     "take "
+     "it out"},
+    {"OkmsIdIsAName",
+     {},
+     {"--okms-id=mine"},
+     "--okms-id mine: no UUID; give the id of the OKMS domain"},
     {"NoKey",
      {"--encryption-key-id"},
      {},
@@ -874,6 +917,9 @@ TEST_P(HelpTest, IsPrintedWithoutAnythingElseGiven) {
   }
   for (const char* variable : kVariables) EXPECT_THAT(text, HasSubstr(variable));
   EXPECT_THAT(text, HasSubstr("/var/run/okms_etcd_plugin.sock"));
+  EXPECT_THAT(text, HasSubstr("Examples:"));
+  const std::vector<std::string> lines = absl::StrSplit(text, '\n');
+  for (const std::string& line : lines) EXPECT_LE(line.size(), 80U) << line;
 }
 
 INSTANTIATE_TEST_SUITE_P(Each, HelpTest, ::testing::Values("--help", "-h", "-help"));
@@ -891,9 +937,96 @@ TEST_P(VersionTest, IsPrintedWithoutAnythingElseGiven) {
 INSTANTIATE_TEST_SUITE_P(Each, VersionTest, ::testing::Values("--version", "-version"));
 
 TEST_F(ConfigTest, NoArgumentsAtAllIsAMistakeNotACrash) {
-  EXPECT_THAT(ParseConfig({}),
-              StatusIs(absl::StatusCode::kInvalidArgument,
-                       "--protocol is missing: give kmip or rest (or set OKMS_PROTOCOL)"));
+  EXPECT_THAT(
+      ParseConfig({}),
+      StatusIs(absl::StatusCode::kInvalidArgument,
+               HasSubstr("--protocol is missing: give kmip or rest (or set OKMS_PROTOCOL)")));
+}
+
+// ---- What nobody means, and what is meant by something else
+
+TEST_P(OptionTest, WhiteSpaceAroundItIsNotPartOfIt) {
+  for (const char* around : {"\n", "\r\n", " ", "\t"}) {
+    ExpectSecond({absl::StrCat(GetParam().flags.front(), "=", around, GetParam().second, around)});
+    Set(GetParam().variable, absl::StrCat(GetParam().second, around));
+    ExpectSecond({});
+    Set(GetParam().variable, std::nullopt);
+  }
+}
+
+TEST_P(OptionTest, AControlCharacterInItIsRefusedByName) {
+  for (const char* inside : {"x\nx", "x\x1b[2Jx", "x\x7Fx"}) {
+    Set(GetParam().variable, inside);
+    EXPECT_THAT(ParseWith({}),
+                StatusIs(absl::StatusCode::kInvalidArgument,
+                         ::testing::AllOf(
+                             HasSubstr(GetParam().flags.front()), HasSubstr(GetParam().variable),
+                             HasSubstr("control character"), ::testing::Not(HasSubstr("\n")))));
+  }
+}
+
+TEST_F(ConfigTest, AllowedUsersMayHaveBlanksBetweenThem) {
+  Set("OKMS_ALLOW_UID", "1001, 7\n");
+  const auto config = Parse(Minimal());
+  ASSERT_THAT(config, IsOk());
+  EXPECT_THAT(config->allowed_uids, ElementsAre(1001, 7));
+}
+
+TEST_F(ConfigTest, AllMistakesAtOnceOneALine) {
+  Set("OKMS_DEBUG", "maybe");
+  EXPECT_THAT(
+      Parse(
+          Without({"--client-key"}, Minimal({"--timeout=10", "--sock=kms.sock", "--tiemout=1s"}))),
+      StatusIs(absl::StatusCode::kInvalidArgument,
+               "--tiemout: no such flag; did you mean --timeout?\n"
+               "--client-key is missing: give the PEM file of the certificate's key (or set "
+               "OKMS_CLIENT_KEY)\n"
+               "--sock: \"kms.sock\" is no absolute path; give /path, unix:///path or @name\n"
+               "--timeout 10: no duration; give for example 10s or 1m30s\n"
+               "--debug maybe: neither yes nor no; give true or false"));
+}
+
+TEST_F(ConfigTest, AVariableThatIsNoneIsAWarning) {
+  Set("OKMS_KEYID", "x");
+  Set("OKMS_PORT_443_TCP_ADDR", "10.0.0.1");  // as Kubernetes sets them for a service "okms"
+  const auto config = Parse(Minimal());
+  const auto missing = Parse(Without({"--encryption-key-id"}, Minimal()));
+  Set("OKMS_KEYID", std::nullopt);
+  Set("OKMS_PORT_443_TCP_ADDR", std::nullopt);
+  ASSERT_THAT(config, IsOk());
+  EXPECT_THAT(config->warnings,
+              ::testing::UnorderedElementsAre(
+                  "OKMS_KEYID is no variable of this plugin, and has no effect; did you mean "
+                  "OKMS_KEY_ID?",
+                  "OKMS_PORT_443_TCP_ADDR is no variable of this plugin, and has no effect; --help "
+                  "lists them"));
+  EXPECT_THAT(missing, StatusIs(absl::StatusCode::kInvalidArgument,
+                                ::testing::AllOf(HasSubstr("--encryption-key-id is missing"),
+                                                 HasSubstr("\nOKMS_KEYID is no variable"))));
+}
+
+TEST_F(ConfigTest, OurVariablesAreNoWarning) {
+  const test::TempDir credentials;
+  std::ofstream(credentials / "client-cert") << "x";
+  Set("CREDENTIALS_DIRECTORY", credentials.path());
+  for (const char* name : kVariables) Set(name, "");
+  Set("OKMS_CLIENT_CERT", "/of/the/go/plugin.pem");
+  const auto config = Parse(Minimal());
+  ASSERT_THAT(config, IsOk());
+  EXPECT_THAT(config->warnings, IsEmpty());
+}
+
+TEST_F(ConfigTest, AFileOfSystemdIsNamedByWhatTheUnitSays) {
+  const test::TempDir credentials;
+  std::ofstream(credentials / "client-cert") << "x";
+  Set("CREDENTIALS_DIRECTORY", credentials.path());
+  const auto config = Parse(Without({"--client-cert"}, Minimal()));
+  ASSERT_THAT(config, IsOk());
+  EXPECT_EQ(
+      config->tls.client_cert.Name(),
+      absl::StrCat("--client-cert (the file of LoadCredential=client-cert: in the unit, passed as ",
+                   credentials / "client-cert", ")"));
+  EXPECT_EQ(config->tls.client_key.Name(), "--client-key /c.key");
 }
 
 }  // namespace

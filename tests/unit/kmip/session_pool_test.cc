@@ -196,7 +196,8 @@ INSTANTIATE_TEST_SUITE_P(
         Break{"Closed", [](const Request&) { return Closed(); },
               "KMIP Locate: kms: read: closed by the KMS"},
         Break{"Garbage", [](const Request&) { return Bytes("HTTP/1.1 400 Bad Request\r\n"); },
-              "KMIP Locate: malformed TTLV: item 0x485454 is not a message structure"},
+              "KMIP Locate: the answer is HTTP, not KMIP; KMIP answers at port 5696 of the "
+              "KMS: check --serv-addr"},
         Break{"Oversized", [](const Request&) { return Bytes(FromHex("42007b01 7fffffff")); },
               "KMIP Locate: malformed TTLV: item 0x42007b has length 2147483647, the limit is "
               "1048568"},

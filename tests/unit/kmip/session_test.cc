@@ -423,9 +423,18 @@ TEST_F(CallTest, OversizedLengthBreaksTheSession) {
   EXPECT_FALSE(session_->usable());
 }
 
-TEST_F(CallTest, GarbageBreaksTheSession) {
+TEST_F(CallTest, AnswerOfAWebServerNamesThePort) {
   EXPECT_THAT(
       CallStatus([](const Request&) { return Bytes("HTTP/1.1 400 Bad Request\r\n"); }),
+      StatusIs(kDataLoss,
+               "KMIP Locate: the answer is HTTP, not KMIP; KMIP answers at port 5696 of the "
+               "KMS: check --serv-addr"));
+  EXPECT_FALSE(session_->usable());
+}
+
+TEST_F(CallTest, GarbageBreaksTheSession) {
+  EXPECT_THAT(
+      CallStatus([](const Request&) { return Bytes("HTT /1.1 400 Bad Request\r\n"); }),
       StatusIs(kDataLoss, "KMIP Locate: malformed TTLV: item 0x485454 is not a message structure"));
   EXPECT_FALSE(session_->usable());
 }

@@ -183,10 +183,12 @@ TEST_P(EachFileTest, Unreadable) {
                       "cannot be read: open: Permission denied; let this service's user read it"));
 }
 
-TEST_P(EachFileTest, EmptyOrGarbage) {
-  for (const char* content :
-       {"", "not PEM at all\n", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
-        "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"}) {
+TEST_P(EachFileTest, Garbage) {
+  const char* const label =
+      GetParam().file == &TlsFiles::client_key ? "PRIVATE KEY" : "CERTIFICATE";
+  for (const std::string& content :
+       {std::string("not PEM at all\n"),
+        absl::StrCat("-----BEGIN ", label, "-----\nAAAA\n-----END ", label, "-----\n")}) {
     TlsFiles files = Files();
     const std::string path = Write("garbage.pem", content);
     (files.*GetParam().file).path = path;
@@ -196,6 +198,27 @@ TEST_P(EachFileTest, EmptyOrGarbage) {
                                                    " .*/garbage.pem: ", GetParam().holds_nothing))))
         << content;
   }
+}
+
+TEST_P(EachFileTest, OfAnotherKindIsSaidToBeThat) {
+  TlsFiles files = Files();
+  const std::string path = Write("utf16.pem", "\xFF\xFE-");
+  (files.*GetParam().file).path = path;
+  EXPECT_THAT(TlsContext::Create(files),
+              Refused(GetParam().option, path, "is UTF-16 text; save it as ASCII or UTF-8"));
+}
+
+TEST_P(EachFileTest, OfSystemdIsNamedByItsUnit) {
+  TlsFiles files = Files();
+  NamedFile& file = files.*GetParam().file;
+  file.path = Write("credential", "x");
+  file.from_systemd = true;
+  const std::string name = std::string(GetParam().option).substr(2);
+  EXPECT_THAT(
+      TlsContext::Create(files),
+      StatusIs(kFailedPrecondition, ::testing::StartsWith(absl::StrCat(
+                                        GetParam().option, " (the file of LoadCredential=", name,
+                                        ": in the unit, passed as ", file.path, "): holds no "))));
 }
 
 TEST_F(TlsContextTest, BrokenCertificateOfABundleIsNamed) {
@@ -221,9 +244,9 @@ TEST_F(TlsContextTest, CaFileWithOnlyAKey) {
   TlsFiles files = Files();
   files.ca.path = client_.key;
   EXPECT_THAT(TlsContext::Create(files),
-              StatusIs(kFailedPrecondition,
-                       MatchesRegex("--ca .*/client.key: holds no PEM certificate; give "
-                                    "the CA that signed the KMS's certificate")));
+              Refused("--ca", client_.key,
+                      "holds a private key, no certificate; give the CA that signed the KMS's "
+                      "certificate"));
 }
 
 TEST_F(TlsContextTest, KeyOfAnotherCertificate) {

@@ -514,10 +514,11 @@ TEST_F(TlsDialerTest, ServerThatSpeaksNoTlsIsUnavailable) {
     const std::string answer = "HTTP/1.1 400 Bad Request\r\n\r\n";
     EXPECT_EQ(::send(connection.get(), answer.data(), answer.size(), MSG_NOSIGNAL), 28);
   });
-  EXPECT_THAT(
-      NewDialer(socket.port())->Dial(Later()),
-      StatusIs(absl::StatusCode::kUnavailable,
-               absl::StrCat("127.0.0.1:", socket.port(), ": TLS handshake: wrong version number")));
+  EXPECT_THAT(NewDialer(socket.port())->Dial(Later()),
+              StatusIs(absl::StatusCode::kUnavailable,
+                       absl::StrCat("127.0.0.1:", socket.port(),
+                                    ": TLS handshake: wrong version number; what answers there "
+                                    "speaks no TLS: check the port of --serv-addr")));
   plain.join();
 }
 

@@ -247,7 +247,10 @@ TEST_F(RestBackendTest, ErrorsOfInspectArePassedOn) {
       // Of the transport, not of the KMS: nothing was refused.
       {absl::DataLossError("large"), absl::DataLossError("large")},
       {Response(401), absl::UnauthenticatedError("REST get key refused: HTTP 401 Unauthorized")},
-      {Response(404), absl::NotFoundError("REST get key refused: HTTP 404 Not Found")},
+      {Response(404),
+       absl::NotFoundError(
+           absl::StrCat("of --okms-id ", kOkms,
+                        " at --serv-addr https://kms: REST get key refused: HTTP 404 Not Found"))},
       {Response(503), absl::UnavailableError("REST get key refused: HTTP 503 Service Unavailable")},
       {Response(400), absl::FailedPreconditionError("REST get key refused: HTTP 400 Bad Request")},
       {Response(200, "{"), absl::DataLossError("REST get key: the answer is no valid JSON")},
@@ -419,7 +422,10 @@ TEST_F(LocateTest, ErrorsOfTheListArePassedOn) {
   const std::pair<absl::StatusOr<HttpResponse>, absl::Status> cases[] = {
       {absl::UnavailableError("reset"), absl::UnavailableError("reset")},
       {Response(403), absl::PermissionDeniedError("REST list keys refused: HTTP 403 Forbidden")},
-      {Response(404), absl::NotFoundError("REST list keys refused: HTTP 404 Not Found")},
+      {Response(404),
+       absl::NotFoundError(absl::StrCat(
+           "of --okms-id ", kOkms,
+           " at --serv-addr https://kms: REST list keys refused: HTTP 404 Not Found"))},
       {Response(200, "[]"), absl::DataLossError("REST list keys: the answer is JSON, but no "
                                                 "object")},
   };

@@ -37,12 +37,13 @@ using test::IsOk;
 using test::StatusIs;
 using test::UnixSocket;
 using ::testing::AnyOf;
+using ::testing::HasSubstr;
 
 constexpr auto kFailedPrecondition = absl::StatusCode::kFailedPrecondition;
 
 class BindTest : public ::testing::Test {
  protected:
-  absl::StatusOr<ListenSocket> Bind(std::optional<gid_t> group = {}) const {
+  absl::StatusOr<ListenSocket> Bind(const std::optional<SocketGroup>& group = {}) const {
     return ListenSocket::Bind(address_, group);
   }
   auto Refused(const std::string& why) const {
@@ -85,7 +86,7 @@ TEST_F(BindTest, ModeIsThatOfOwnerAndGroupWhateverTheUmask) {
 
 TEST_F(BindTest, GivesTheFileToTheGroup) {
   if (::geteuid() != 0) GTEST_SKIP() << "only root may give a file to any group";
-  const auto socket = Bind(gid_t{4242});
+  const auto socket = Bind(SocketGroup{4242, "etcd"});
   ASSERT_THAT(socket, IsOk());
   EXPECT_EQ(Look(address_.path)->st_gid, 4242u);
   EXPECT_EQ(Look(address_.path)->st_uid, ::geteuid());
@@ -102,11 +103,14 @@ TEST_F(BindTest, GroupThatCannotBeGivenLeavesNothingBehind) {
                                  return;
                                }
                              }
-                             say(Describe(Bind(gid_t{4242}).status()));
+                             say(Describe(Bind(SocketGroup{4242, "etcd"}).status()));
                            }).HearAll();
   // The second: in a user namespace that does not have this group, as a build sandbox of Nix's is.
-  EXPECT_THAT(said, AnyOf("FAILED_PRECONDITION: --sock-group 4242: Operation not permitted",
-                          "FAILED_PRECONDITION: --sock-group 4242: Invalid argument"));
+  EXPECT_THAT(said,
+              AnyOf("FAILED_PRECONDITION: --sock-group etcd: only root, or one of its members, can "
+                    "give it the socket: Operation not permitted",
+                    "FAILED_PRECONDITION: --sock-group etcd: only root, or one of its members, can "
+                    "give it the socket: Invalid argument"));
   EXPECT_FALSE(Look(address_.path).has_value());
 }
 
@@ -156,7 +160,7 @@ TEST_F(BindTest, RegularFileIsRefusedAndUntouched) {
 
 TEST_F(BindTest, DirectoryIsRefused) {
   ASSERT_EQ(::mkdir(address_.path.c_str(), 0700), 0);
-  EXPECT_THAT(Bind(), Refused("is there already and is no socket; remove it"));
+  EXPECT_THAT(Bind(), Refused("is a folder; name the socket in it, as in /run/kms.sock"));
   EXPECT_TRUE(S_ISDIR(Look(address_.path)->st_mode));
 }
 
@@ -188,8 +192,61 @@ TEST_F(BindTest, MissingDirectoryIsNamed) {
   EXPECT_THAT(
       ListenSocket::Bind({.path = directory_ / "missing/kms.sock", .abstract_name = {}}, {}),
       StatusIs(kFailedPrecondition,
-               absl::StrCat("--sock ", directory_.path(),
-                            "/missing/kms.sock: bind: No such file or directory")));
+               absl::StrCat("--sock ", directory_.path(), "/missing/kms.sock: there is no folder ",
+                            directory_.path(), "/missing/; create it, or choose another path")));
+}
+
+TEST_F(BindTest, PathThroughAFileIsNamed) {
+  std::ofstream(directory_ / "file") << "x";
+  EXPECT_THAT(
+      ListenSocket::Bind({.path = directory_ / "file/kms.sock", .abstract_name = {}}, {}),
+      StatusIs(kFailedPrecondition,
+               absl::StrCat("--sock ", directory_.path(), "/file/kms.sock: ", directory_.path(),
+                            "/file/ is no folder; choose another path")));
+}
+
+TEST_F(BindTest, FolderOfOthersIsNamedWithWhoMayNot) {
+  const std::string said =
+      Child([&](const Child::Say& say) {
+        if (::geteuid() == 0 && (::chmod(directory_.path().c_str(), 0755) != 0 ||
+                                 ::setgid(65534) != 0 || ::setuid(65534) != 0)) {
+          say("cannot become another user");
+          return;
+        }
+        if (::geteuid() != 65534) (void)::chmod(directory_.path().c_str(), 0555);
+        say(Describe(Bind().status()));
+        say(Describe(ListenSocket::Check(address_, {}).status()));
+      }).HearAll();
+  const std::string refused = absl::StrCat(" may not create files in ", directory_.path(),
+                                           "/; start it as root, or choose another path");
+  EXPECT_THAT(said, ::testing::AllOf(HasSubstr(refused), HasSubstr("user ")));
+  EXPECT_NE(said.find(refused), said.rfind(refused)) << said;
+}
+
+// ---- What --check-config asks
+
+TEST_F(BindTest, CheckSaysAsBindWouldAndDoesNothing) {
+  EXPECT_EQ(*ListenSocket::Check(address_, {}), "free");
+  EXPECT_FALSE(Look(address_.path).has_value());
+  EXPECT_EQ(*ListenSocket::Check({.path = {}, .abstract_name = "okms-check"}, {}), "free");
+  {
+    const auto live = Bind();
+    ASSERT_THAT(live, IsOk());
+    EXPECT_EQ(*ListenSocket::Check(address_, {}), "in use");
+  }
+  const auto dead = Look(address_.path);
+  ASSERT_TRUE(dead.has_value());
+  EXPECT_EQ(*ListenSocket::Check(address_, {}), "free");
+  EXPECT_EQ(Look(address_.path)->st_ino, dead->st_ino);
+}
+
+TEST_F(BindTest, CheckRefusesWhatBindRefuses) {
+  for (const std::string& path : {directory_ / "none/kms.sock", directory_.path()}) {
+    const SocketAddress address{.path = path, .abstract_name = {}};
+    const absl::Status bound = ListenSocket::Bind(address, {}).status();
+    EXPECT_FALSE(bound.ok());
+    EXPECT_EQ(ListenSocket::Check(address, {}).status(), bound);
+  }
 }
 
 TEST_F(BindTest, LongestPathThatFits) {

@@ -1,0 +1,61 @@
+// SPDX-FileCopyrightText: The okms-k8s-encryption-provider authors
+// SPDX-License-Identifier: Apache-2.0
+
+#include "check_config.h"
+
+#include <cstdio>
+#include <ctime>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "base/utf8.h"
+#include "net/tls_context.h"
+#include "sandbox/privileges.h"
+#include "service/kms_server.h"
+#include "service/listen_socket.h"
+#include "service/listener.h"
+
+namespace okms {
+namespace {
+
+std::string SocketState(const std::string& state) {
+  return state == "free" ? "free" : "in use, by the plugin that runs or by another process";
+}
+
+}  // namespace
+
+bool CheckConfig(const Config& config, const Logger& log) {
+  bool well = true;
+  const auto look = [&](const absl::Status& status) {
+    if (status.ok()) return;
+    log.Error(status.message());
+    well = false;
+  };
+  const auto tls = TlsContext::Create(config.tls);
+  if (tls.ok()) {
+    for (const std::string& warning : (*tls)->warnings()) log.Warning(warning);
+    // No reason not to start, but one not to wait for it.
+    if (const auto trouble = (*tls)->validity().At(std::time(nullptr))) {
+      look(absl::FailedPreconditionError(trouble->Text()));
+    }
+  } else {
+    look(tls.status());
+    // Of several files the first mistake ends Create; that of the CA is another one.
+    look(TlsContext::CheckRoots(config.tls, tls.status()));
+  }
+  const auto socket = ListenSocket::Check(config.socket, config.socket_group);
+  look(socket.status());
+  look(sandbox::CheckUser(config.user));
+  PeerPolicy policy{config.allowed_uids, config.allowed_gids};
+  for (const std::string& warning : policy.ForgetUnknown()) log.Warning(warning);
+  if (const absl::Status room = KmsServer::ReserveDescriptors(); !room.ok()) {
+    log.Warning(room.message());
+  }
+  if (!well) return false;
+  const std::string line = absl::StrCat("all is well: ", (*tls)->Summary(), "; socket ",
+                                        config.socket.ToString(), " ", SocketState(*socket));
+  return std::printf("%s\n", OneLine(line).c_str()) >= 0 && std::fflush(stdout) == 0;
+}
+
+}  // namespace okms
