@@ -178,22 +178,22 @@ void KeyManager::Search(Ticket check, KnownKeys known, Outcome so_far) {
   }
   const std::string& label = std::get<KeyLabel>(policy_.name).value;
   FindByLabel(*backend_, label, std::move(known), OperationsOf(check, About::kName),
-              [this, check, so_far](absl::StatusOr<LabelledKey> found) {
+              [this, check, so_far](LabelAnswer answer) {
+                const absl::StatusOr<LabelledKey>& key = answer.key;
                 Debug([&] {
                   return absl::StrCat("check: the label leads to ",
-                                      found.ok()
-                                          ? absl::StrCat("key ", Printable(found->id))
-                                          : absl::StrCat("nothing: ", Message(found.status())));
+                                      key.ok() ? absl::StrCat("key ", Printable(key->id))
+                                               : absl::StrCat("nothing: ", Message(key.status())));
                 });
-                const bool other = found.ok() && state_.With([&](const State& state) {
-                  return state.key.adopted() != found->id;
+                const bool other = key.ok() && state_.With([&](const State& state) {
+                  return state.key.adopted() != key->id;
                 });
                 if (other) {
-                  CheckCandidate(check, *std::move(found), so_far);
+                  CheckCandidate(check, *std::move(answer.key), so_far);
                   return;
                 }
                 EndCheck(check, state_.With([&](State& state) {
-                  return state.key.SawName(*check, found, so_far, now_());
+                  return state.key.SawName(*check, answer, so_far, now_());
                 }));
               });
 }

@@ -93,27 +93,28 @@ KeyState::Outcome KeyState::SawKey(const Check& check, const std::string& key_id
   return outcome;
 }
 
-KeyState::Outcome KeyState::SawName(const Check& check, const absl::StatusOr<LabelledKey>& found,
-                                    Outcome so_far, Deadline now) {
-  if (absl::IsCancelled(found.status())) return Outcome::kUndecided;
-  if (found.ok()) {
+KeyState::Outcome KeyState::SawName(const Check& check, const LabelAnswer& answer, Outcome so_far,
+                                    Deadline now) {
+  const absl::Status& wrong = answer.key.status();
+  if (absl::IsCancelled(wrong)) return Outcome::kUndecided;
+  if (wrong.ok()) {
     if (IsNews(check)) adoption_.Confirmed();
-    name_unproven_ = !found->info.labels;
+    name_unproven_ = !answer.key->info.labels;
     return so_far;
   }
   decided_ = true;
   const bool in_use = !adopted().empty();
   // Without an answer nothing is known of the name; of a key in use its own check has told.
-  if (!IsSilence(found.status())) {
+  if (answer.told || !IsSilence(wrong)) {
     health_.Answered(now);
   } else if (!in_use) {
-    health_.Failed(found.status(), check.asked, now);
+    health_.Failed(wrong, check.asked, now);
   }
   if (IsNews(check)) {
-    if (absl::IsNotFound(found.status()) || absl::IsFailedPrecondition(found.status())) {
-      adoption_.Astray(found.status(), now);
+    if (answer.told) {
+      adoption_.Astray(wrong, now);
     } else {
-      adoption_.Untold(found.status(), now);
+      adoption_.Untold(wrong, now);
     }
   }
   return in_use && adoption_.At(now).ok() ? so_far : Outcome::kBad;

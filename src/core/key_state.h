@@ -55,8 +55,7 @@ class KeyState {
   // led to. `so_far`: what it saw before.
   Outcome SawKey(const Check& check, const std::string& key_id, const KeyReport& report,
                  Deadline now);
-  Outcome SawName(const Check& check, const absl::StatusOr<LabelledKey>& found, Outcome so_far,
-                  Deadline now);
+  Outcome SawName(const Check& check, const LabelAnswer& answer, Outcome so_far, Deadline now);
   Outcome SawCandidate(const Check& check, const LabelledKey& key, const KeyReport& report,
                        Outcome so_far, Deadline now);
 

@@ -26,7 +26,7 @@ struct Search {
   std::string label;
   KnownKeys known;
   NextDeadline deadline;
-  Done<LabelledKey> done;
+  absl::AnyInvocable<void(LabelAnswer)> done;
   std::vector<std::string> hits;
   bool remembered = false;
   std::vector<LabelledKey> seen;
@@ -89,12 +89,6 @@ absl::StatusOr<LabelledKey> Verdict(const std::string& label, std::vector<Labell
       absl::StrJoin(words, "; ")));
 }
 
-// What the KMS, or what stands before it, says to the question itself is no answer to it.
-absl::Status NoAnswer(const absl::Status& status) {
-  const bool like_a_verdict = absl::IsNotFound(status) || absl::IsFailedPrecondition(status);
-  return like_a_verdict ? WithCode(status, absl::StatusCode::kUnimplemented) : status;
-}
-
 void Locate(SearchPtr search);
 
 void Conclude(SearchPtr search) {
@@ -106,7 +100,7 @@ void Conclude(SearchPtr search) {
     Locate(std::move(search));
     return;
   }
-  search->done(std::move(verdict));
+  search->done({std::move(verdict)});
 }
 
 void InspectNext(SearchPtr search) {
@@ -130,7 +124,7 @@ void InspectNext(SearchPtr search) {
                     } else if (absl::IsNotFound(info.status())) {
                       std::erase(search->hits, id);  // it went meanwhile
                     } else {
-                      search->done(NoAnswer(info.status()));
+                      search->done({info.status(), /*told=*/false});
                       return;
                     }
                     InspectNext(std::move(search));
@@ -145,14 +139,15 @@ void Locate(SearchPtr search) {
   backend.Locate(label, std::move(deadline),
                  [search = std::move(search), again](absl::StatusOr<Located> found) mutable {
                    if (!found.ok()) {
-                     search->done(NoAnswer(found.status()));
+                     search->done({found.status(), /*told=*/false});
                      return;
                    }
                    search->remembered = found->remembered && !again;
                    search->hits.clear();
                    for (std::string& id : found->key_ids) {
                      if (id.empty()) {
-                       search->done(absl::DataLossError("the KMS found a key without an id"));
+                       search->done({absl::DataLossError("the KMS found a key without an id"),
+                                     /*told=*/false});
                        return;
                      }
                      const bool twice = std::find(search->hits.begin(), search->hits.end(), id) !=
@@ -160,7 +155,7 @@ void Locate(SearchPtr search) {
                      if (!twice) search->hits.push_back(std::move(id));
                    }
                    if (search->hits.size() > kMaxHits) {
-                     search->done(Ambiguous(search->label, search->hits, "keys"));
+                     search->done({Ambiguous(search->label, search->hits, "keys")});
                      return;
                    }
                    // What the first answer led to was seen too early to speak for the second one.
@@ -172,7 +167,7 @@ void Locate(SearchPtr search) {
 }  // namespace
 
 void FindByLabel(Backend& backend, const std::string& label, KnownKeys known, NextDeadline deadline,
-                 Done<LabelledKey> done) {
+                 absl::AnyInvocable<void(LabelAnswer)> done) {
   Locate(SearchPtr(new Search{
       backend, label, std::move(known), std::move(deadline), std::move(done), {}, false, {}}));
 }

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <optional>
 #include <string>
 #include <system_error>
 
@@ -80,7 +81,10 @@ absl::Status SessionPool::Accept(std::unique_ptr<Job>& job) {
 
 void SessionPool::WorkerLoop(Worker& self) {
   std::unique_ptr<Session> session;
-  for (std::unique_ptr<Job> job; (job = NextJob(self, job.get(), session)) != nullptr;) {
+  std::optional<Rank> before;
+  // What a piece of work holds must not outlive it.
+  while (std::unique_ptr<Job> job = NextJob(self, before, session)) {
+    before = job->rank;
     job->Finish(RunJob(*job, session));
   }
 }
@@ -95,10 +99,10 @@ std::unique_ptr<SessionPool::Job> SessionPool::TakeWaiting() {
   return job;
 }
 
-std::unique_ptr<SessionPool::Job> SessionPool::NextJob(Worker& self, const Job* done,
+std::unique_ptr<SessionPool::Job> SessionPool::NextJob(Worker& self, std::optional<Rank> before,
                                                        std::unique_ptr<Session>& session) {
   std::unique_lock lock(mutex_);
-  if (done != nullptr && done->rank == Rank::kHerd) --herd_running_;
+  if (before == Rank::kHerd) --herd_running_;
   if (std::unique_ptr<Job> job = TakeWaiting()) return job;
   idle_.push_back(&self);
   const auto called = [&] { return self.job != nullptr || stopping_; };

@@ -10,6 +10,7 @@
 #include <deque>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -97,8 +98,9 @@ class SessionPool {
   // Takes the job over only when it returns OK.
   absl::Status Accept(std::unique_ptr<Job>& job);
   void WorkerLoop(Worker& self);
-  // The next piece of work, or null when the pool stops. `done`: the one before; null at first.
-  std::unique_ptr<Job> NextJob(Worker& self, const Job* done, std::unique_ptr<Session>& session);
+  // The next piece of work, or null when the pool stops. `before`: of what rank the last one was.
+  std::unique_ptr<Job> NextJob(Worker& self, std::optional<Rank> before,
+                               std::unique_ptr<Session>& session);
   // With the lock held: from the queue, null when there is none for now.
   std::unique_ptr<Job> TakeWaiting();
   absl::Status RunJob(Job& job, std::unique_ptr<Session>& session);

@@ -116,7 +116,11 @@ class BadGetAnswerTest : public RestFaultsTest, public testing::WithParamInterfa
 TEST_P(BadGetAnswerTest, IsWhatStatusSays) {
   SetRestFault(absl::StrCat(GetParam().fault, ":get"));
   StartPlugin();
-  EXPECT_THAT(client().Status(), StatusIs(GetParam().code, HasSubstr(GetParam().message)));
+  if (GetParam().code == Code::kNotFound || GetParam().code == Code::kFailedPrecondition) {
+    EXPECT_THAT(client().Status(), IsOk()) << "a no to that question: the round trip decides";
+  } else {
+    EXPECT_THAT(client().Status(), StatusIs(GetParam().code, HasSubstr(GetParam().message)));
+  }
   ExpectRecovery();
 }
 
@@ -217,7 +221,7 @@ TEST_F(RestFaultsTest, RetryAfterBeyondTheDeadlineIsSaidAtOnce) {
 }
 
 TEST_F(RestFaultsTest, RefusalIsOneLineWithCodeAndRequestId) {
-  SetRestFault("status=404:get");
+  SetRestFault("status=404");
   StartPlugin();
   const absl::Status status = client().Status().status();
   EXPECT_THAT(status, StatusIs(Code::kNotFound, AllOf(HasSubstr("REST get key refused: HTTP 404"),

@@ -5,6 +5,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
@@ -43,11 +44,16 @@ constexpr const char* kVariables[] = {
 constexpr char kOkmsId[] = "0123abcd-4567-89ef-0123-456789abcdef";
 constexpr char kKeyId[] = "11111111-2222-3333-4444-555555555555";
 
-// Every test begins with none of our variables set.
+// Every test begins with none of our variables set, and none like them.
 class ConfigTest : public ::testing::Test {
  protected:
   ConfigTest() {
-    for (const char* name : kVariables) Set(name, std::nullopt);
+    std::vector<std::string> names;
+    for (char** entry = environ; *entry != nullptr; ++entry) {
+      const std::string text = *entry;
+      if (text.rfind("OKMS_", 0) == 0) names.push_back(text.substr(0, text.find('=')));
+    }
+    for (const std::string& name : names) Set(name, std::nullopt);
     Set("CREDENTIALS_DIRECTORY", std::nullopt);
   }
   ~ConfigTest() override {

@@ -37,7 +37,7 @@ class KeyStateTest : public ::testing::Test {
     const std::string adopted = state_.adopted();
     if (!adopted.empty()) outcome = state_.SawKey(*check, adopted, in_use, now_);
     const LabelledKey key{id, info};
-    outcome = id == adopted ? state_.SawName(*check, key, outcome, now_)
+    outcome = id == adopted ? state_.SawName(*check, {key}, outcome, now_)
                             : state_.SawCandidate(*check, key, Works(took), outcome, now_);
     state_.schedule().End(check, outcome, now_, 0);
   }
@@ -110,7 +110,7 @@ TEST_F(KeyStateTest, WhereNamesAreNoLongerShownTheKmsIsBelieved) {
 TEST_F(KeyStateTest, ACandidateThatNeverAnswersIsSaidAndEndsTheGrace) {
   LeadsTo("a");
   const auto check = state_.schedule().Begin(now_ += 10s).value();
-  state_.SawName(*check, absl::NotFoundError("no key has the label"), KeyState::Outcome::kGood,
+  state_.SawName(*check, {absl::NotFoundError("no key has the label")}, KeyState::Outcome::kGood,
                  now_);
   state_.schedule().End(check, KeyState::Outcome::kGood, now_, 0);
   for (int i = 0; i < 200; ++i) {

@@ -44,9 +44,10 @@ class LabelSearchTest : public ::testing::Test {
     found_.reset();
     FindByLabel(
         backend_, label, std::move(known), [this] { return kStart + ++operations_ * 1s; },
-        [this](absl::StatusOr<LabelledKey> found) {
+        [this](LabelAnswer answer) {
           ASSERT_FALSE(found_) << "answered twice";
-          found_ = std::move(found);
+          found_ = std::move(answer.key);
+          told_ = answer.told;
         });
   }
   auto Located(std::vector<std::string> ids, bool remembered = false) {
@@ -71,6 +72,7 @@ class LabelSearchTest : public ::testing::Test {
   FakeBackend backend_;
   int operations_ = 0;
   std::optional<absl::StatusOr<LabelledKey>> found_;
+  bool told_ = false;
 };
 
 // ---- One key
@@ -263,17 +265,24 @@ TEST_F(LabelSearchTest, OtherErrorsPassThrough) {
     Find();
     FakeBackend::Answer<okms::Located>(backend_.locate, absl::Status(code, "away"));
     EXPECT_THAT(Found(), StatusIs(code, "away"));
+    EXPECT_FALSE(told_);
 
     Find();
     Located({"k1", "k2"});
     Inspected("k1", Active());
     Inspected("k2", absl::Status(code, "away"));
     EXPECT_THAT(Found(), StatusIs(code, "away"));
+    EXPECT_FALSE(told_);
   }
   // That one is of a search, not of a key.
   Find();
   FakeBackend::Answer<okms::Located>(backend_.locate, absl::NotFoundError("no such service"));
-  EXPECT_THAT(Found(), StatusIs(Code::kUnimplemented, "no such service"));
+  EXPECT_THAT(Found(), StatusIs(Code::kNotFound, "no such service"));
+  EXPECT_FALSE(told_) << "not that there is no such key";
+  Find();
+  Located({});
+  EXPECT_THAT(Found(), StatusIs(Code::kNotFound, testing::_));
+  EXPECT_TRUE(told_);
 }
 
 // ---- What is known already
