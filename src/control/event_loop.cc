@@ -140,8 +140,10 @@ absl::Status BlockSignals() {
   if (const int error = ::pthread_sigmask(SIG_BLOCK, &signals, nullptr); error != 0) {
     return ErrnoStatus(absl::StatusCode::kInternal, "block signals", error);
   }
-  // A write to a closed connection raises SIGPIPE; the others, nobody here has asked for.
-  std::vector<int> ignored{SIGPIPE, SIGALRM, SIGVTALRM, SIGPROF, SIGIO, SIGSTKFLT, SIGPWR};
+  // A write to a closed connection raises SIGPIPE, one beyond a limit SIGXFSZ; a terminal stops who
+  // runs in its background. The others, nobody here has asked for.
+  std::vector<int> ignored{SIGPIPE, SIGALRM, SIGVTALRM, SIGPROF, SIGIO,   SIGSTKFLT,
+                           SIGPWR,  SIGXCPU, SIGXFSZ,   SIGTSTP, SIGTTIN, SIGTTOU};
   for (int signal = SIGRTMIN; signal <= SIGRTMAX; ++signal) ignored.push_back(signal);
   struct sigaction ignore {};
   ignore.sa_handler = SIG_IGN;
