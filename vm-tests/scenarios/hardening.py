@@ -127,7 +127,11 @@ with subtest("it runs as its user, without capabilities, behind filters"):
 with subtest("it keeps no file open, its key least of all"):
     files = machine.succeed(f"find /proc/{pid}/fd -type l -printf '%l\\n'").splitlines()
     kinds = {name.split(":")[0] for name in files}
-    assert "socket" in kinds and kinds <= {"socket", "anon_inode", "pipe", "/dev/null"}, files
+    assert "socket" in kinds and kinds <= {"socket", "anon_inode", "pipe", "/dev/null", PATH}, files
+    # That one is no more than a name (O_PATH), by which its removal is noticed.
+    for fd in machine.succeed(f"find /proc/{pid}/fd -lname {PATH} -printf '%f\\n'").split():
+        flags = machine.succeed(f"awk '/^flags:/ {{print $2}}' /proc/{pid}/fdinfo/{fd}").strip()
+        assert int(flags, 8) & 0o10000000, flags
 
 with subtest("nobody else reads its key"):
     key = f"/run/credentials/{SERVICE}/client-key"
