@@ -31,9 +31,7 @@ milliseconds RetryAfter(int failures, uint8_t jitter) {
 
 Deadline CheckSchedule::Next() const {
   if (running_.size() == kMaxChecks) return Deadline::max();
-  const bool at_key = std::any_of(running_.begin(), running_.end(),
-                                  [](const Check& check) { return check.about == About::kKey; });
-  const bool at_once = suspected_ && (urgent_ || !at_key);
+  const bool at_once = suspected_ && (urgent_ || !IsAt(About::kKey));
   const Deadline wanted = at_once ? Deadline() : next_;
   return last_began_ == Deadline() ? wanted : std::max(wanted, last_began_ + kApart);
 }
@@ -85,9 +83,9 @@ milliseconds CheckSchedule::Patience() const {
   return std::max<milliseconds>(kPatience, operation_timeout_ / int{kMaxChecks});
 }
 
-bool CheckSchedule::IsAtName() const {
+bool CheckSchedule::IsAt(About about) const {
   return std::any_of(running_.begin(), running_.end(),
-                     [](const Check& check) { return check.about == About::kName; });
+                     [about](const Check& check) { return check.about == about; });
 }
 
 std::optional<Deadline> CheckSchedule::WaitingSince(Deadline from, bool about_anything) const {

@@ -65,8 +65,8 @@ class CheckSchedule {
   // When to call Begin again.
   Deadline Next() const;
 
-  // Whether a check is at the name. One at a time is enough: it may hang, or be long.
-  bool IsAtName() const;
+  // Whether a check is at that. At the name, one at a time is enough: it may hang, or be long.
+  bool IsAt(About about) const;
 
   // When the oldest operation without an answer began, of those that began no earlier than `from`
   // and are about the key, or about anything; none when there is none.

@@ -35,7 +35,7 @@ bool KeyState::Encrypted(const std::string& key_id, const absl::Status& status, 
   } else {
     health_.Failed(status, began, now);
   }
-  schedule_.Suspect(Unanswered(status) ? Why::kSilence : Why::kAnswer);
+  Suspect(status);
   return true;
 }
 
@@ -52,8 +52,12 @@ bool KeyState::Decrypted(const std::string& key_id, const absl::Status& status, 
   } else if (adopted() != key_id) {
     return false;
   }
-  schedule_.Suspect(Unanswered(status) ? Why::kSilence : Why::kAnswer);
+  Suspect(status);
   return true;
+}
+
+void KeyState::Suspect(const absl::Status& status) {
+  schedule_.Suspect(Unanswered(status) ? Why::kSilence : Why::kAnswer);
 }
 
 bool KeyState::MustProve(const Check& check, Deadline now) const {
@@ -61,7 +65,7 @@ bool KeyState::MustProve(const Check& check, Deadline now) const {
 }
 
 bool KeyState::MaySearch(Check& check, Deadline now) {
-  if (schedule_.IsAtName() && !adopted().empty()) {
+  if (schedule_.IsAt(CheckSchedule::About::kName) && !adopted().empty()) {
     adoption_.Untold(absl::DeadlineExceededError("the answer is not complete yet"), now);
     return false;
   }

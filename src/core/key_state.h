@@ -64,6 +64,8 @@ class KeyState {
   Health HealthAt(Deadline now) const;
 
  private:
+  // A call ended so.
+  void Suspect(const absl::Status& status);
   bool IsNews(const Check& check);
   absl::Status Unsuited(const LabelledKey& key, const KeyReport& report) const;
   // Since when the KMS leaves us without an answer about what matters.

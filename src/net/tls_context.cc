@@ -170,28 +170,29 @@ absl::Status LoadIdentity(SSL_CTX* context, const TlsFiles& files,
   return absl::OkStatus();
 }
 
-absl::Status LoadRoots(SSL_CTX* context, const TlsFiles& files) {
+// Returns the certificates of --ca; none without it.
+absl::StatusOr<std::vector<X509Ptr>> LoadRoots(SSL_CTX* context, const TlsFiles& files) {
   const NamedFile& ca = files.ca;
   if (ca.path.empty() || !files.only_ca) {
     LoadSystemRoots(SSL_CTX_get_cert_store(context));
   }
   if (ca.path.empty()) {
     if (sk_X509_OBJECT_num(X509_STORE_get0_objects(SSL_CTX_get_cert_store(context))) > 0) {
-      return absl::OkStatus();
+      return std::vector<X509Ptr>();
     }
     return absl::FailedPreconditionError(
         absl::StrCat("no system CA certificates found in ", SystemRootPlaces(),
                      "; install them (Debian: ca-certificates), or give ", ca.option));
   }
   OKMS_ASSIGN_OR_RETURN(
-      const std::vector<X509Ptr> anchors,
+      std::vector<X509Ptr> anchors,
       LoadCertificates(ca, PemKind::kCa, "the CA that signed the KMS's certificate"));
   for (const X509Ptr& anchor : anchors) {
     if (X509_STORE_add_cert(SSL_CTX_get_cert_store(context), anchor.get()) != 1) {
       return Bad(ca, absl::StrCat("is not usable for TLS (", OpenSslErrors(), ")"));
     }
   }
-  return absl::OkStatus();
+  return anchors;
 }
 
 }  // namespace
@@ -213,13 +214,11 @@ absl::StatusOr<std::unique_ptr<TlsContext>> TlsContext::Create(const TlsFiles& f
 
   std::vector<std::string> warnings;
   OKMS_RETURN_IF_ERROR(LoadIdentity(context.get(), files, warnings));
-  OKMS_RETURN_IF_ERROR(LoadRoots(context.get(), files));
+  OKMS_ASSIGN_OR_RETURN(const std::vector<X509Ptr> anchors, LoadRoots(context.get(), files));
   Validity validity;
   validity.Add(files.client_cert.option, files.client_cert.path,
-               {Validity::Of(SSL_CTX_get0_certificate(context.get()))});
-  if (!files.ca.path.empty()) {
-    validity.Add(files.ca.option, files.ca.path, PeriodsIn(files.ca.path));
-  }
+               {PeriodOf(SSL_CTX_get0_certificate(context.get()))});
+  validity.Add(files.ca.option, files.ca.path, PeriodsOf(anchors));
   return std::unique_ptr<TlsContext>(
       new TlsContext(std::move(context), std::move(validity), std::move(warnings)));
 }
@@ -228,7 +227,7 @@ absl::Status TlsContext::CheckRoots(const TlsFiles& files, const absl::Status& k
   ERR_clear_error();
   const SslCtxPtr context(SSL_CTX_new(TLS_client_method()));
   if (!context) return absl::InternalError(absl::StrCat("cannot set up TLS: ", OpenSslErrors()));
-  const absl::Status roots = LoadRoots(context.get(), files);
+  const absl::Status roots = LoadRoots(context.get(), files).status();
   return roots == known ? absl::OkStatus() : roots;
 }
 

@@ -3,9 +3,6 @@
 
 #include "net/validity.h"
 
-#include <openssl/err.h>
-#include <openssl/pem.h>
-
 #include <algorithm>
 #include <array>
 #include <utility>
@@ -36,10 +33,6 @@ bool Includes(const Validity::Period& period, std::time_t now) {
 }
 
 }  // namespace
-
-Validity::Period Validity::Of(const X509* certificate) {
-  return {ToTime(X509_get0_notBefore(certificate)), ToTime(X509_get0_notAfter(certificate))};
-}
 
 void Validity::Add(const std::string& option, const std::string& path,
                    std::vector<Period> certificates) {
@@ -95,15 +88,13 @@ const Validity::File* Validity::First() const {
   return first == files_.end() ? nullptr : &*first;
 }
 
-std::vector<Validity::Period> PeriodsIn(const std::string& path) {
+Validity::Period PeriodOf(const X509* certificate) {
+  return {ToTime(X509_get0_notBefore(certificate)), ToTime(X509_get0_notAfter(certificate))};
+}
+
+std::vector<Validity::Period> PeriodsOf(const std::vector<X509Ptr>& certificates) {
   std::vector<Validity::Period> periods;
-  const BioPtr bio(BIO_new_file(path.c_str(), "r"));
-  while (bio) {
-    const X509Ptr certificate(PEM_read_bio_X509_AUX(bio.get(), nullptr, nullptr, nullptr));
-    if (!certificate) break;
-    periods.push_back(Validity::Of(certificate.get()));
-  }
-  ERR_clear_error();
+  for (const X509Ptr& certificate : certificates) periods.push_back(PeriodOf(certificate.get()));
   return periods;
 }
 

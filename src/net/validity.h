@@ -24,10 +24,8 @@ class Validity {
     std::time_t from;
     std::time_t until;
   };
-  static Period Of(const X509* certificate);
-
   // A file that is good while any of its certificates is valid: our own alone, or some CAs.
-  // `option` named it.
+  // `option` named it. None at all is no file.
   void Add(const std::string& option, const std::string& path, std::vector<Period> certificates);
 
   struct Trouble {
@@ -58,8 +56,9 @@ class Validity {
   std::vector<File> files_;
 };
 
-// Each certificate of a PEM file, in its order, as far as they can be read.
-std::vector<Validity::Period> PeriodsIn(const std::string& path);
+Validity::Period PeriodOf(const X509* certificate);
+// Each certificate's, in their order.
+std::vector<Validity::Period> PeriodsOf(const std::vector<X509Ptr>& certificates);
 
 }  // namespace okms
 

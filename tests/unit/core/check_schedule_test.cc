@@ -205,17 +205,17 @@ TEST_F(CheckScheduleTest, WhatFailedInAnOlderCheckIsLookedAtAgain) {
 TEST_F(CheckScheduleTest, WhatIsAskedAboutTheNamePutsNothingOff) {
   Settle();
   const Ticket check = Begin();
-  EXPECT_FALSE(schedule_.IsAtName());
+  EXPECT_FALSE(schedule_.IsAt(About::kName));
   for (int page = 0; page < 10; ++page, now_ += 200ms) {
     schedule_.Ask(check, About::kName, now_);
-    EXPECT_TRUE(schedule_.IsAtName());
+    EXPECT_TRUE(schedule_.IsAt(About::kName));
   }
   EXPECT_EQ(UntilNext(), 500ms);
   now_ += 400ms;
   schedule_.Suspect(Why::kSilence);
   EXPECT_LE(UntilNext(), 0ms) << "it does not tell of the key either";
   End(check, Outcome::kGood);
-  EXPECT_FALSE(schedule_.IsAtName());
+  EXPECT_FALSE(schedule_.IsAt(About::kName));
 }
 
 // What one of them asks does not bring forward what another one's end put off.

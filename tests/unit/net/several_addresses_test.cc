@@ -22,6 +22,7 @@ namespace okms {
 namespace {
 
 using namespace std::chrono_literals;
+using test::Echo;
 using test::IsOk;
 using test::LoopbackSocket;
 using test::StatusIs;
@@ -32,15 +33,6 @@ constexpr char kFirst[] = "127.0.0.1";
 constexpr char kSecond[] = "127.0.0.2";
 
 Deadline Later() { return Clock::now() + 1h; }
-
-// Gives back what comes.
-void Echo(SSL* ssl) {
-  char byte = 0;
-  std::size_t size = 0;
-  while (SSL_read_ex(ssl, &byte, 1, &size) == 1) {
-    if (SSL_write_ex(ssl, &byte, 1, &size) != 1) return;
-  }
-}
 
 // Reads and says nothing.
 void Swallow(SSL* ssl) {

@@ -25,6 +25,7 @@ namespace okms {
 namespace {
 
 using namespace std::chrono_literals;
+using test::Echo;
 using test::IsOk;
 using test::LoopbackSocket;
 using test::StatusIs;
@@ -34,15 +35,6 @@ using ::testing::MatchesRegex;
 
 Deadline Later() { return Clock::now() + 1h; }
 Deadline Soon() { return Clock::now() + 20ms; }
-
-// Reads until the client closes, and answers each piece with the same bytes.
-void Echo(SSL* ssl) {
-  char buffer[4096];
-  std::size_t size = 0;
-  while (SSL_read_ex(ssl, buffer, sizeof buffer, &size) == 1) {
-    if (SSL_write_ex(ssl, buffer, size, &size) != 1) return;
-  }
-}
 
 class TlsDialerTest : public ::testing::Test {
  protected:

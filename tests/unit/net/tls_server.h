@@ -134,6 +134,15 @@ inline std::string ClientName(const SSL* ssl) {
   return text;
 }
 
+// A session: Reads until the client closes, and answers each piece with the same bytes.
+inline void Echo(SSL* ssl) {
+  char buffer[4096];
+  std::size_t size = 0;
+  while (SSL_read_ex(ssl, buffer, sizeof buffer, &size) == 1) {
+    if (SSL_write_ex(ssl, buffer, size, &size) != 1) return;
+  }
+}
+
 class TlsServer {
  public:
   // What is done with the connection after the handshake; it is closed when this returns.

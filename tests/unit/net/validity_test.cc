@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 #include "net/validity.h"
+#include "net/pem_certificates.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -84,22 +85,20 @@ TEST(ValidityTest, NoFilesAreNoTrouble) {
   EXPECT_EQ(validity.End(), std::nullopt);
 }
 
-TEST(ValidityTest, ReadsEachCertificateOfAFile) {
+TEST(ValidityTest, IsOfEachCertificate) {
   const test::TempDir directory;
   auto pki = *test::TestPki::Create(directory.path());
   const auto pair = *pki.Issue("one", {.common_name = "one", .valid_until = 5000});
   std::stringstream both;
   both << std::ifstream(pair.certificate).rdbuf() << std::ifstream(pki.ca()).rdbuf();
-  std::ofstream(directory / "both.pem") << both.str();
-
   const std::time_t now = std::time(nullptr);
-  const auto periods = PeriodsIn(directory / "both.pem");
+  const auto periods = PeriodsOf(*ReadCertificates(both.str()));
   ASSERT_EQ(periods.size(), 2U);
   EXPECT_NEAR(static_cast<double>(periods[0].from), static_cast<double>(now - 3600), 60);
   EXPECT_NEAR(static_cast<double>(periods[0].until), static_cast<double>(now + 5000), 60);
   EXPECT_GT(periods[1].until, periods[0].until);
   EXPECT_EQ(ERR_peek_error(), 0U);
-  EXPECT_TRUE(PeriodsIn(directory / "none.pem").empty());
+  EXPECT_TRUE(PeriodsOf({}).empty());
 }
 
 }  // namespace
