@@ -34,8 +34,9 @@ struct Reply {
 // among 1.0 to 1.4. Has one request under way at a time. Not thread-safe.
 class Connection {
  public:
-  // `known` must outlive it.
-  explicit Connection(KnownServer& known);
+  // `known` must outlive it. `prove`: asks the KMS for its versions even when one is known, so that
+  // it is idle() only after the KMS has answered something.
+  Connection(KnownServer& known, bool prove);
 
   // What is to be sent, if anything, each time that something was done here.
   WipedBytes TakeOutput();

@@ -11,14 +11,14 @@
 #define OKMS_KMIP_KMIP_BACKEND_H_
 
 #include <memory>
+#include <optional>
 #include <string>
-#include <utility>
 
 #include "core/backend.h"
-#include "core/check_schedule.h"
 #include "kmip/known_server.h"
 #include "kmip/session_pool.h"
-#include "net/stream.h"
+#include "net/channel.h"
+#include "net/io_loop.h"
 
 namespace okms::kmip {
 
@@ -28,16 +28,8 @@ inline constexpr char kAlgorithmAesGcm[] = "AES_GCM";
 
 class KmipBackend : public Backend {
  public:
-  static constexpr std::size_t kSessionsForDecrypts = 8;
-  // For calls; those that Decrypts may not take are for Encrypts.
-  static constexpr std::size_t kSessionsForCalls = kSessionsForDecrypts + 2;
-  // A check that hangs on a dead connection must not keep the next one waiting, nor must what is
-  // encrypted, which is verified there.
-  static constexpr std::size_t kSessionsForChecks =
-      CheckSchedule::kMaxChecks + kSessionsForCalls - kSessionsForDecrypts;
-
-  explicit KmipBackend(std::unique_ptr<Dialer> dialer) : dialer_(std::move(dialer)) {}
-  ~KmipBackend() override { dialer_->Cancel(); }
+  // `loop` must outlive it. `most_sessions`: at least one.
+  KmipBackend(IoLoop& loop, std::unique_ptr<Connector> connector, std::size_t most_sessions);
 
   void Locate(const std::string& label, NextDeadline deadline, Done<Located> done) override;
   void Inspect(const std::string& key_id, Deadline deadline, Done<KeyInfo> done) override;
@@ -47,20 +39,16 @@ class KmipBackend : public Backend {
                Done<Secret> done) override;
 
  private:
-  SessionPool& Pool(Way way) { return way == Way::kChecks ? checks_ : calls_; }
-  static Rank RankOf(Way way) { return way == Way::kDecrypts ? Rank::kHerd : Rank::kSeldom; }
+  struct Decryption;
 
-  absl::StatusOr<Ciphertext> EncryptOn(Session& session, const std::string& key_id,
-                                       const Secret& plaintext, Deadline deadline);
-  absl::StatusOr<Secret> DecryptOn(Session& session, const std::string& key_id,
-                                   const Ciphertext& ciphertext, Deadline deadline);
+  void Locate(bool filtered, std::string label, Deadline deadline, Done<Located> done);
+  void Inspect(bool with_names, std::string key_id, Deadline deadline, Done<KeyInfo> done);
+  // Asks with the tag at one place, where the version leaves a choice, and then at the other one.
+  void Submit(std::shared_ptr<Decryption> decryption);
 
-  const std::unique_ptr<Dialer> dialer_;
-  KnownServer known_;
-  // Last: their threads use all above.
-  // The calls' goes before the checks': what becomes of a call may begin a check.
-  SessionPool checks_{*dialer_, known_, kSessionsForChecks, 0};
-  SessionPool calls_{*dialer_, known_, kSessionsForCalls, kSessionsForDecrypts};
+  const std::unique_ptr<Connector> connector_;
+  KnownServer known_;  // of the loop's turn
+  SessionPool pool_;   // last: it uses all above
 };
 
 }  // namespace okms::kmip

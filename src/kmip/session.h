@@ -1,112 +1,113 @@
 // SPDX-FileCopyrightText: The okms-k8s-encryption-provider authors
 // SPDX-License-Identifier: Apache-2.0
 
-// A KMIP session: one connection with a negotiated version, one request at a time.
+// A KMIP session: one connection, and the calls that are under way on it.
 
 #ifndef OKMS_KMIP_SESSION_H_
 #define OKMS_KMIP_SESSION_H_
 
+#include <chrono>
 #include <memory>
 #include <optional>
-#include <span>
-#include <utility>
+#include <vector>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "base/deadline.h"
+#include "kmip/call.h"
+#include "kmip/connection.h"
 #include "kmip/known_server.h"
-#include "kmip/message.h"
-#include "kmip/version.h"
-#include "net/stream.h"
+#include "net/channel.h"
 
 namespace okms::kmip {
 
-// Used by one thread at a time.
-class Session {
+// Of the I/O loop's turn.
+class Session final : public Channel::Listener, public std::enable_shared_from_this<Session> {
  public:
-  // How many dials one piece of work may cost: before a version was ever negotiated each header may
-  // need one, and one may fail by accident; afterwards that accident is all.
-  static int MostDials(const KnownServer& known);
+  class Owner {
+   public:
+    virtual ~Owner() = default;
+    // It may be asked something, for the first time or again; and perhaps is, before this returns.
+    virtual void Ready(Session& session, bool first) = 0;
+    // It is of no use any more, and did not answer these. After this the owner forgets it.
+    virtual void Broke(Session& session, const absl::Status& why,
+                       std::vector<std::unique_ptr<Call>> calls) = 0;
+    // It took so long to answer so many calls of one request.
+    virtual void Took(std::chrono::nanoseconds time, std::size_t calls) = 0;
+    // This one has no answer, and it is not the connection's fault.
+    virtual void Again(std::unique_ptr<Call> call) = 0;
+    // This is the answer of one, or the last that is to be said of it.
+    virtual void Finish(std::unique_ptr<Call> call, const Outcome& outcome) = 0;
+  };
 
-  // Dials, and has the version that is known, or else negotiates the highest one that both sides
-  // know among 1.0 to 1.4. Takes what it dials off `dials`, which must not be zero. Blocks at most
-  // until `deadline`. Errors: the dialer's; kFailedPrecondition when the KMS has no version with
-  // Encrypt and Decrypt in common with us; kDataLoss; what the KMS refused. `known` must outlive
-  // the session.
-  static absl::StatusOr<std::unique_ptr<Session>> Open(Dialer& dialer, KnownServer& known,
-                                                       int& dials, Deadline deadline);
+  // All of them must outlive it. `prove`: it is ready only once the KMS has answered something,
+  // even when what it speaks is known: a server that takes connections beyond its limit and leaves
+  // them unanswered costs no call then.
+  Session(Connector& connector, KnownServer& known, Owner& owner, bool prove, Deadline deadline);
 
-  ProtocolVersion version() const { return version_; }
+  // Begins.
+  void Open();
 
-  // False after an error of the connection itself (closed, late, or bytes that make no sense):
-  // throw the session away. A refusal by the KMS leaves it usable.
-  bool usable() const { return usable_; }
+  // Whether it was connected, and whether it may take calls or has some.
+  bool connected() const { return channel_ != nullptr; }
+  bool ready() const { return ready_; }
+  bool idle() const { return ready_ && calls_.empty(); }
+  // Since when it is what it is: opening, idle, or busy.
+  Deadline since() const { return since_; }
+  // Whether it can still be used for another request.
+  bool IsFresh() const { return channel_ != nullptr && channel_->IsFresh(); }
+  // Of the calls under way, while there are some.
+  Rank rank() const { return rank_; }
+  bool busy() const { return !calls_.empty(); }
+  // Whether it carried something of which the proof must go by another one.
+  bool encrypts() const { return encrypts_; }
 
-  // Whether the KMS could not read the first request of a session that began with a known version.
-  // Then Renegotiate, and do the work again: it may depend on the version.
-  bool version_refused() const { return version_refused_; }
-  absl::Status Renegotiate(Deadline deadline);
+  // While it is idle. As one request.
+  void Ask(std::vector<std::unique_ptr<Call>> calls);
 
-  // Wipes the last answer, which may hold a plaintext; the views of it are then invalid.
-  void Forget() { WipedBytes().swap(reply_); }
+  // Gives that call back if it is under way here, for it has no more time. With the last one the
+  // connection goes: what would come now is nobody's.
+  std::unique_ptr<Call> GiveUp(const Call& call);
 
-  // Whether an idle session is still good to use. Does not block.
-  bool IsQuiet() { return usable_ && stream_->IsQuiet(); }
+  // All that are under way, whose answers nobody will get.
+  std::vector<std::unique_ptr<Call>> TakeCalls();
 
-  // Sends one request and waits for its answer, at most until `deadline`. What is returned are
-  // views that the next call invalidates. Errors: the stream's; kDataLoss; what the KMS refused.
-  template <typename OperationRequest>
-  absl::StatusOr<typename OperationRequest::Response> Call(const OperationRequest& request,
-                                                           Deadline deadline) {
-    return ReadAs<OperationRequest>(Ask(
-        OperationRequest::kOperation, [&](ttlv::Writer& writer) { request.Write(writer); },
-        deadline));
+  // It has not answered for a long time: another address may do better.
+  void Suspect() const {
+    if (channel_ != nullptr) channel_->Silent();
   }
+  // What a wait for it comes to.
+  absl::Status TooLate() const;
+
+  void Received(ByteView bytes) override;
+  void Closed(absl::Status why) override { Break(std::move(why)); }
 
  private:
-  Session(std::unique_ptr<Stream> stream, KnownServer& known)
-      : stream_(std::move(stream)), known_(known) {}
+  struct Answer {
+    std::unique_ptr<Call> call;
+    Outcome outcome;
+  };
 
-  template <typename OperationRequest>
-  absl::StatusOr<typename OperationRequest::Response> ReadAs(
-      const absl::StatusOr<Response>& response) {
-    if (!response.ok()) return response.status();
-    auto payload = response->Payload(OperationRequest::kOperation);
-    if (!payload.ok()) return Check(std::move(payload).status());
-    auto result = OperationRequest::Response::Read(*payload);
-    if (!result.ok()) return Check(std::move(result).status());
-    return result;
-  }
+  void Opened(absl::StatusOr<std::unique_ptr<Channel>> channel);
+  void BeReady();
+  void Flush();
+  void Break(absl::Status why);
+  // What the reply says to each call under way. Those that it makes no sense to stay; `status` then
+  // says why.
+  std::vector<Answer> Read(const Reply& reply, absl::Status& status);
 
-  // Negotiation in the headers of these versions, one after the other; takes off those that are
-  // done with. Ends early when the connection breaks.
-  absl::Status Negotiate(std::span<const ProtocolVersion>& headers, Deadline deadline);
-  // In one version's header.
-  absl::Status Discover(Deadline deadline);
-  // Which of Encrypt and Decrypt the KMS does not have: before 1.2 they are an extension.
-  absl::StatusOr<std::optional<Operation>> MissingOperation(Deadline deadline);
-
-  // An exchange that may show that the known version is none.
-  absl::StatusOr<Response> Ask(Operation operation, PayloadWriter payload, Deadline deadline);
-  absl::StatusOr<Response> Exchange(Operation operation, PayloadWriter payload, Deadline deadline);
-  absl::StatusOr<Response> DoExchange(Operation operation, PayloadWriter payload,
-                                      Deadline deadline);
-  // Whether this is the reply to the request with that id: a connection that lost or doubled one
-  // would hand a call the answer to another.
-  absl::Status CheckId(const Response& response, ByteView id);
-  absl::Status ReadMessage(Deadline deadline);
-  absl::Status ReadFully(std::span<uint8_t> buffer, Deadline deadline);
-  // After kDataLoss the two sides no longer agree on what was said.
-  absl::Status Check(absl::Status status) {
-    if (status.code() == absl::StatusCode::kDataLoss) usable_ = false;
-    return status;
-  }
-
-  std::unique_ptr<Stream> stream_;
+  Connector& connector_;
   KnownServer& known_;
-  ProtocolVersion version_;
-  WipedBytes reply_;
-  bool usable_ = true;
-  bool untried_ = false;  // has a known version, in which nothing was asked yet
-  bool version_refused_ = false;
+  Owner& owner_;
+  const Deadline open_until_;
+  Connection connection_;
+  std::unique_ptr<Opening> opening_;
+  std::unique_ptr<Channel> channel_;
+  std::vector<std::unique_ptr<Call>> calls_;  // under way; null: given up
+  Rank rank_{};
+  Deadline since_ = Clock::now();
+  bool ready_ = false;
+  bool encrypts_ = false;
 };
 
 }  // namespace okms::kmip

@@ -4,12 +4,10 @@
 #include "kmip/session_pool.h"
 
 #include <algorithm>
-#include <chrono>
-#include <optional>
 #include <string>
-#include <system_error>
+#include <utility>
 
-#include "absl/status/status.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "base/debug.h"
 #include "base/status.h"
@@ -17,142 +15,293 @@
 namespace okms::kmip {
 namespace {
 
-// An idle session is closed after this long: servers and firewalls drop idle connections after
-// 30 seconds to some minutes, and what is closed in order cannot be found dead later.
-constexpr std::chrono::seconds kIdleSession{60};
+using std::chrono::milliseconds;
+using std::chrono::seconds;
 
-bool WorthRetrying(absl::StatusCode code) {
-  return code == absl::StatusCode::kUnavailable || code == absl::StatusCode::kDataLoss;
+// Servers and firewalls drop idle connections after 30 seconds to some minutes. What is closed in
+// order cannot be found dead later.
+constexpr seconds kIdle{20};
+constexpr seconds kTidyInterval{5};
+// A session more costs the KMS a handshake: a Decrypt waits for those that are there so long.
+constexpr milliseconds kPatience{2};
+// After so long without an answer, an opening is not the only one that is waited for.
+constexpr seconds kSilence{1};
+constexpr std::size_t kOpeningsBeside = 4;
+// An opening may take longer than the calls that wait for it, but not for ever.
+constexpr seconds kOpening{10};
+
+bool WorthRetrying(const absl::Status& status) {
+  return absl::IsUnavailable(status) || absl::IsDataLoss(status);
 }
 
 absl::Status Stopping() { return absl::CancelledError("the plugin is stopping"); }
 
+absl::Status AsOf(const Call& call, const absl::Status& status) {
+  const std::string what = absl::StrCat("KMIP ", ToString(call.operation));
+  return absl::StartsWith(status.message(), what) ? status : Annotate(status, what);
+}
+
 }  // namespace
 
 SessionPool::~SessionPool() {
-  std::deque<std::unique_ptr<Job>> abandoned[2];
-  {
-    const std::lock_guard lock(mutex_);
-    stopping_ = true;
-    abandoned[0].swap(seldom_);
-    abandoned[1].swap(herd_);
-    for (const auto& worker : workers_) worker->wake.notify_one();
-  }
-  for (const auto& jobs : abandoned) {
-    for (const auto& job : jobs) job->Finish(Stopping());
-  }
-  for (const auto& worker : workers_) worker->thread.join();
+  loop_.RunInTurn([this] {
+    alive_.reset();
+    look_again_.reset();
+    tidy_.reset();
+    std::vector<std::unique_ptr<Call>> calls = queue_.TakeAll();
+    for (const std::shared_ptr<Session>& session : std::exchange(sessions_, {})) {
+      for (std::unique_ptr<Call>& call : session->TakeCalls()) calls.push_back(std::move(call));
+    }
+    for (std::unique_ptr<Call>& call : calls) Finish(std::move(call), {Stopping(), false});
+  });
 }
 
-void SessionPool::Submit(std::unique_ptr<Job> job) {
-  if (absl::Status refusal = Accept(job); !refusal.ok()) job->Finish(std::move(refusal));
+void SessionPool::Submit(std::unique_ptr<Call> call) {
+  loop_.Post([this, alive = std::weak_ptr(alive_), call = std::move(call)]() mutable {
+    if (alive.expired()) {
+      call->finish({Stopping(), false});
+    } else {
+      Accept(std::move(call));
+    }
+  });
 }
 
-absl::Status SessionPool::Accept(std::unique_ptr<Job>& job) {
-  const std::lock_guard lock(mutex_);
-  if (stopping_) return Stopping();
-  const bool in_herd = job->rank == Rank::kHerd;
-  std::deque<std::unique_ptr<Job>>& waiting = in_herd ? herd_ : seldom_;
-  const bool room = !in_herd || herd_running_ + herd_.size() < max_herd_;
-  if (room && !idle_.empty()) {
-    Worker* worker = idle_.back();
-    idle_.pop_back();
-    if (in_herd) ++herd_running_;
-    worker->job = std::move(job);
-    worker->wake.notify_one();
-    return absl::OkStatus();
+void SessionPool::Accept(std::unique_ptr<Call> call) {
+  if (queue_.IsFull(call->rank)) {
+    Finish(std::move(call),
+           {absl::ResourceExhaustedError("too many requests are waiting for the KMS"), false});
+    return;
   }
-  if (waiting.size() >= kMaxWaiting) {
-    return absl::ResourceExhaustedError("too many requests are waiting for the KMS");
-  }
-  if (room && workers_.size() < max_sessions_) {
-    auto worker = std::make_unique<Worker>();
-    try {
-      worker->thread = std::thread([this, self = worker.get()] { WorkerLoop(*self); });
-      workers_.push_back(std::move(worker));
-    } catch (const std::system_error&) {
-      // The workers that there are will come to it; without any there is nobody to wait for.
-      if (workers_.empty()) return absl::ResourceExhaustedError("cannot start a thread");
-    }
-  }
-  waiting.push_back(std::move(job));
-  return absl::OkStatus();
+  call->since = Clock::now();
+  call->timer = loop_.At(call->deadline, [this, &waiting = *call] { Expire(waiting); });
+  queue_.Add(std::move(call));
+  Serve();
 }
 
-void SessionPool::WorkerLoop(Worker& self) {
-  std::unique_ptr<Session> session;
-  std::optional<Rank> before;
-  // What a piece of work holds must not outlive it.
-  while (std::unique_ptr<Job> job = NextJob(self, before, session)) {
-    before = job->rank;
-    job->Finish(RunJob(*job, session));
+void SessionPool::Finish(std::unique_ptr<Call> call, const Outcome& outcome) {
+  call->timer.Stop();
+  call->finish(outcome);
+}
+
+void SessionPool::Expire(const Call& call) {
+  if (std::unique_ptr<Call> waiting = queue_.Take(call)) {
+    absl::Status status = absl::DeadlineExceededError("the KMS was busy for too long");
+    if (CountReady() == 0) {
+      for (const std::shared_ptr<Session>& session : sessions_) status = session->TooLate();
+      if (!opening_error_.ok()) status = opening_error_;
+    }
+    Finish(std::move(waiting), {std::move(status), false});
+    return;
+  }
+  for (const std::shared_ptr<Session>& session : std::vector(sessions_)) {
+    const absl::Status status = AsOf(call, session->TooLate());
+    if (std::unique_ptr<Call> under_way = session->GiveUp(call)) {
+      Finish(std::move(under_way), {status, false});
+      return;
+    }
   }
 }
 
-std::unique_ptr<SessionPool::Job> SessionPool::TakeWaiting() {
-  const bool herd = seldom_.empty() && herd_running_ < max_herd_;
-  std::deque<std::unique_ptr<Job>>& waiting = herd ? herd_ : seldom_;
-  if (waiting.empty()) return nullptr;
-  if (herd) ++herd_running_;
-  std::unique_ptr<Job> job = std::move(waiting.front());
-  waiting.pop_front();
-  return job;
+void SessionPool::Serve() {
+  for (const Rank rank : {Rank::kCheck, Rank::kEncrypt, Rank::kDecrypt}) {
+    while (queue_.size(rank) > 0 && MayWork(rank)) {
+      Session* session = PickIdle(rank);
+      if (session == nullptr) break;
+      session->Ask(NextRequest(rank));
+    }
+  }
+  Grow();
 }
 
-std::unique_ptr<SessionPool::Job> SessionPool::NextJob(Worker& self, std::optional<Rank> before,
-                                                       std::unique_ptr<Session>& session) {
-  std::unique_lock lock(mutex_);
-  if (before == Rank::kHerd) --herd_running_;
-  if (std::unique_ptr<Job> job = TakeWaiting()) return job;
-  idle_.push_back(&self);
-  const auto called = [&] { return self.job != nullptr || stopping_; };
-  if (session != nullptr && !self.wake.wait_for(lock, kIdleSession, called)) {
-    lock.unlock();
-    Debug([]() -> std::string { return "KMIP session closed, idle for a minute"; });
-    session.reset();
-    lock.lock();
+bool SessionPool::MayWork(Rank rank) const {
+  std::array<std::size_t, kRanks> busy{};
+  for (const auto& session : sessions_) {
+    if (session->busy()) ++busy[static_cast<std::size_t>(session->rank())];
   }
-  self.wake.wait(lock, called);
-  return std::move(self.job);
+  return kmip::MayWork(rank, busy, Limit());
 }
 
-absl::Status SessionPool::RunJob(Job& job, std::unique_ptr<Session>& session) {
-  absl::Status status;
-  int dials = Session::MostDials(known_);
-  for (int attempt = 0; attempt < 2; ++attempt) {
-    if (attempt > 0) {
-      Debug([&] { return absl::StrCat("KMIP: tried again after: ", Message(status)); });
-    }
-    if (Expired(job.deadline)) {
-      return status.ok() ? absl::DeadlineExceededError("the KMS was busy for too long") : status;
-    }
-    if (session != nullptr && !session->IsQuiet()) {
-      Debug([]() -> std::string { return "KMIP session given up, no longer fit to use"; });
-      session.reset();
-    }
-    if (session == nullptr) {
-      if (dials == 0) return status;
-      auto opened = Session::Open(dialer_, known_, dials, job.deadline);
-      if (!opened.ok()) {
-        status = opened.status();
-        if (!WorthRetrying(status.code())) return status;
-        continue;
-      }
-      session = *std::move(opened);
-    }
-    status = job.Attempt(*session);
-    if (session->version_refused()) {
-      status = session->Renegotiate(job.deadline);
-      if (status.ok()) status = job.Attempt(*session);
-    }
-    session->Forget();
-    // An answer that is not ours may be the one to an earlier request: who is a reply behind could
-    // hand one call's plaintext to another.
-    if (session->usable() && !absl::IsDataLoss(status)) return status;
-    session.reset();
-    if (!WorthRetrying(status.code())) return status;
+std::size_t SessionPool::CountReady() const {
+  return static_cast<std::size_t>(std::count_if(
+      sessions_.begin(), sessions_.end(), [](const auto& session) { return session->ready(); }));
+}
+
+std::vector<std::unique_ptr<Call>> SessionPool::NextRequest(Rank rank) {
+  std::vector<std::unique_ptr<Call>> request;
+  request.push_back(queue_.Take(rank));
+  const Call& first = *request.front();
+  if (rank != Rank::kDecrypt || first.alone) return request;
+  // The others will be free as soon as this one: each takes its share. What waits for the last of
+  // several must have the time for it.
+  const std::size_t sessions = std::max<std::size_t>(1, CountReady());
+  std::size_t most = std::min(known_.MostItems(Clock::now()), (queue_.size(rank) + sessions) / sessions);
+  if (item_time_.count() > 0) {
+    const auto in_time = (first.deadline - Clock::now()) / (2 * item_time_);
+    most = std::min(most, static_cast<std::size_t>(std::max<decltype(in_time)>(1, in_time)));
   }
-  return status;
+  while (request.size() < most && queue_.size(rank) > 0 && !queue_.First(rank).alone) {
+    request.push_back(queue_.Take(rank));
+  }
+  return request;
+}
+
+bool SessionPool::Fits(const Session& session, Rank rank) const {
+  const std::size_t limit = Limit();
+  if (limit == 1) return true;
+  if (rank == Rank::kCheck) return !session.encrypts();
+  if (rank == Rank::kDecrypt || session.encrypts()) return true;
+  // One must be left to prove it.
+  return sessions_.size() < limit ||
+         std::any_of(sessions_.begin(), sessions_.end(), [&](const auto& other) {
+           return other.get() != &session && other->ready() && !other->encrypts();
+         });
+}
+
+Session* SessionPool::PickIdle(Rank rank) {
+  std::erase_if(sessions_, [](const auto& session) { return session->idle() && !session->IsFresh(); });
+  Session* best = nullptr;
+  for (auto next = sessions_.rbegin(); next != sessions_.rend(); ++next) {
+    Session& session = **next;
+    if (!session.idle() || !Fits(session, rank)) continue;
+    if (best == nullptr) best = &session;
+    // Encrypts keep to the same, so that others are left for the proof.
+    if (rank != Rank::kEncrypt || session.encrypts()) return &session;
+  }
+  return best;
+}
+
+bool SessionPool::Wanted(Rank rank) const {
+  if (queue_.size(rank) == 0 || !MayWork(rank)) return false;
+  return rank != Rank::kDecrypt || CountReady() == 0 ||
+         Clock::now() >= queue_.First(rank).since + kPatience;
+}
+
+void SessionPool::Grow() {
+  if (queue_.empty()) {
+    look_again_.reset();
+    return;
+  }
+  const Clock::time_point now = Clock::now();
+  const std::size_t ready = CountReady();
+  const std::size_t limit = growth_.Limit(ready, now);
+  const std::size_t opening = sessions_.size() - ready;
+  const bool wanted = Wanted(Rank::kCheck) || Wanted(Rank::kEncrypt) || Wanted(Rank::kDecrypt);
+  // As many at once as there are. The first one has to come alone, unless it is silent.
+  std::size_t most = std::max<std::size_t>(1, ready);
+  if (ready == 0 && std::all_of(sessions_.begin(), sessions_.end(), [&](const auto& session) {
+        return now >= session->since() + kSilence;
+      })) {
+    for (const auto& session : sessions_) session->Suspect();
+    most = std::min(opening + 1, kOpeningsBeside);
+  }
+  if (wanted && opening < most && sessions_.size() < limit) {
+    const Deadline until = std::min(std::max(queue_.Latest(), now + kSilence), now + kOpening);
+    const bool prove = ready > 0 || connector_.HasSeveralAddresses();
+    Session::Owner& owner = *this;
+    const auto session = std::make_shared<Session>(connector_, known_, owner, prove, until);
+    sessions_.insert(sessions_.begin(), session);
+    if (!tidy_) tidy_ = loop_.At(now + kTidyInterval, [this] { Tidy(); });
+    session->Open();
+    Grow();
+    return;
+  }
+  // Whatever becomes of those that are waited for.
+  if (!wanted) {
+    LookAgain(now + kPatience);
+  } else if (ready > 0 && now < growth_.paused_until()) {
+    LookAgain(growth_.paused_until());
+  } else {
+    LookAgain(now + kSilence);
+  }
+}
+
+void SessionPool::LookAgain(Deadline time) {
+  if (look_again_ && look_again_at_ <= time) return;
+  look_again_at_ = time;
+  look_again_ = loop_.At(time, [this] {
+    look_again_.reset();
+    Serve();
+  });
+}
+
+void SessionPool::Ready(Session& session, bool first) {
+  if (first) {
+    opening_error_ = absl::OkStatus();
+    growth_.Succeeded();
+  }
+  // The last in the order goes first.
+  const auto found = std::find_if(sessions_.begin(), sessions_.end(),
+                                  [&](const auto& other) { return other.get() == &session; });
+  std::rotate(found, found + 1, sessions_.end());
+  Serve();
+}
+
+void SessionPool::Took(std::chrono::nanoseconds time, std::size_t calls) {
+  const auto each = time / static_cast<int64_t>(calls);
+  item_time_ = item_time_.count() == 0 ? each : (3 * item_time_ + each) / 4;
+}
+
+void SessionPool::Broke(Session& session, const absl::Status& why,
+                        std::vector<std::unique_ptr<Call>> calls) {
+  Debug([&] { return absl::StrCat("KMIP session given up: ", Message(why)); });
+  std::erase_if(sessions_, [&](const auto& other) { return other.get() == &session; });
+  if (!session.ready()) {
+    OpeningFailed(session, why);
+  } else if (!calls.empty() || connector_.HasSeveralAddresses()) {
+    // The others may be as dead, without our knowing yet.
+    CloseIdle(Clock::now());
+  }
+  const bool several = calls.size() > 1;
+  for (std::unique_ptr<Call>& call : calls) {
+    // What was wrong with one of several may be no other's fault.
+    if (several) {
+      call->alone = true;
+    } else {
+      ++call->attempts;
+    }
+    if (!WorthRetrying(why) || call->attempts > 1 || Expired(call->deadline)) {
+      const absl::Status status = AsOf(*call, why);
+      Finish(std::move(call), {status, false});
+    } else {
+      queue_.Add(std::move(call));
+    }
+  }
+  Serve();
+}
+
+void SessionPool::OpeningFailed(const Session& session, const absl::Status& why) {
+  // What the KMS answered first tells most: with another header it may say something else. A reset
+  // may overtake the alert that says why.
+  const bool tells_more = session.connected() && !opening_error_connected_;
+  if (opening_error_.ok() || absl::IsUnauthenticated(why) || tells_more || !session.connected()) {
+    opening_error_ = why;
+    opening_error_connected_ = session.connected();
+  }
+  if (CountReady() > 0) {
+    growth_.Failed(Clock::now());
+    return;
+  }
+  // A silent one is no reason to give up: each call knows how long it can wait.
+  if (!sessions_.empty() || absl::IsDeadlineExceeded(why)) return;
+  const int most = WorthRetrying(why) ? known_.MostOpenings() : 0;
+  for (std::unique_ptr<Call>& call : queue_.TakeHopeless(most)) {
+    Finish(std::move(call), {opening_error_, false});
+  }
+  if (queue_.empty()) opening_error_ = absl::OkStatus();
+}
+
+void SessionPool::CloseIdle(Deadline since) {
+  std::erase_if(sessions_, [&](const auto& session) {
+    if (!session->idle() || session->since() > since) return false;
+    Debug([]() -> std::string { return "KMIP session closed while idle"; });
+    return true;
+  });
+}
+
+void SessionPool::Tidy() {
+  CloseIdle(Clock::now() - kIdle);
+  tidy_.reset();
+  if (!sessions_.empty()) tidy_ = loop_.At(Clock::now() + kTidyInterval, [this] { Tidy(); });
 }
 
 }  // namespace okms::kmip

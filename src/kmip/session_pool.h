@@ -1,122 +1,97 @@
 // SPDX-FileCopyrightText: The okms-k8s-encryption-provider authors
 // SPDX-License-Identifier: Apache-2.0
 
-// The queue in front of the KMIP sessions.
+// The sessions with the KMS, and the queue in front of them.
 
 #ifndef OKMS_KMIP_SESSION_POOL_H_
 #define OKMS_KMIP_SESSION_POOL_H_
 
-#include <condition_variable>
-#include <deque>
+#include <array>
+#include <chrono>
 #include <memory>
-#include <mutex>
 #include <optional>
-#include <thread>
-#include <utility>
 #include <vector>
 
-#include "absl/functional/any_invocable.h"
-#include "absl/status/statusor.h"
+#include "absl/status/status.h"
+#include "kmip/call.h"
+#include "kmip/call_queue.h"
+#include "kmip/growth.h"
+#include "kmip/known_server.h"
 #include "kmip/session.h"
-#include "net/stream.h"
+#include "net/channel.h"
+#include "net/io_loop.h"
 
 namespace okms::kmip {
 
-// What may come in herds must not take all sessions, nor the queue, from what comes seldom.
-enum class Rank { kSeldom, kHerd };
-
-// Work waits in a queue; each worker thread owns at most one session and serves one piece at a
-// time, so no lock is ever held over I/O. Workers start when there is work that no idle one can
-// take. The one that was idle last goes first: under light load one session is kept warm and the
-// others rest. What comes seldom goes first, and herds have a queue and a limit of their own.
-// Thread-safe.
+// A session serves whoever comes first: checks, then Encrypts, then Decrypts by their deadline. As
+// many are opened as the load needs, while calls wait, and closed when they have had nothing to do
+// for a while. The one that was idle last goes first, so that under light load one is kept warm.
+// When all are busy, Decrypts that wait travel together.
 //
-// A session that breaks is thrown away, and the work is tried once more on a fresh one while its
+// What was encrypted on one session is never verified on the same: the next may lead to another
+// replica, which must be able to read it, too.
+//
+// A session that breaks is thrown away, and what was under way on it is tried once more while its
 // deadline allows.
-class SessionPool {
+class SessionPool : private Session::Owner {
  public:
-  static constexpr std::size_t kMaxWaiting = 1024;  // of each rank
+  // All must outlive it. `most_sessions`: at least one.
+  SessionPool(IoLoop& loop, Connector& connector, KnownServer& known, std::size_t most_sessions)
+      : loop_(loop), connector_(connector), known_(known), growth_(most_sessions) {}
 
-  // `dialer` and `known` must outlive the pool. Herds take `max_herd` of the sessions at most.
-  SessionPool(Dialer& dialer, KnownServer& known, std::size_t max_sessions, std::size_t max_herd)
-      : dialer_(dialer), known_(known), max_sessions_(max_sessions), max_herd_(max_herd) {}
-
-  // Waits for the work under way, which ends at once when the dialer was cancelled; what still
-  // waits in the queue ends with kCancelled.
-  ~SessionPool();
+  // What is under way and what waits ends with kCancelled. Not within the loop's turn.
+  ~SessionPool() override;
   SessionPool(const SessionPool&) = delete;
   SessionPool& operator=(const SessionPool&) = delete;
 
-  // Has `work` called with a session, perhaps twice, then `done` once with the last result, both on
-  // a thread of the pool. Does not block. `done` gets kResourceExhausted at once, on the caller's
-  // thread, when too much is waiting.
-  template <typename T>
-  void Run(Rank rank, Deadline deadline,
-           absl::AnyInvocable<absl::StatusOr<T>(Session&, Deadline)> work,
-           absl::AnyInvocable<void(absl::StatusOr<T>)> done) {
-    Submit(std::make_unique<TypedJob<T>>(rank, deadline, std::move(work), std::move(done)));
-  }
+  // Any thread. Does not block. The call finishes with kResourceExhausted at once when too many of
+  // its rank are waiting, and with kDeadlineExceeded at its deadline, which the KMS does not see.
+  void Submit(std::unique_ptr<Call> call);
 
  private:
-  struct Job {
-    Job(Rank r, Deadline until) : rank(r), deadline(until) {}
-    virtual ~Job() = default;
-    virtual absl::Status Attempt(Session& session) = 0;
-    virtual void Finish(absl::Status status) = 0;
-    const Rank rank;
-    const Deadline deadline;
-  };
+  void Accept(std::unique_ptr<Call> call);
+  void Expire(const Call& call);
+  // Has idle sessions work, and opens more when calls wait all the same.
+  void Serve();
+  std::vector<std::unique_ptr<Call>> NextRequest(Rank rank);
+  // An idle session that may work for that rank; null when there is none.
+  Session* PickIdle(Rank rank);
+  bool Fits(const Session& session, Rank rank) const;
+  bool MayWork(Rank rank) const;
+  void Grow();
+  bool Wanted(Rank rank) const;
+  void LookAgain(Deadline time);
+  void OpeningFailed(const Session& session, const absl::Status& why);
+  // Those that were idle before that time.
+  void CloseIdle(Deadline since);
+  void Tidy();
 
-  template <typename T>
-  struct TypedJob : Job {
-    TypedJob(Rank r, Deadline until, absl::AnyInvocable<absl::StatusOr<T>(Session&, Deadline)> w,
-             absl::AnyInvocable<void(absl::StatusOr<T>)> d)
-        : Job(r, until), work(std::move(w)), done(std::move(d)) {}
-    absl::Status Attempt(Session& session) override {
-      result = work(session, this->deadline);
-      return result.status();
-    }
-    void Finish(absl::Status status) override {
-      if (status.ok()) {
-        done(std::move(result));
-      } else {
-        done(std::move(status));
-      }
-    }
-    absl::AnyInvocable<absl::StatusOr<T>(Session&, Deadline)> work;
-    absl::AnyInvocable<void(absl::StatusOr<T>)> done;
-    absl::StatusOr<T> result{absl::UnknownError("not run")};
-  };
+  std::size_t CountReady() const;
+  std::size_t Limit() const { return growth_.Limit(CountReady(), Clock::now()); }
 
-  struct Worker {
-    std::thread thread;
-    std::condition_variable wake;
-    std::unique_ptr<Job> job;  // handed over while idle; guarded by mutex_
-  };
+  void Ready(Session& session, bool first) override;
+  void Broke(Session& session, const absl::Status& why,
+             std::vector<std::unique_ptr<Call>> calls) override;
+  void Took(std::chrono::nanoseconds time, std::size_t calls) override;
+  void Again(std::unique_ptr<Call> call) override { queue_.Add(std::move(call)); }
+  void Finish(std::unique_ptr<Call> call, const Outcome& outcome) override;
 
-  void Submit(std::unique_ptr<Job> job);
-  // Takes the job over only when it returns OK.
-  absl::Status Accept(std::unique_ptr<Job>& job);
-  void WorkerLoop(Worker& self);
-  // The next piece of work, or null when the pool stops. `before`: of what rank the last one was.
-  std::unique_ptr<Job> NextJob(Worker& self, std::optional<Rank> before,
-                               std::unique_ptr<Session>& session);
-  // With the lock held: from the queue, null when there is none for now.
-  std::unique_ptr<Job> TakeWaiting();
-  absl::Status RunJob(Job& job, std::unique_ptr<Session>& session);
-
-  Dialer& dialer_;
+  IoLoop& loop_;
+  Connector& connector_;
   KnownServer& known_;
-  const std::size_t max_sessions_;
-  const std::size_t max_herd_;
 
-  std::mutex mutex_;  // guards all below
-  bool stopping_ = false;
-  std::deque<std::unique_ptr<Job>> seldom_;  // those that wait
-  std::deque<std::unique_ptr<Job>> herd_;
-  std::size_t herd_running_ = 0;
-  std::vector<std::unique_ptr<Worker>> workers_;
-  std::vector<Worker*> idle_;  // the last one in is the first one out
+  // Of the turn.
+  Growth growth_;
+  CallQueue queue_;
+  std::vector<std::shared_ptr<Session>> sessions_;  // the one that was idle last comes last
+  absl::Status opening_error_;            // of the openings since a session was there
+  bool opening_error_connected_ = false;  // and whether it came after the connection was there
+  std::chrono::nanoseconds item_time_{};       // how long the KMS takes for one of several
+  Deadline look_again_at_;
+  std::optional<IoLoop::Timer> look_again_;  // while calls wait
+  std::optional<IoLoop::Timer> tidy_;        // while there are sessions
+  // Whether this is still there, for what was posted.
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 
 }  // namespace okms::kmip

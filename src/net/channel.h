@@ -45,12 +45,17 @@ class Channel {
   // what last, when the next channel is opened.
   virtual void Answered() = 0;
   virtual void Silent() = 0;
+  // What it comes to when an answer is awaited for too long: kDeadlineExceeded, which says of whom.
+  virtual absl::Status TooLate() const = 0;
 };
 
 // A channel that is being opened. Its end gives it up.
 class Opening {
  public:
   virtual ~Opening() = default;
+  // What it comes to when it is not waited for any longer: kDeadlineExceeded, which says what did
+  // not come, and of whom; or what an address answered meanwhile that is the reason.
+  virtual absl::Status TooLate() const = 0;
 };
 
 // Opens channels to one KMS. Must outlive its channels and openings.

@@ -1,0 +1,42 @@
+// SPDX-FileCopyrightText: The okms-k8s-encryption-provider authors
+// SPDX-License-Identifier: Apache-2.0
+
+#include "kmip/growth.h"
+
+#include <algorithm>
+
+namespace okms::kmip {
+namespace {
+
+constexpr std::size_t kMostChecks = 6;
+
+// What calls leave to checks, and Decrypts to Encrypts.
+constexpr std::size_t Reserve(std::size_t limit) { return limit < 8 ? 1 : 2; }
+
+std::size_t Less(std::size_t limit, std::size_t by) { return limit > by ? limit - by : 1; }
+
+}  // namespace
+
+void Growth::Failed(Clock::time_point now) {
+  pause_ = std::clamp(2 * pause_, kFirstPause, kLongestPause);
+  until_ = now + pause_;
+}
+
+std::size_t Growth::Limit(std::size_t there, Clock::time_point now) const {
+  return now < until_ && there > 0 ? std::min(there, most_) : most_;
+}
+
+bool MayWork(Rank rank, const std::array<std::size_t, kRanks>& busy, std::size_t limit) {
+  const auto of = [&](Rank some) { return busy[static_cast<std::size_t>(some)]; };
+  const std::size_t calls = of(Rank::kEncrypt) + of(Rank::kDecrypt);
+  switch (rank) {
+    case Rank::kCheck: return of(Rank::kCheck) < std::clamp<std::size_t>(limit / 2, 1, kMostChecks);
+    case Rank::kEncrypt: return calls < Less(limit, Reserve(limit));
+    case Rank::kDecrypt:
+      return calls < Less(limit, Reserve(limit)) &&
+             of(Rank::kDecrypt) < Less(limit, 2 * Reserve(limit));
+  }
+  return false;
+}
+
+}  // namespace okms::kmip
