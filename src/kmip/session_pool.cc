@@ -283,7 +283,7 @@ void SessionPool::OpeningFailed(const Session& session, const absl::Status& why)
   }
   // A silent one is no reason to give up: each call knows how long it can wait.
   if (!sessions_.empty() || absl::IsDeadlineExceeded(why)) return;
-  const int most = WorthRetrying(why) ? known_.MostOpenings() : 0;
+  const int most = WorthRetrying(why) ? known_.MostDials() : 0;
   for (std::unique_ptr<Call>& call : queue_.TakeHopeless(most)) {
     Finish(std::move(call), {opening_error_, false});
   }
