@@ -14,7 +14,7 @@ _okms_k8s_encryption_provider() {
   fi
   local action=() flags=(
     -h --help --version --check-config --debug
-    --protocol --serv-addr --kmip-addr --timeout --okms-id
+    --protocol --serv-addr --kmip-addr --timeout --max-connections --okms-id
     --encryption-key-id --kmip-key-id --encryption-key-label --label-grace
     --client-cert --client-key --ca --ca-only
     --sock --sock-group --allow-uid --allow-gid --user
@@ -26,8 +26,8 @@ _okms_k8s_encryption_provider() {
     --client-cert | --client-key | --ca | --sock) action=(-f) ;;
     --user | --allow-uid) action=(-u) ;;
     --sock-group | --allow-gid) action=(-g) ;;
-    --serv-addr | --kmip-addr | --timeout | --okms-id | --encryption-key-id | --kmip-key-id | \
-      --encryption-key-label | --label-grace) return ;; # only the administrator knows
+    --serv-addr | --kmip-addr | --timeout | --max-connections | --okms-id | --encryption-key-id | \
+      --kmip-key-id | --encryption-key-label | --label-grace) return ;; # only the administrator knows
     *) action=(-W "${flags[*]}") ;;
   esac
   [[ ${action[0]} != -f ]] || compopt -o filenames

@@ -10,6 +10,7 @@ _arguments \
   '--protocol=[protocol of the KMS]:protocol:(kmip rest)' \
   '(--serv-addr --kmip-addr)'{--serv-addr=,--kmip-addr=}'[the KMS]:host\:port or https\://host: ' \
   '--timeout=[bound of one operation]:duration: ' \
+  '--max-connections=[connections to the KMS at most]:number: ' \
   '--okms-id=[id of the OKMS domain]:UUID: ' \
   '(--encryption-key-id --kmip-key-id)'{--encryption-key-id=,--kmip-key-id=}'[id of the key]:id: ' \
   '--encryption-key-label=[label of the key]:label: ' \

@@ -24,6 +24,7 @@
     "OKMS_CA_ONLY"
     "OKMS_DEBUG"
     "OKMS_LABEL_GRACE"
+    "OKMS_MAX_CONNECTIONS"
     "HTTPS_PROXY"
     "NO_PROXY"
   ];

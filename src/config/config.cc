@@ -11,6 +11,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstddef>
 #include <utility>
 
 #include "absl/status/status.h"
@@ -31,6 +32,7 @@ namespace okms {
 namespace {
 
 constexpr std::size_t kMaxKeyName = 1024;  // bytes; kube-apiserver's limit of a key id
+constexpr std::size_t kMaxConnections = 64;
 
 template <typename... Parts>
 absl::Status Bad(const Parts&... parts) {
@@ -130,6 +132,13 @@ absl::StatusOr<std::chrono::milliseconds> ParseDuration(absl::string_view flag,
   return absl::ToChronoMilliseconds(duration);
 }
 
+absl::StatusOr<std::size_t> ParseMaxConnections(const std::string& text) {
+  std::size_t number = 0;
+  if (absl::SimpleAtoi(text, &number) && number >= 1 && number <= kMaxConnections) return number;
+  return Bad("--max-connections ", Printable(text), ": no number between 1 and ", kMaxConnections,
+             "; give for example ", kDefaultMaxConnections);
+}
+
 absl::StatusOr<bool> ParseSwitch(absl::string_view flag, const std::string& text) {
   constexpr std::array kOn{"true", "1", "t", "yes", "on"};
   constexpr std::array kOff{"", "false", "0", "f", "no", "off"};
@@ -176,6 +185,7 @@ Config Validate(const RawFlags& raw, Mistakes& mistakes) {
   mistakes.AddIfError(Annotate(socket.status(), "--sock"));
   if (socket.ok()) config.socket = *std::move(socket);
   mistakes.Take(config.timeout, ParseDuration("--timeout", raw.timeout, absl::Milliseconds(1)));
+  mistakes.Take(config.max_connections, ParseMaxConnections(raw.max_connections));
   mistakes.Take(config.label_grace,
                 ParseDuration("--label-grace", raw.label_grace, absl::ZeroDuration()));
   if (!raw.socket_group.empty()) {

@@ -130,6 +130,10 @@ void Declaration::Declare(RawFlags& raw) {
   Add("--timeout", raw.timeout, "OKMS_TIMEOUT", "Bound of one operation, for example 10s or 1m30s")
       ->capture_default_str()
       ->group("KMS");
+  Add("--max-connections", raw.max_connections, "OKMS_MAX_CONNECTIONS",
+      "Connections to the KMS at most, 1 to 64")
+      ->capture_default_str()
+      ->group("KMS");
   Add("--okms-id", raw.okms_id, "OKMS_ID", "Id of the OKMS domain, a UUID (required for rest)")
       ->group("KMS");
 

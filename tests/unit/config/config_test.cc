@@ -36,10 +36,11 @@ using ::testing::IsEmpty;
 using Arguments = std::vector<std::string>;
 
 constexpr const char* kVariables[] = {
-    "OKMS_PROTOCOL",   "OKMS_SERV_ADDR",  "OKMS_TIMEOUT",   "OKMS_ID",        "OKMS_KEY_ID",
-    "OKMS_KEY_LABEL",  "OKMS_CA_CERT",    "OKMS_SOCK",      "OKMS_DEBUG",     "OKMS_CLIENT_CERT",
-    "OKMS_CLIENT_KEY", "OKMS_SOCK_GROUP", "OKMS_ALLOW_UID", "OKMS_ALLOW_GID", "OKMS_CA_ONLY",
-    "OKMS_USER",       "OKMS_LABEL_GRACE"};
+    "OKMS_PROTOCOL",    "OKMS_SERV_ADDR",      "OKMS_TIMEOUT",    "OKMS_ID",
+    "OKMS_KEY_ID",      "OKMS_KEY_LABEL",      "OKMS_CA_CERT",    "OKMS_SOCK",
+    "OKMS_DEBUG",       "OKMS_CLIENT_CERT",    "OKMS_CLIENT_KEY", "OKMS_SOCK_GROUP",
+    "OKMS_ALLOW_UID",   "OKMS_ALLOW_GID",      "OKMS_CA_ONLY",    "OKMS_USER",
+    "OKMS_LABEL_GRACE", "OKMS_MAX_CONNECTIONS"};
 
 constexpr char kOkmsId[] = "0123abcd-4567-89ef-0123-456789abcdef";
 constexpr char kKeyId[] = "11111111-2222-3333-4444-555555555555";
@@ -116,6 +117,7 @@ TEST_F(ConfigTest, DefaultsAreThoseOfTheGoPlugin) {
   EXPECT_THAT(config->allowed_uids, IsEmpty());
   EXPECT_THAT(config->allowed_gids, IsEmpty());
   EXPECT_EQ(config->timeout, 10s);
+  EXPECT_EQ(config->max_connections, 16U);
   EXPECT_EQ(config->label_grace, 15min);
   EXPECT_EQ(config->key_id, "key-1");
   EXPECT_EQ(config->key_label, "");
@@ -195,6 +197,14 @@ std::vector<OptionCase> Options() {
        "1s",
        "2s",
        [](const Config& c) { return absl::StrCat(c.timeout / 1s, "s"); },
+       {},
+       {}},
+      {"MaxConnections",
+       {"--max-connections"},
+       "OKMS_MAX_CONNECTIONS",
+       "1",
+       "64",
+       [](const Config& c) { return absl::StrCat(c.max_connections); },
        {},
        {}},
       {"LabelGrace",
@@ -673,6 +683,26 @@ const Mistake kMistakes[] = {
      {},
      {"--timeout=10"},
      "--timeout 10: no duration; give for example 10s or 1m30s"},
+    {"NoConnections",
+     {},
+     {"--max-connections=0"},
+     "--max-connections 0: no number between 1 and 64; give for example 16"},
+    {"TooManyConnections",
+     {},
+     {"--max-connections=65"},
+     "--max-connections 65: no number between 1 and 64; give for example 16"},
+    {"NegativeConnections",
+     {},
+     {"--max-connections=-1"},
+     "--max-connections -1: no number between 1 and 64; give for example 16"},
+    {"HalfAConnection",
+     {},
+     {"--max-connections=1.5"},
+     "--max-connections 1.5: no number between 1 and 64; give for example 16"},
+    {"ConnectionsAreText",
+     {},
+     {"--max-connections=few"},
+     "--max-connections few: no number between 1 and 64; give for example 16"},
     {"LabelGraceIsText",
      {},
      {"--label-grace=soon"},
