@@ -28,8 +28,8 @@ Session::Session(Connector& connector, KnownServer& known, Owner& owner, bool pr
     : connector_(connector),
       known_(known),
       owner_(owner),
-      open_until_(deadline),
-      connection_(known, prove) {}
+      prove_(prove),
+      open_until_(deadline) {}
 
 void Session::Open() {
   opening_ = connector_.Open(
@@ -47,8 +47,9 @@ void Session::Opened(absl::StatusOr<std::unique_ptr<Channel>> channel) {
   }
   channel_ = *std::move(channel);
   channel_->SetListener(this);
+  connection_.emplace(known_, prove_);
   Flush();
-  if (connection_.idle()) BeReady();
+  if (connection_->idle()) BeReady();
 }
 
 void Session::BeReady() {
@@ -57,7 +58,7 @@ void Session::BeReady() {
 }
 
 void Session::Flush() {
-  const WipedBytes output = connection_.TakeOutput();
+  const WipedBytes output = connection_->TakeOutput();
   if (!output.empty()) channel_->Send(output);
 }
 
@@ -65,7 +66,7 @@ void Session::Ask(std::vector<std::unique_ptr<Call>> calls) {
   rank_ = calls.front()->rank;
   if (rank_ == Rank::kEncrypt) encrypts_ = true;
   since_ = Clock::now();
-  const ProtocolVersion version = connection_.version();
+  const ProtocolVersion version = connection_->version();
   std::vector<Payload> payloads;
   std::vector<RequestItem> items;
   payloads.reserve(calls.size());  // the items point there
@@ -73,8 +74,8 @@ void Session::Ask(std::vector<std::unique_ptr<Call>> calls) {
     items.push_back({call->operation, {}, payloads.emplace_back(Payload{*call, version})});
   }
   calls_ = std::move(calls);
-  if (absl::Status status = connection_.Ask(items); !status.ok()) {
-    Break(std::move(status));
+  if (absl::Status status = connection_->Ask(items); !status.ok()) {
+    Break(status);
     return;
   }
   Flush();
@@ -82,18 +83,19 @@ void Session::Ask(std::vector<std::unique_ptr<Call>> calls) {
 
 void Session::Received(ByteView bytes) {
   const auto self = shared_from_this();
-  absl::Status status = connection_.Receive(bytes);
+  absl::Status status = connection_->Receive(bytes);
   Flush();
   std::vector<Answer> answers;
-  if (const std::optional<Reply> reply = connection_.TakeReply()) {
+  if (const std::optional<Reply> reply = connection_->TakeReply()) {
     channel_->Answered();
     owner_.Took(Clock::now() - since_, calls_.size());
     answers = Read(*reply, status);
-    connection_.Forget();
+    if (reply->batch_refused) status.Update(absl::UnavailableError("the KMS takes no batches"));
+    connection_->Forget();
   }
   if (!status.ok()) {
-    Break(std::move(status));
-  } else if (!connection_.idle()) {
+    Break(status);
+  } else if (!connection_->idle()) {
     ready_ = ready_ && !calls_.empty();  // or it has to negotiate anew
   } else if (calls_.empty()) {
     BeReady();  // the KMS has something to do while the answers are told
@@ -104,7 +106,7 @@ void Session::Received(ByteView bytes) {
 std::vector<Session::Answer> Session::Read(const Reply& reply, absl::Status& status) {
   std::vector<std::unique_ptr<Call>> calls = std::exchange(calls_, {});
   const bool refused = reply.version_refused || reply.batch_refused;
-  const ProtocolVersion version = connection_.version();
+  const ProtocolVersion version = connection_->version();
   std::vector<Answer> answers;
   for (std::size_t i = 0; i < calls.size(); ++i) {
     std::unique_ptr<Call> call = std::move(calls[i]);
@@ -129,9 +131,8 @@ std::vector<Session::Answer> Session::Read(const Reply& reply, absl::Status& sta
   return answers;
 }
 
-void Session::Break(absl::Status why) {
+void Session::Break(const absl::Status& why) {
   const auto self = shared_from_this();
-  connection_.Closed(why);
   owner_.Broke(*this, why, TakeCalls());
   opening_.reset();
   channel_.reset();
@@ -151,7 +152,7 @@ std::unique_ptr<Call> Session::GiveUp(const Call& call) {
                                 [](const auto& mine) { return mine == nullptr; });
   if (last) {
     if (Clock::now() - since_ >= kSilence) channel_->Silent();
-    Break(TooLate());
+    Break(connection_->Closed(TooLate()));
   }
   return given;
 }

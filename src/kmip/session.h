@@ -80,7 +80,7 @@ class Session final : public Channel::Listener, public std::enable_shared_from_t
   absl::Status TooLate() const;
 
   void Received(ByteView bytes) override;
-  void Closed(absl::Status why) override { Break(std::move(why)); }
+  void Closed(absl::Status why) override { Break(connection_->Closed(why)); }
 
  private:
   struct Answer {
@@ -91,7 +91,7 @@ class Session final : public Channel::Listener, public std::enable_shared_from_t
   void Opened(absl::StatusOr<std::unique_ptr<Channel>> channel);
   void BeReady();
   void Flush();
-  void Break(absl::Status why);
+  void Break(const absl::Status& why);
   // What the reply says to each call under way. Those that it makes no sense to stay; `status` then
   // says why.
   std::vector<Answer> Read(const Reply& reply, absl::Status& status);
@@ -99,10 +99,11 @@ class Session final : public Channel::Listener, public std::enable_shared_from_t
   Connector& connector_;
   KnownServer& known_;
   Owner& owner_;
+  const bool prove_;
   const Deadline open_until_;
-  Connection connection_;
   std::unique_ptr<Opening> opening_;
   std::unique_ptr<Channel> channel_;
+  std::optional<Connection> connection_;  // with the channel
   std::vector<std::unique_ptr<Call>> calls_;  // under way; null: given up
   Rank rank_{};
   Deadline since_ = Clock::now();
