@@ -47,8 +47,8 @@ struct Call {
 
   // The pool's.
   Deadline since = {};       // when it came
-  int attempts = 0;          // that a connection broke
-  int failed_openings = 0;   // while it waited, with nobody else to wait for
+  int attempts = 0;          // that a connection broke meanwhile
+  int failed_openings = 0;   // that cost it a connection in vain
   bool alone = false;        // not with others in one request
   IoLoop::Timer timer = {};  // at its deadline
 };

@@ -57,6 +57,10 @@ void Session::BeReady() {
   owner_.Ready(*this, !std::exchange(ready_, true));
 }
 
+void Session::Answered() {
+  if (!std::exchange(answered_, true)) channel_->Answered();
+}
+
 void Session::Flush() {
   const WipedBytes output = connection_->TakeOutput();
   if (!output.empty()) channel_->Send(output);
@@ -87,7 +91,7 @@ void Session::Received(ByteView bytes) {
   Flush();
   std::vector<Answer> answers;
   if (const std::optional<Reply> reply = connection_->TakeReply()) {
-    channel_->Answered();
+    Answered();
     owner_.Took(Clock::now() - since_, calls_.size());
     answers = Read(*reply, status);
     if (reply->batch_refused) status.Update(absl::UnavailableError("the KMS takes no batches"));
@@ -98,6 +102,7 @@ void Session::Received(ByteView bytes) {
   } else if (!connection_->idle()) {
     ready_ = ready_ && !calls_.empty();  // or it has to negotiate anew
   } else if (calls_.empty()) {
+    Answered();
     BeReady();  // the KMS has something to do while the answers are told
   }
   for (Answer& answer : answers) owner_.Finish(std::move(answer.call), answer.outcome);

@@ -59,6 +59,8 @@ class Session final : public Channel::Listener, public std::enable_shared_from_t
   // Of the calls under way, while there are some.
   Rank rank() const { return rank_; }
   bool busy() const { return !calls_.empty(); }
+  // Whether the KMS has ever answered something on it.
+  bool answered() const { return answered_; }
   // Whether it carried something of which the proof must go by another one.
   bool encrypts() const { return encrypts_; }
 
@@ -90,6 +92,7 @@ class Session final : public Channel::Listener, public std::enable_shared_from_t
 
   void Opened(absl::StatusOr<std::unique_ptr<Channel>> channel);
   void BeReady();
+  void Answered();
   void Flush();
   void Break(const absl::Status& why);
   // What the reply says to each call under way. Those that it makes no sense to stay; `status` then
@@ -108,6 +111,7 @@ class Session final : public Channel::Listener, public std::enable_shared_from_t
   Rank rank_{};
   Deadline since_ = Clock::now();
   bool ready_ = false;
+  bool answered_ = false;
   bool encrypts_ = false;
 };
 

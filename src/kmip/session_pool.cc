@@ -258,6 +258,7 @@ void SessionPool::Broke(Session& session, const absl::Status& why,
       call->alone = true;
     } else {
       ++call->attempts;
+      if (!session.answered()) ++call->failed_openings;
     }
     if (!WorthRetrying(why) || call->attempts > 1 || Expired(call->deadline)) {
       const absl::Status status = AsOf(*call, why);
