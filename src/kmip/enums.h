@@ -20,6 +20,7 @@ inline constexpr ttlv::Tag kAttributeIndex = 0x420009;
 inline constexpr ttlv::Tag kAttributeName = 0x42000A;
 inline constexpr ttlv::Tag kAttributeValue = 0x42000B;
 inline constexpr ttlv::Tag kBatchCount = 0x42000D;
+inline constexpr ttlv::Tag kBatchErrorContinuationOption = 0x42000E;
 inline constexpr ttlv::Tag kBatchItem = 0x42000F;
 inline constexpr ttlv::Tag kBlockCipherMode = 0x420011;
 inline constexpr ttlv::Tag kCryptographicAlgorithm = 0x420028;
@@ -81,6 +82,9 @@ enum class ResultReason : uint32_t {
   kObjectArchived = 0x0D,
   kGeneralFailure = 0x100,
 };
+
+// Section 6.13, of a request of several items; a KMS that is told nothing stops.
+enum class OnBatchError : uint32_t { kContinue = 1, kStop = 2, kUndo = 3 };
 
 enum class State : uint32_t {
   kPreActive = 1,

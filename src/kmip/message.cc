@@ -16,12 +16,13 @@ using ttlv::Writer;
 
 struct Envelope {
   ProtocolVersion version;
-  Item item;
+  Item header;
+  std::vector<Item> items;
 };
 
-// What requests and responses have in common: a header, then the one batch item it counts.
-absl::StatusOr<Envelope> OpenEnvelope(ByteView message, ttlv::Tag message_tag,
-                                      ttlv::Tag header_tag) {
+// What requests and responses have in common: a header, then the batch items it counts.
+absl::StatusOr<Envelope> OpenEnvelope(ByteView message, ttlv::Tag message_tag, ttlv::Tag header_tag,
+                                      std::size_t most) {
   OKMS_ASSIGN_OR_RETURN(const Item root, ttlv::Parse(message));
   if (root.tag() != message_tag) {
     return absl::DataLossError(absl::StrCat("not the expected KMIP message: tag ",
@@ -29,29 +30,29 @@ absl::StatusOr<Envelope> OpenEnvelope(ByteView message, ttlv::Tag message_tag,
                                             ttlv::TagText(message_tag)));
   }
   std::optional<Item> header;
-  std::optional<Item> item;
-  int items = 0;
+  std::vector<Item> items;
+  std::size_t found = 0;
   for (const Item child : root.children()) {
     if (!header) {
       if (child.tag() != header_tag) {
         return absl::DataLossError("KMIP message out of order: the header does not come first");
       }
       header = child;
-    } else if (child.tag() == tag::kBatchItem) {
-      item = child;
-      ++items;
+    } else if (child.tag() == tag::kBatchItem && ++found <= most) {
+      items.push_back(child);
     }
   }
   if (!header) return absl::DataLossError("KMIP message without a header");
   OKMS_ASSIGN_OR_RETURN(const Item count_item, header->Get(tag::kBatchCount));
   OKMS_ASSIGN_OR_RETURN(const int32_t count, count_item.AsInteger());
-  if (count != 1 || items != 1) {
-    return absl::DataLossError(absl::StrCat("KMIP message with ", items,
-                                            " batch items, counted as ", count, "; expected 1"));
+  if (found == 0 || found > most || int64_t{count} != static_cast<int64_t>(found)) {
+    return absl::DataLossError(absl::StrCat("KMIP message with ", found,
+                                            " batch items, counted as ", count, "; expected 1",
+                                            most > 1 ? absl::StrCat(" to ", most) : ""));
   }
   OKMS_ASSIGN_OR_RETURN(const Item version_item, header->Get(tag::kProtocolVersion));
   OKMS_ASSIGN_OR_RETURN(const ProtocolVersion version, ProtocolVersion::Read(version_item));
-  return Envelope{version, *item};
+  return Envelope{version, *header, std::move(items)};
 }
 
 template <typename Enum>
@@ -80,73 +81,34 @@ absl::StatusCode CodeOf(ResultReason reason) {
   }
 }
 
-}  // namespace
-
-WipedBytes Request::Encode(ProtocolVersion version, const RequestItem& item) {
-  Writer writer;
-  writer.Structure(tag::kRequestMessage, [&] {
-    writer.Structure(tag::kRequestHeader, [&] {
-      version.Write(writer);
-      writer.Integer(tag::kBatchCount, 1);
-    });
-    writer.Structure(tag::kBatchItem, [&] {
-      writer.Enumeration(tag::kOperation, static_cast<uint32_t>(item.operation));
-      if (!item.batch_item_id.empty()) writer.Bytes(tag::kUniqueBatchItemId, item.batch_item_id);
-      writer.Structure(tag::kRequestPayload, [&] { item.payload(writer); });
-    });
-  });
-  return writer.Take();
-}
-
-absl::StatusOr<Request> Request::Decode(ByteView message) {
-  OKMS_ASSIGN_OR_RETURN(const Envelope envelope,
-                        OpenEnvelope(message, tag::kRequestMessage, tag::kRequestHeader));
-  OKMS_ASSIGN_OR_RETURN(const Item operation, envelope.item.Get(tag::kOperation));
+absl::StatusOr<Request> ReadRequest(const Item& item) {
   Request request;
-  request.version = envelope.version;
+  OKMS_ASSIGN_OR_RETURN(const Item operation, item.Get(tag::kOperation));
   OKMS_ASSIGN_OR_RETURN(const uint32_t code, operation.AsEnumeration());
   request.operation = static_cast<Operation>(code);
-  OKMS_ASSIGN_OR_RETURN(request.batch_item_id, FindBatchItemId(envelope.item));
-  OKMS_ASSIGN_OR_RETURN(request.payload, envelope.item.Get(tag::kRequestPayload));
+  OKMS_ASSIGN_OR_RETURN(request.batch_item_id, FindBatchItemId(item));
+  OKMS_ASSIGN_OR_RETURN(request.payload, item.Get(tag::kRequestPayload));
   OKMS_RETURN_IF_ERROR(request.payload.ExpectType(ttlv::Type::kStructure));
   return request;
 }
 
-WipedBytes Response::Encode(const Response& header, int64_t time_stamp, PayloadWriter payload) {
-  Writer writer;
-  writer.Structure(tag::kResponseMessage, [&] {
-    writer.Structure(tag::kResponseHeader, [&] {
-      header.version.Write(writer);
-      writer.DateTime(tag::kTimeStamp, time_stamp);
-      writer.Integer(tag::kBatchCount, 1);
-    });
-    writer.Structure(tag::kBatchItem, [&] {
-      if (header.operation) {
-        writer.Enumeration(tag::kOperation, static_cast<uint32_t>(*header.operation));
-      }
-      if (!header.batch_item_id.empty()) {
-        writer.Bytes(tag::kUniqueBatchItemId, header.batch_item_id);
-      }
-      writer.Enumeration(tag::kResultStatus, static_cast<uint32_t>(header.status));
-      if (header.status == ResultStatus::kSuccess) {
-        writer.Structure(tag::kResponsePayload, [&] { payload(writer); });
-        return;
-      }
-      if (header.reason != ResultReason::kNone) {
-        writer.Enumeration(tag::kResultReason, static_cast<uint32_t>(header.reason));
-      }
-      if (!header.message.empty()) writer.Text(tag::kResultMessage, header.message);
-    });
-  });
-  return writer.Take();
+void WriteResponse(const Response& item, Writer& writer) {
+  if (item.operation) {
+    writer.Enumeration(tag::kOperation, static_cast<uint32_t>(*item.operation));
+  }
+  if (!item.batch_item_id.empty()) writer.Bytes(tag::kUniqueBatchItemId, item.batch_item_id);
+  writer.Enumeration(tag::kResultStatus, static_cast<uint32_t>(item.status));
+  if (item.reason != ResultReason::kNone) {
+    writer.Enumeration(tag::kResultReason, static_cast<uint32_t>(item.reason));
+  }
+  if (!item.message.empty()) writer.Text(tag::kResultMessage, item.message);
+  if (item.payload) {
+    writer.Raw(tag::kResponsePayload, ttlv::Type::kStructure, item.payload->value());
+  }
 }
 
-absl::StatusOr<Response> Response::Decode(ByteView message) {
-  OKMS_ASSIGN_OR_RETURN(const Envelope envelope,
-                        OpenEnvelope(message, tag::kResponseMessage, tag::kResponseHeader));
-  const Item& item = envelope.item;
+absl::StatusOr<Response> ReadResponse(const Item& item) {
   Response response;
-  response.version = envelope.version;
   OKMS_ASSIGN_OR_RETURN(response.operation, FindEnum<Operation>(item, tag::kOperation));
   OKMS_ASSIGN_OR_RETURN(response.batch_item_id, FindBatchItemId(item));
   OKMS_ASSIGN_OR_RETURN(const auto status, FindEnum<ResultStatus>(item, tag::kResultStatus));
@@ -164,6 +126,86 @@ absl::StatusOr<Response> Response::Decode(ByteView message) {
     OKMS_RETURN_IF_ERROR(response.payload->ExpectType(ttlv::Type::kStructure));
   }
   return response;
+}
+
+}  // namespace
+
+WipedBytes Request::Encode(ProtocolVersion version, std::span<const RequestItem> items) {
+  Writer writer;
+  writer.Structure(tag::kRequestMessage, [&] {
+    writer.Structure(tag::kRequestHeader, [&] {
+      version.Write(writer);
+      if (items.size() > 1) {
+        writer.Enumeration(tag::kBatchErrorContinuationOption,
+                           static_cast<uint32_t>(OnBatchError::kContinue));
+      }
+      writer.Integer(tag::kBatchCount, static_cast<int32_t>(items.size()));
+    });
+    for (const RequestItem& item : items) {
+      writer.Structure(tag::kBatchItem, [&] {
+        writer.Enumeration(tag::kOperation, static_cast<uint32_t>(item.operation));
+        if (!item.batch_item_id.empty()) writer.Bytes(tag::kUniqueBatchItemId, item.batch_item_id);
+        writer.Structure(tag::kRequestPayload, [&] { item.payload(writer); });
+      });
+    }
+  });
+  return writer.Take();
+}
+
+absl::StatusOr<std::vector<Request>> Request::Decode(ByteView message, std::size_t most) {
+  OKMS_ASSIGN_OR_RETURN(const Envelope envelope,
+                        OpenEnvelope(message, tag::kRequestMessage, tag::kRequestHeader, most));
+  OKMS_ASSIGN_OR_RETURN(
+      const auto on_error,
+      FindEnum<OnBatchError>(envelope.header, tag::kBatchErrorContinuationOption));
+  std::vector<Request> requests;
+  for (const Item& item : envelope.items) {
+    OKMS_ASSIGN_OR_RETURN(Request request, ReadRequest(item));
+    request.version = envelope.version;
+    request.on_error = on_error.value_or(OnBatchError::kStop);
+    requests.push_back(request);
+  }
+  return requests;
+}
+
+WipedBytes Response::Encode(std::span<const Response> items, int64_t time_stamp) {
+  Writer writer;
+  writer.Structure(tag::kResponseMessage, [&] {
+    writer.Structure(tag::kResponseHeader, [&] {
+      items.front().version.Write(writer);
+      writer.DateTime(tag::kTimeStamp, time_stamp);
+      writer.Integer(tag::kBatchCount, static_cast<int32_t>(items.size()));
+    });
+    for (const Response& item : items) {
+      writer.Structure(tag::kBatchItem, [&] { WriteResponse(item, writer); });
+    }
+  });
+  return writer.Take();
+}
+
+WipedBytes Response::Encode(const Response& header, int64_t time_stamp, PayloadWriter payload) {
+  Response item = header;
+  Writer writer;
+  WipedBytes written;
+  item.payload.reset();
+  if (header.status == ResultStatus::kSuccess) {
+    writer.Structure(tag::kResponsePayload, [&] { payload(writer); });
+    written = writer.Take();
+    if (auto parsed = ttlv::Parse(written); parsed.ok()) item.payload = *parsed;
+  }
+  return Encode({&item, 1}, time_stamp);
+}
+
+absl::StatusOr<std::vector<Response>> Response::Decode(ByteView message, std::size_t most) {
+  OKMS_ASSIGN_OR_RETURN(const Envelope envelope,
+                        OpenEnvelope(message, tag::kResponseMessage, tag::kResponseHeader, most));
+  std::vector<Response> responses;
+  for (const Item& item : envelope.items) {
+    OKMS_ASSIGN_OR_RETURN(Response response, ReadResponse(item));
+    response.version = envelope.version;
+    responses.push_back(std::move(response));
+  }
+  return responses;
 }
 
 absl::StatusOr<Item> Response::Payload(Operation wanted) const {

@@ -1,15 +1,17 @@
 // SPDX-FileCopyrightText: The okms-k8s-encryption-provider authors
 // SPDX-License-Identifier: Apache-2.0
 
-// The envelope of KMIP: request and response messages of one batch item (KMIP 1.4 section 7.1).
-// Reader and writer of both sides stand together; the server's side serves the mock KMS and the
-// tests.
+// The envelope of KMIP: request and response messages of one or several batch items (KMIP 1.4
+// section 7.1). Reader and writer of both sides stand together; the server's side serves the mock
+// KMS and the tests.
 
 #ifndef OKMS_KMIP_MESSAGE_H_
 #define OKMS_KMIP_MESSAGE_H_
 
 #include <optional>
+#include <span>
 #include <string>
+#include <vector>
 
 #include "absl/functional/function_ref.h"
 #include "absl/status/statusor.h"
@@ -21,6 +23,10 @@
 
 namespace okms::kmip {
 
+// Of one message, as we write and read them. What more would bring is little: servers work through
+// them one by one.
+inline constexpr std::size_t kMaxItems = 16;
+
 // Writes what stands inside a payload structure.
 using PayloadWriter = absl::FunctionRef<void(ttlv::Writer&)>;
 
@@ -31,18 +37,23 @@ struct RequestItem {
   PayloadWriter payload;
 };
 
+// One batch item of a request, as it was read, and what its header says of all.
 struct Request {
   ProtocolVersion version;
+  OnBatchError on_error = OnBatchError::kStop;
   Operation operation{};
   ByteView batch_item_id;  // empty: none. This and the payload are views of what was decoded
   ttlv::Item payload;
 
-  // No time stamp: it is optional, and servers refuse one of a clock that runs ahead of theirs.
-  static WipedBytes Encode(ProtocolVersion version, const RequestItem& item);
-  // Errors: kDataLoss.
-  static absl::StatusOr<Request> Decode(ByteView message);
+  // With several items, the KMS is told to go on after one that fails. No time stamp: it is
+  // optional, and servers refuse one of a clock that runs ahead of theirs.
+  static WipedBytes Encode(ProtocolVersion version, std::span<const RequestItem> items);
+  // At least one. Errors: kDataLoss, also when there are more than `most` items.
+  static absl::StatusOr<std::vector<Request>> Decode(ByteView message,
+                                                     std::size_t most = kMaxItems);
 };
 
+// One batch item of a response, and what its header says of all.
 struct Response {
   ProtocolVersion version;
   std::optional<Operation> operation;  // failures of the whole message have none
@@ -52,10 +63,13 @@ struct Response {
   std::string message;                // the server's words, unfiltered
   std::optional<ttlv::Item> payload;  // a view of the message that was decoded
 
-  // `payload` is not called for a failure.
+  // In the version of the first item, which there must be.
+  static WipedBytes Encode(std::span<const Response> items, int64_t time_stamp);
+  // One item. `payload` is not called for a failure, and takes the place of the header's own.
   static WipedBytes Encode(const Response& header, int64_t time_stamp, PayloadWriter payload);
-  // Errors: kDataLoss when these bytes are not one response of one item.
-  static absl::StatusOr<Response> Decode(ByteView message);
+  // At least one. Errors: kDataLoss, also when there are more than `most` items.
+  static absl::StatusOr<std::vector<Response>> Decode(ByteView message,
+                                                      std::size_t most = kMaxItems);
 
   // Whether the KMS refused the whole message, as servers do that cannot read it.
   bool RefusesMessage() const { return status == ResultStatus::kFailed && !operation; }

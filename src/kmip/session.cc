@@ -243,7 +243,8 @@ absl::StatusOr<Response> Session::DoExchange(Operation operation, PayloadWriter 
   if (RAND_bytes(id.data(), id.size()) != 1) {
     return absl::InternalError(absl::StrCat("no random bytes: ", OpenSslErrors()));
   }
-  const WipedBytes request = Request::Encode(version_, {operation, id, payload});
+  const RequestItem item{operation, id, payload};
+  const WipedBytes request = Request::Encode(version_, {&item, 1});
   absl::Status status = stream_->Write(request, deadline);
   if (status.ok()) status = ReadMessage(deadline);
   if (!status.ok()) {
@@ -251,10 +252,10 @@ absl::StatusOr<Response> Session::DoExchange(Operation operation, PayloadWriter 
     usable_ = false;
     return Annotate(status, absl::StrCat("KMIP ", ToString(operation)));
   }
-  auto response = Response::Decode(reply_);
-  status = response.ok() ? CheckId(*response, id) : response.status();
+  auto responses = Response::Decode(reply_, 1);
+  status = responses.ok() ? CheckId(responses->front(), id) : responses.status();
   if (!status.ok()) return Check(Annotate(status, absl::StrCat("KMIP ", ToString(operation))));
-  return response;
+  return std::move(responses->front());
 }
 
 absl::Status Session::CheckId(const Response& response, ByteView id) {

@@ -130,7 +130,7 @@ class Writer {
   void Text(Tag tag, absl::string_view value);
   void Bytes(Tag tag, ByteView value);
   void DateTime(Tag tag, int64_t seconds_since_1970);
-  // Any item but a structure, by its value bytes.
+  // Any item by its value bytes, which for a structure are its children.
   void Raw(Tag tag, Type type, ByteView value);
 
   WipedBytes Take() { return std::move(buffer_); }

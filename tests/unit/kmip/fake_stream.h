@@ -160,16 +160,16 @@ class FakeKms {
     return connection > closed_up_to_;
   }
   Reply Answer(int connection, ByteView bytes) {
-    const auto request = Request::Decode(bytes);
-    if (!request.ok()) return Closed();
+    const auto requests = Request::Decode(bytes, 1);
+    if (!requests.ok()) return Closed();
+    const Request& request = requests->front();
     Handler handler;
     {
       const std::lock_guard lock(mutex_);
-      seen_.push_back(
-          {connection, request->version, request->operation, std::string(AsText(bytes))});
+      seen_.push_back({connection, request.version, request.operation, std::string(AsText(bytes))});
       handler = handler_;
     }
-    return handler(*request);
+    return handler(request);
   }
 
  private:

@@ -103,7 +103,7 @@ class KmipBackendTest : public ::testing::Test {
   std::string LastBytes() const { return kms_.seen().back().bytes; }
   std::string LastId() const {
     const std::string bytes = LastBytes();
-    return ToHex(Request::Decode(AsBytes(bytes))->batch_item_id);
+    return ToHex(Request::Decode(AsBytes(bytes))->front().batch_item_id);
   }
 
   FakeKms kms_{[](const Request&) { return Closed(); }};
@@ -558,7 +558,7 @@ class DecryptTest : public KmipBackendTest {
       if (seen.operation != Operation::kDecrypt) continue;
       const auto request = Request::Decode(AsBytes(seen.bytes));
       absl::StrAppend(&places, places.empty() ? "" : " ",
-                      Place(*DecryptRequest::Read(request->payload)));
+                      Place(*DecryptRequest::Read(request->front().payload)));
     }
     return places;
   }
@@ -609,7 +609,7 @@ TEST_F(DecryptTest, UsesTheKeyOfTheRecord) {
   const std::string bytes = LastBytes();
   const auto request = Request::Decode(AsBytes(bytes));
   ASSERT_THAT(request, IsOk());
-  EXPECT_EQ(DecryptRequest::Read(request->payload)->unique_identifier, "an older key");
+  EXPECT_EQ(DecryptRequest::Read(request->front().payload)->unique_identifier, "an older key");
 }
 
 TEST_F(DecryptTest, TagHasItsOwnFieldFrom14On) {

@@ -475,7 +475,7 @@ TEST_F(CallTest, EachRequestHasAnIdOfItsOwn) {
   ASSERT_THAT(session_->Call(LocateRequest{"etcd", {}, {}}, Later()), IsOk());
   std::set<std::string> ids;
   for (const Seen& seen : kms_.seen()) {
-    ids.emplace(AsText(Request::Decode(AsBytes(seen.bytes))->batch_item_id));
+    ids.emplace(AsText(Request::Decode(AsBytes(seen.bytes))->front().batch_item_id));
   }
   EXPECT_THAT(ids, ::testing::SizeIs(3));  // that of Discover Versions too
   EXPECT_THAT(ids, Each(::testing::SizeIs(8)));
