@@ -1,15 +1,16 @@
 // SPDX-FileCopyrightText: The okms-k8s-encryption-provider authors
 // SPDX-License-Identifier: Apache-2.0
 
-// What is known of the KMS from the sessions so far, for the ones to come.
+// What is known of the KMS from the connections so far, for the ones to come.
 
 #ifndef OKMS_KMIP_KNOWN_SERVER_H_
 #define OKMS_KMIP_KNOWN_SERVER_H_
 
-#include <atomic>
+#include <cstdint>
 #include <optional>
+#include <vector>
 
-#include "base/guarded.h"
+#include "base/deadline.h"
 #include "kmip/version.h"
 
 namespace okms::kmip {
@@ -18,59 +19,77 @@ namespace okms::kmip {
 // servers differ. From 1.4 on it has its own field.
 enum class TagPlace { kInData, kInField };
 
-// Thread-safe.
+// Of the I/O loop's turn.
 class KnownServer {
  public:
-  // As negotiated: what a session may begin with. None: it has to negotiate.
-  std::optional<ProtocolVersion> version() const {
-    return state_.With([](const State& state) { return state.version; });
-  }
-  // The header that negotiation begins with.
-  ProtocolVersion header() const {
-    return state_.With([](const State& state) { return state.header; });
-  }
+  using Now = Clock::time_point;
+
+  KnownServer();
+
+  // ---- Its version
+
+  // As negotiated: what a connection may begin with. None: it has to negotiate.
+  std::optional<ProtocolVersion> version() const { return version_; }
+  // The header that worked last, or the one that is most likely to.
+  ProtocolVersion header() const { return header_; }
   // Whether it ever came to a version with us: then it can read what we write, and one that hangs
   // up has another reason.
-  bool was_negotiated() const {
-    return state_.With([](const State& state) { return state.was_negotiated; });
-  }
+  bool was_negotiated() const { return was_negotiated_; }
 
-  void Negotiated(ProtocolVersion version) {
-    state_.With([&](State& state) { state = {version, state.header, true, 0}; });
-  }
-  void SetHeader(ProtocolVersion header) {
-    state_.With([&](State& state) { state.header = header; });
-  }
-  void ForgetVersion() {
-    state_.With([](State& state) { state.version.reset(); });
-  }
-  // It answered a session.
-  void Answered() {
-    state_.With([](State& state) { state.hang_ups = 0; });
-  }
-  // It answered nothing to a session that began with the version above. Once that may be an
-  // accident.
-  void HungUp() {
-    state_.With([](State& state) {
-      if (++state.hang_ups > 1) state.version.reset();
-    });
-  }
+  // The headers in which a connection negotiates, one after the other: all of them, those last that
+  // the KMS hung up on.
+  std::vector<ProtocolVersion> Headers(Now now) const;
+  // How many connections one piece of work may cost: before a version was ever negotiated each
+  // header may need one, and one may fail by accident; afterwards that accident is all.
+  int MostDials() const;
 
+  void Negotiated(ProtocolVersion version);
+  void SetHeader(ProtocolVersion header) { header_ = header; }
+  // It hung up on a connection that began to negotiate with this header.
+  void HungUpOn(ProtocolVersion header, Now now);
+  // It refuses this version, which was known.
+  void ForgetVersion(ProtocolVersion version);
+  // It answered a connection.
+  void Answered() { hang_ups_ = 0; }
+  // It answered nothing to a connection that began with this version, which was known. Once that
+  // may be an accident.
+  void HungUp(ProtocolVersion version);
+
+  // ---- Batches
+
+  // How many items a request may have: kMaxItems; 1 for ten minutes after the KMS showed that it
+  // takes no more.
+  std::size_t MostItems(Now now) const;
+  void BatchAnswered() { lost_batches_ = 0; }
+  void BatchRefused(Now now);
+  // A connection was lost with a batch under way. Once that may be an accident.
+  void BatchLost(Now now);
+
+  // ---- Its habits
+
+  // A batch item id (KMIP 1.4 section 6.4) that no other request has, nor likely one of another
+  // client.
+  uint64_t NewId() { return next_id_++; }
   // Whether it gives back the ids of batch items.
-  std::atomic<bool> echoes_ids = false;
+  bool echoes_ids = false;
   // As the last Encrypt answered, or as the last Decrypt was accepted.
-  std::atomic<TagPlace> tag_place_before_1_4 = TagPlace::kInData;
+  TagPlace tag_place_before_1_4 = TagPlace::kInData;
 
  private:
-  struct State {
-    std::optional<ProtocolVersion> version;
-    // Discover Versions is as old as 1.1, so servers of all versions are most likely to know it
-    // there.
-    ProtocolVersion header{1, 1};
-    bool was_negotiated = false;
-    int hang_ups = 0;  // in a row
-  };
-  Guarded<State> state_;
+  bool IsRecent(Now now) const;
+
+  std::optional<ProtocolVersion> version_;
+  // Discover Versions is as old as 1.1, so servers of all versions are most likely to know it
+  // there.
+  ProtocolVersion header_{1, 1};
+  bool was_negotiated_ = false;
+  int hang_ups_ = 0;  // in a row
+  std::vector<ProtocolVersion> hung_up_on_;
+  Now last_hang_up_;
+
+  int lost_batches_ = 0;  // in a row
+  Now single_until_;
+  uint64_t next_id_ = 0;
 };
 
 }  // namespace okms::kmip

@@ -78,10 +78,6 @@ bool WorthAnotherHeader(const absl::Status& status) {
 
 }  // namespace
 
-int Session::MostDials(const KnownServer& known) {
-  return known.was_negotiated() ? 2 : static_cast<int>(Candidates(known.header()).size()) + 1;
-}
-
 absl::StatusOr<std::unique_ptr<Session>> Session::Open(Dialer& dialer, KnownServer& known,
                                                        int& dials, Deadline deadline) {
   const auto dial = [&]() -> absl::StatusOr<std::unique_ptr<Session>> {
@@ -214,10 +210,10 @@ absl::StatusOr<Response> Session::Ask(Operation operation, PayloadWriter payload
                        response->reason != ResultReason::kAuthenticationNotSuccessful;
     if (version_refused_) {
       Debug([this] { return absl::StrCat("KMIP ", version_.ToString(), " is refused now"); });
-      known_.ForgetVersion();
+      known_.ForgetVersion(version_);
     }
   } else if (HungUp(response.status())) {
-    known_.HungUp();
+    known_.HungUp(version_);
   }
   return response;
 }

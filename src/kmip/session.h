@@ -22,10 +22,6 @@ namespace okms::kmip {
 // Used by one thread at a time.
 class Session {
  public:
-  // How many dials one piece of work may cost: before a version was ever negotiated each header may
-  // need one, and one may fail by accident; afterwards that accident is all.
-  static int MostDials(const KnownServer& known);
-
   // Dials, and has the version that is known, or else negotiates the highest one that both sides
   // know among 1.0 to 1.4. Takes what it dials off `dials`, which must not be zero. Blocks at most
   // until `deadline`. Errors: the dialer's; kFailedPrecondition when the KMS has no version with

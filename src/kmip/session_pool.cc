@@ -118,7 +118,7 @@ std::unique_ptr<SessionPool::Job> SessionPool::NextJob(Worker& self, std::option
 
 absl::Status SessionPool::RunJob(Job& job, std::unique_ptr<Session>& session) {
   absl::Status status;
-  int dials = Session::MostDials(known_);
+  int dials = known_.MostDials();
   for (int attempt = 0; attempt < 2; ++attempt) {
     if (attempt > 0) {
       Debug([&] { return absl::StrCat("KMIP: tried again after: ", Message(status)); });

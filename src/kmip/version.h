@@ -27,6 +27,10 @@ struct ProtocolVersion {
   static absl::StatusOr<ProtocolVersion> Read(const ttlv::Item& structure);
 };
 
+// Those that we speak.
+inline constexpr ProtocolVersion kLowestVersion{1, 0};
+inline constexpr ProtocolVersion kHighestVersion{1, 4};
+
 }  // namespace okms::kmip
 
 #endif  // OKMS_KMIP_VERSION_H_

@@ -58,7 +58,7 @@ class SessionTest : public ::testing::Test {
     return Open();
   }
   absl::StatusOr<std::unique_ptr<Session>> Open() {
-    int dials = Session::MostDials(known_);
+    int dials = known_.MostDials();
     return Session::Open(dialer_, known_, dials, Later());
   }
 
@@ -86,9 +86,9 @@ struct Offer {
   ProtocolVersion chosen;
 };
 
-class HighestCommonVersion : public SessionTest, public ::testing::WithParamInterface<Offer> {};
+class SessionVersion : public SessionTest, public ::testing::WithParamInterface<Offer> {};
 INSTANTIATE_TEST_SUITE_P(
-    , HighestCommonVersion,
+    , SessionVersion,
     ::testing::Values(Offer{"Descending", {{1, 4}, {1, 3}, {1, 2}, {1, 1}, {1, 0}}, {1, 4}},
                       Offer{"Ascending", {{1, 0}, {1, 2}, {1, 4}}, {1, 4}},
                       Offer{"Shuffled", {{1, 2}, {1, 3}, {1, 1}}, {1, 3}},
@@ -96,7 +96,7 @@ INSTANTIATE_TEST_SUITE_P(
                       Offer{"WithUnknownMinors", {{1, 9}, {1, 2}, {0, 9}, {-1, 4}}, {1, 2}}),
     [](const auto& test) { return std::string(test.param.name); });
 
-TEST_P(HighestCommonVersion, IsChosenWhateverTheOrder) {
+TEST_P(SessionVersion, IsChosenWhateverTheOrder) {
   const auto session = Open(Speaks(GetParam().offered, [](const Request& request) {
     return Success(request, LocateResponse{{"id"}});
   }));
@@ -113,7 +113,7 @@ TEST_F(SessionTest, TriesOtherHeadersOnTheSameConnectionWhen11IsRefused) {
     FakeKms kms(Knows({{1, 2}, {1, 4}}, Unreadable(reason)));
     FakeDialer dialer(kms);
     KnownServer known;
-    int dials = Session::MostDials(known);
+    int dials = known.MostDials();
     const auto session = Session::Open(dialer, known, dials, Later());
     ASSERT_THAT(session, IsOk());
     EXPECT_EQ((*session)->version(), (ProtocolVersion{1, 4}));
@@ -127,7 +127,7 @@ TEST_F(SessionTest, TriesOtherHeadersOnAFreshConnectionWhenTheServerHangsUp) {
     FakeKms kms(Knows({{1, 3}}, hang_up));
     FakeDialer dialer(kms);
     KnownServer known;
-    int dials = Session::MostDials(known);
+    int dials = known.MostDials();
     const auto session = Session::Open(dialer, known, dials, Later());
     ASSERT_THAT(session, IsOk());
     EXPECT_EQ((*session)->version(), (ProtocolVersion{1, 3}));
@@ -155,7 +155,7 @@ TEST_F(SessionTest, HeaderThatWorkedIsTriedFirstNextTime) {
   const Handler handler = Knows({{1, 2}}, Unreadable());
   ASSERT_THAT(Open(handler), IsOk());
   kms_.Forget();
-  known_.ForgetVersion();
+  known_.ForgetVersion({1, 2});
   ASSERT_THAT(Open(handler), IsOk());
   EXPECT_THAT(kms_.headers(), ElementsAre("1.2"));
 }
@@ -220,7 +220,7 @@ TEST_F(SessionTest, KnownVersionIsForgottenAfterTwoHangUpsInARow) {
 // A load balancer without servers behind it, for one.
 TEST_F(SessionTest, ServerThatOnceNegotiatedAndHangsUpCostsOneDialAndAnotherHeaderNextTime) {
   ASSERT_THAT(Open(Knows({{1, 1}, {1, 4}}, Unreadable())), IsOk());
-  known_.ForgetVersion();
+  known_.ForgetVersion({1, 4});
   for (const std::string header : {"1.1", "1.4", "1.3", "1.2", "1.1"}) {
     kms_.Forget();
     const int before = kms_.dials();
@@ -240,7 +240,7 @@ TEST_F(SessionTest, ServerThatDeniesDiscoverVersionsIsTakenToSpeakTheHeadersVers
       });
       FakeDialer dialer(kms);
       KnownServer known;
-      int dials = Session::MostDials(known);
+      int dials = known.MostDials();
       const auto session = Session::Open(dialer, known, dials, Later());
       ASSERT_THAT(session, IsOk());
       EXPECT_EQ((*session)->version(), (ProtocolVersion{1, highest}));
@@ -357,7 +357,7 @@ TEST_F(SessionTest, Server10OnlyIsAskedForDiscoverVersionsWheneverItIsNegotiated
 }
 
 // With an open session.
-class CallTest : public SessionTest {
+class SessionCallTest : public SessionTest {
  protected:
   // The result of one call that is answered by `handler`.
   absl::Status CallStatus(Handler handler) {
@@ -370,7 +370,7 @@ class CallTest : public SessionTest {
   std::unique_ptr<Session> session_;
 };
 
-TEST_F(CallTest, GivesTheReply) {
+TEST_F(SessionCallTest, GivesTheReply) {
   EXPECT_THAT(
       CallStatus([](const Request& request) { return Success(request, LocateResponse{{"id"}}); }),
       IsOk());
@@ -378,7 +378,7 @@ TEST_F(CallTest, GivesTheReply) {
   EXPECT_TRUE(session_->IsQuiet());
 }
 
-TEST_F(CallTest, RefusalKeepsTheSession) {
+TEST_F(SessionCallTest, RefusalKeepsTheSession) {
   EXPECT_THAT(CallStatus([](const Request& request) {
                 return Refusal(request, ResultReason::kItemNotFound, "gone");
               }),
@@ -387,7 +387,7 @@ TEST_F(CallTest, RefusalKeepsTheSession) {
   EXPECT_TRUE(session_->IsQuiet());
 }
 
-TEST_F(CallTest, CloseBreaksTheSession) {
+TEST_F(SessionCallTest, CloseBreaksTheSession) {
   EXPECT_THAT(
       CallStatus([](const Request&) { return Closed(); }),
       StatusIs(absl::StatusCode::kUnavailable, "KMIP Locate: kms: read: closed by the KMS"));
@@ -395,7 +395,7 @@ TEST_F(CallTest, CloseBreaksTheSession) {
   EXPECT_FALSE(session_->IsQuiet());
 }
 
-TEST_F(CallTest, CloseInTheMiddleOfAReplyBreaksTheSession) {
+TEST_F(SessionCallTest, CloseInTheMiddleOfAReplyBreaksTheSession) {
   EXPECT_THAT(
       CallStatus([](const Request& request) {
         Reply reply = Success(request, LocateResponse{{"id"}});
@@ -407,14 +407,14 @@ TEST_F(CallTest, CloseInTheMiddleOfAReplyBreaksTheSession) {
   EXPECT_FALSE(session_->usable());
 }
 
-TEST_F(CallTest, SilenceBreaksTheSession) {
+TEST_F(SessionCallTest, SilenceBreaksTheSession) {
   EXPECT_THAT(
       CallStatus([](const Request&) { return Silent(); }),
       StatusIs(absl::StatusCode::kDeadlineExceeded, "KMIP Locate: kms: read: no answer in time"));
   EXPECT_FALSE(session_->usable());
 }
 
-TEST_F(CallTest, OversizedLengthBreaksTheSession) {
+TEST_F(SessionCallTest, OversizedLengthBreaksTheSession) {
   EXPECT_THAT(
       CallStatus([](const Request&) { return Bytes(FromHex("42007b01 7fffffff")); }),
       StatusIs(kDataLoss,
@@ -423,7 +423,7 @@ TEST_F(CallTest, OversizedLengthBreaksTheSession) {
   EXPECT_FALSE(session_->usable());
 }
 
-TEST_F(CallTest, AnswerOfAWebServerNamesThePort) {
+TEST_F(SessionCallTest, AnswerOfAWebServerNamesThePort) {
   EXPECT_THAT(
       CallStatus([](const Request&) { return Bytes("HTTP/1.1 400 Bad Request\r\n"); }),
       StatusIs(kDataLoss,
@@ -432,14 +432,14 @@ TEST_F(CallTest, AnswerOfAWebServerNamesThePort) {
   EXPECT_FALSE(session_->usable());
 }
 
-TEST_F(CallTest, GarbageBreaksTheSession) {
+TEST_F(SessionCallTest, GarbageBreaksTheSession) {
   EXPECT_THAT(
       CallStatus([](const Request&) { return Bytes("HTT /1.1 400 Bad Request\r\n"); }),
       StatusIs(kDataLoss, "KMIP Locate: malformed TTLV: item 0x485454 is not a message structure"));
   EXPECT_FALSE(session_->usable());
 }
 
-TEST_F(CallTest, MalformedMessageBreaksTheSession) {
+TEST_F(SessionCallTest, MalformedMessageBreaksTheSession) {
   EXPECT_THAT(CallStatus([](const Request&) {
                 return Bytes(FromHex("42007b01 00000010 42007a02 00000008 0000000000000001"));
               }),
@@ -449,7 +449,7 @@ TEST_F(CallTest, MalformedMessageBreaksTheSession) {
   EXPECT_FALSE(session_->usable());
 }
 
-TEST_F(CallTest, ReplyOfAnotherMinorVersionIsTaken) {
+TEST_F(SessionCallTest, ReplyOfAnotherMinorVersionIsTaken) {
   for (const int32_t minor : {0, 2, 9}) {
     EXPECT_THAT(CallStatus([=](Request request) {
                   request.version = {1, minor};
@@ -459,7 +459,7 @@ TEST_F(CallTest, ReplyOfAnotherMinorVersionIsTaken) {
   }
 }
 
-TEST_F(CallTest, ReplyOfAnotherMajorVersionBreaksTheSession) {
+TEST_F(SessionCallTest, ReplyOfAnotherMajorVersionBreaksTheSession) {
   EXPECT_THAT(CallStatus([](Request request) {
                 request.version = {2, 0};
                 return Success(request, LocateResponse{{"id"}});
@@ -468,7 +468,7 @@ TEST_F(CallTest, ReplyOfAnotherMajorVersionBreaksTheSession) {
   EXPECT_FALSE(session_->usable());
 }
 
-TEST_F(CallTest, EachRequestHasAnIdOfItsOwn) {
+TEST_F(SessionCallTest, EachRequestHasAnIdOfItsOwn) {
   EXPECT_THAT(
       CallStatus([](const Request& request) { return Success(request, LocateResponse{{"id"}}); }),
       IsOk());
@@ -481,7 +481,7 @@ TEST_F(CallTest, EachRequestHasAnIdOfItsOwn) {
   EXPECT_THAT(ids, Each(::testing::SizeIs(8)));
 }
 
-TEST_F(CallTest, ReplyWithAnotherIdBreaksTheSession) {
+TEST_F(SessionCallTest, ReplyWithAnotherIdBreaksTheSession) {
   for (const std::string id : {"87654321", "1", "123456789"}) {
     EXPECT_THAT(CallStatus([&](Request request) {
                   request.batch_item_id = AsBytes(id);
@@ -492,7 +492,7 @@ TEST_F(CallTest, ReplyWithAnotherIdBreaksTheSession) {
   }
 }
 
-TEST_F(CallTest, RefusalWithAnotherIdBreaksTheSession) {
+TEST_F(SessionCallTest, RefusalWithAnotherIdBreaksTheSession) {
   EXPECT_THAT(CallStatus([](Request request) {
                 request.batch_item_id = AsBytes("87654321");
                 return Refusal(request, ResultReason::kItemNotFound);
@@ -501,7 +501,7 @@ TEST_F(CallTest, RefusalWithAnotherIdBreaksTheSession) {
   EXPECT_FALSE(session_->usable());
 }
 
-TEST_F(CallTest, ReplyWithoutAnIdBreaksTheSessionOnceTheServerEchoedOne) {
+TEST_F(SessionCallTest, ReplyWithoutAnIdBreaksTheSessionOnceTheServerEchoedOne) {
   for (const bool refusal : {false, true}) {
     EXPECT_THAT(
         CallStatus([&](Request request) {
@@ -516,7 +516,7 @@ TEST_F(CallTest, ReplyWithoutAnIdBreaksTheSessionOnceTheServerEchoedOne) {
   }
 }
 
-TEST_F(CallTest, RefusalOfTheWholeMessageNeedsNoId) {
+TEST_F(SessionCallTest, RefusalOfTheWholeMessageNeedsNoId) {
   EXPECT_THAT(CallStatus([](const Request&) { return Unreadable(); }),
               StatusIs(kFailedPrecondition, ::testing::_));
   EXPECT_TRUE(session_->usable());
@@ -534,7 +534,7 @@ TEST_F(SessionTest, ServerThatNeverEchoesIdsIsServed) {
   EXPECT_TRUE((*session)->usable());
 }
 
-TEST_F(CallTest, ReplyToAnotherOperationBreaksTheSession) {
+TEST_F(SessionCallTest, ReplyToAnotherOperationBreaksTheSession) {
   EXPECT_THAT(CallStatus([](Request request) {
                 request.operation = Operation::kQuery;
                 return Success(request, QueryResponse{});
@@ -543,7 +543,7 @@ TEST_F(CallTest, ReplyToAnotherOperationBreaksTheSession) {
   EXPECT_FALSE(session_->usable());
 }
 
-TEST_F(CallTest, PayloadThatMakesNoSenseBreaksTheSession) {
+TEST_F(SessionCallTest, PayloadThatMakesNoSenseBreaksTheSession) {
   EXPECT_THAT(CallStatus([](const Request& request) {
                 return Bytes(Response::Encode(Header(request), 0, [](ttlv::Writer& writer) {
                   writer.Integer(tag::kUniqueIdentifier, 5);
@@ -553,7 +553,7 @@ TEST_F(CallTest, PayloadThatMakesNoSenseBreaksTheSession) {
   EXPECT_FALSE(session_->usable());
 }
 
-TEST_F(CallTest, BytesBehindTheReplyAreNoticed) {
+TEST_F(SessionCallTest, BytesBehindTheReplyAreNoticed) {
   EXPECT_THAT(CallStatus([](const Request& request) {
                 Reply reply = Success(request, LocateResponse{{"id"}});
                 reply.bytes += "x";
