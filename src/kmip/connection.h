@@ -44,7 +44,7 @@ class Connection {
  public:
   // `known` must outlive it. `prove`: asks the KMS for its versions even when one is known, so that
   // it is idle() only after the KMS has answered something.
-  Connection(KnownServer& known, bool prove);
+  explicit Connection(KnownServer& known, bool prove = false);
 
   // What is to be sent, if anything, each time that something was done here.
   WipedBytes TakeOutput() { return std::exchange(output_, {}); }

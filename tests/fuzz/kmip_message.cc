@@ -49,35 +49,44 @@ void ReadAsEverything(const ttlv::Item& payload) {
   ReadAs<DecryptResponse>(payload);
 }
 
-void CheckResponse(ByteView input) {
-  const auto response = Response::Decode(input);
-  if (!response.ok()) {
-    OKMS_REQUIRE(response.status().code() == absl::StatusCode::kDataLoss);
-    return;
-  }
-  const auto payload = response->Payload(Operation::kEncrypt);
+void CheckResponse(const Response& response) {
+  const auto payload = response.Payload(Operation::kEncrypt);
   OKMS_REQUIRE(payload.ok() || !payload.status().message().empty());
   for (const char c : payload.status().message()) {
     OKMS_REQUIRE(c >= 0x20 && c <= 0x7e);  // fit for the log, whatever the server says
   }
-  OKMS_REQUIRE(!payload.ok() || response->status == ResultStatus::kSuccess);
-  if (response->payload) ReadAsEverything(*response->payload);
+  OKMS_REQUIRE(!payload.ok() || response.status == ResultStatus::kSuccess);
+  if (response.payload) ReadAsEverything(*response.payload);
 }
 
-void CheckRequest(ByteView input) {
-  const auto request = Request::Decode(input);
-  if (!request.ok()) {
-    OKMS_REQUIRE(request.status().code() == absl::StatusCode::kDataLoss);
+void CheckResponses(ByteView input) {
+  const auto responses = Response::Decode(input);
+  if (!responses.ok()) {
+    OKMS_REQUIRE(responses.status().code() == absl::StatusCode::kDataLoss);
     return;
   }
-  ReadAsEverything(request->payload);
+  OKMS_REQUIRE(!responses->empty() && responses->size() <= kMaxItems);
+  for (const Response& response : *responses) CheckResponse(response);
+  const WipedBytes once = Response::Encode(*responses, 0);
+  const auto again = Response::Decode(once, responses->size());
+  OKMS_REQUIRE(again.ok() && Response::Encode(*again, 0) == once);
+}
+
+void CheckRequests(ByteView input) {
+  const auto requests = Request::Decode(input);
+  if (!requests.ok()) {
+    OKMS_REQUIRE(requests.status().code() == absl::StatusCode::kDataLoss);
+    return;
+  }
+  OKMS_REQUIRE(!requests->empty() && requests->size() <= kMaxItems);
+  for (const Request& request : *requests) ReadAsEverything(request.payload);
 }
 
 }  // namespace
 }  // namespace okms::kmip
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  okms::kmip::CheckResponse({data, size});
-  okms::kmip::CheckRequest({data, size});
+  okms::kmip::CheckResponses({data, size});
+  okms::kmip::CheckRequests({data, size});
   return 0;
 }

@@ -71,6 +71,23 @@ def response(operation, *payload, minor=4, batch_id=b""):
                   structure(0x42007C, *payload)))
 
 
+def batch(message, header, count, *items):
+    """A message of several items, which may be counted wrongly."""
+    return structure(message, structure(header, version(4), enumeration(0x42000E, 1),
+                                        integer(0x42000D, count)), *items)
+
+
+def asked(number):
+    return structure(0x42000F, enumeration(0x42005C, 0x20), octets(0x420093, bytes([number] * 8)),
+                     structure(0x420079, KEY, octets(0x4200C2, b"c" * 32)))
+
+
+def answered(number):
+    return structure(0x42000F, enumeration(0x42005C, 0x20), octets(0x420093, bytes([number] * 8)),
+                     enumeration(0x42007F, 0),
+                     structure(0x42007C, KEY, octets(0x4200C2, b"p" * 32)))
+
+
 def refusal(reason, words, operation=None, status=1):
     first = [] if operation is None else [enumeration(0x42005C, operation)]
     return structure(
@@ -146,6 +163,14 @@ MESSAGES = {
     "batch_id_empty": response(0x08, KEY, batch_id=octets(0x420093, b"")),
     "batch_id_twice": response(0x08, KEY, batch_id=BATCH_ID + BATCH_ID),
     "batch_id_text": response(0x08, KEY, batch_id=text(0x420093, "batch-id")),
+    "batch_request": batch(0x420078, 0x420077, 2, asked(1), asked(2)),
+    "batch_request_16": batch(0x420078, 0x420077, 16, *[asked(i) for i in range(16)]),
+    "batch_request_17": batch(0x420078, 0x420077, 17, *[asked(i) for i in range(17)]),
+    "batch_response": batch(0x42007B, 0x42007A, 2, answered(2), answered(1)),
+    "batch_response_17": batch(0x42007B, 0x42007A, 17, *[answered(i) for i in range(17)]),
+    "batch_miscounted": batch(0x42007B, 0x42007A, 3, answered(1), answered(2)),
+    "batch_uncounted": batch(0x42007B, 0x42007A, 1, answered(1), answered(2)),
+    "batch_one_bad": batch(0x42007B, 0x42007A, 2, answered(1), structure(0x42000F)),
     "encrypt_request": request(0x1F, KEY, GCM, octets(0x4200C2, b"p" * 32),
                                octets(0x42003D, b"i" * 12), octets(0x4200FE, b"aad")),
     "encrypt_response": response(0x1F, KEY, octets(0x4200C2, b"c" * 32),

@@ -299,11 +299,12 @@ WipedBytes Handler::Reply(const Request& request, std::optional<Fault> fault) co
 }
 
 WipedBytes Handler::Answer(ByteView message, std::optional<Fault> fault) {
-  const auto request = Request::Decode(message);
-  if (!request.ok()) {
+  const auto requests = Request::Decode(message, 1);
+  if (!requests.ok()) {
     return Refuse({1, 0}, {}, {},
-                  {ResultReason::kInvalidMessage, std::string(request.status().message())});
+                  {ResultReason::kInvalidMessage, std::string(requests.status().message())});
   }
+  const Request* const request = &requests->front();
   counts_.With([&](auto& counts) { ++counts[static_cast<uint32_t>(request->operation)]; });
   const ProtocolVersion version = request->version;
   if (!Knows(version)) {

@@ -170,7 +170,7 @@ std::optional<Fault> MockKms::TakeFault(ByteView message) {
   const auto request = kmip::Request::Decode(message);
   const std::lock_guard lock(mutex_);
   if (!fault_ || fault_->times == 0 || !request.ok()) return std::nullopt;
-  if (fault_->operation && *fault_->operation != request->operation) return std::nullopt;
+  if (fault_->operation && *fault_->operation != request->front().operation) return std::nullopt;
   if (fault_->times > 0) --fault_->times;
   return fault_;
 }

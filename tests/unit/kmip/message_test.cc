@@ -8,6 +8,7 @@
 
 #include <functional>
 #include <string>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "support/status_is.h"
@@ -71,8 +72,9 @@ Fill Header(ProtocolVersion version, int32_t count = 1) {
 }
 
 TEST(RequestEncode, HoldsVersionCountOperationAndPayloadOnly) {
-  const WipedBytes bytes = Request::Encode(
-      {1, 1}, {Operation::kQuery, {}, [](Writer& w) { w.Enumeration(tag::kQueryFunction, 1); }});
+  const auto payload = [](Writer& w) { w.Enumeration(tag::kQueryFunction, 1); };
+  const RequestItem item{Operation::kQuery, {}, payload};
+  const WipedBytes bytes = Request::Encode({1, 1}, {&item, 1});
   EXPECT_EQ(ToHex(bytes),
             ToHex(AsBytes(FromHex("42007801 00000070"
                                   " 42007701 00000038"
@@ -85,15 +87,71 @@ TEST(RequestEncode, HoldsVersionCountOperationAndPayloadOnly) {
 }
 
 TEST(RequestDecode, GivesBackWhatWasEncoded) {
-  const WipedBytes bytes =
-      Request::Encode({1, 3}, {Operation::kLocate, AsBytes("its id"),
-                               [](Writer& w) { w.Text(tag::kUniqueIdentifier, "x"); }});
-  const auto request = Request::Decode(bytes);
-  ASSERT_THAT(request, IsOk());
-  EXPECT_EQ(request->version, (ProtocolVersion{1, 3}));
-  EXPECT_EQ(request->operation, Operation::kLocate);
-  EXPECT_EQ(AsText(request->batch_item_id), "its id");
-  EXPECT_EQ(*request->payload.Get(tag::kUniqueIdentifier)->AsText(), "x");
+  const auto payload = [](Writer& w) { w.Text(tag::kUniqueIdentifier, "x"); };
+  const RequestItem item{Operation::kLocate, AsBytes("its id"), payload};
+  const WipedBytes bytes = Request::Encode({1, 3}, {&item, 1});
+  const auto requests = Request::Decode(bytes);
+  ASSERT_THAT(requests, IsOk());
+  ASSERT_EQ(requests->size(), 1U);
+  const Request& request = requests->front();
+  EXPECT_EQ(request.version, (ProtocolVersion{1, 3}));
+  EXPECT_EQ(request.on_error, OnBatchError::kStop);
+  EXPECT_EQ(request.operation, Operation::kLocate);
+  EXPECT_EQ(AsText(request.batch_item_id), "its id");
+  EXPECT_EQ(*request.payload.Get(tag::kUniqueIdentifier)->AsText(), "x");
+}
+
+TEST(RequestEncode, SeveralItemsAreToBeWorkedThroughWhateverFails) {
+  const auto payload = [](Writer& w) { w.Enumeration(tag::kQueryFunction, 1); };
+  const RequestItem items[] = {{Operation::kQuery, AsBytes("12345678"), payload},
+                               {Operation::kQuery, AsBytes("12345679"), payload}};
+  EXPECT_EQ(ToHex(Request::Encode({1, 1}, items)),
+            ToHex(AsBytes(FromHex("42007801 000000d0"
+                                  " 42007701 00000048"
+                                  "  42006901 00000020 42006a02 00000004 0000000100000000"
+                                  "   42006b02 00000004 0000000100000000"
+                                  "  42000e05 00000004 0000000100000000"
+                                  "  42000d02 00000004 0000000200000000"
+                                  " 42000f01 00000038"
+                                  "  42005c05 00000004 0000001800000000"
+                                  "  42009308 00000008 3132333435363738"
+                                  "  42007901 00000010 42007405 00000004 0000000100000000"
+                                  " 42000f01 00000038"
+                                  "  42005c05 00000004 0000001800000000"
+                                  "  42009308 00000008 3132333435363739"
+                                  "  42007901 00000010 42007405 00000004 0000000100000000"))));
+}
+
+TEST(RequestDecode, GivesBackEachItemInOrder) {
+  const auto first = [](Writer& w) { w.Text(tag::kUniqueIdentifier, "x"); };
+  const auto second = [](Writer& w) { w.Text(tag::kUniqueIdentifier, "y"); };
+  const RequestItem items[] = {{Operation::kLocate, AsBytes("1"), first},
+                               {Operation::kDecrypt, AsBytes("2"), second}};
+  const WipedBytes bytes = Request::Encode({1, 3}, items);
+  const auto requests = Request::Decode(bytes);
+  ASSERT_THAT(requests, IsOk());
+  ASSERT_EQ(requests->size(), 2U);
+  for (const Request& request : *requests) {
+    EXPECT_EQ(request.version, (ProtocolVersion{1, 3}));
+    EXPECT_EQ(request.on_error, OnBatchError::kContinue);
+  }
+  EXPECT_EQ((*requests)[0].operation, Operation::kLocate);
+  EXPECT_EQ(AsText((*requests)[0].batch_item_id), "1");
+  EXPECT_EQ(*(*requests)[0].payload.Get(tag::kUniqueIdentifier)->AsText(), "x");
+  EXPECT_EQ((*requests)[1].operation, Operation::kDecrypt);
+  EXPECT_EQ(AsText((*requests)[1].batch_item_id), "2");
+  EXPECT_EQ(*(*requests)[1].payload.Get(tag::kUniqueIdentifier)->AsText(), "y");
+}
+
+TEST(RequestDecode, OneBadItemSpoilsThemAll) {
+  Shape shape{.root = tag::kRequestMessage, .items = 2};
+  shape.header = Header(kV14, 2);
+  shape.item = [items = 0](Writer& w) mutable {
+    w.Enumeration(tag::kOperation, 8);
+    if (++items == 1) w.Structure(tag::kRequestPayload, [] {});
+  };
+  EXPECT_THAT(Request::Decode(shape.Bytes()),
+              StatusIs(kDataLoss, "malformed TTLV: item 0x420079 is missing in 0x42000f"));
 }
 
 TEST(RequestDecode, RefusesAResponse) {
@@ -127,8 +185,10 @@ TEST(ResponseDecode, GivesBackASuccess) {
                         .message = {},
                         .payload = {}},
                        1700000000, [](Writer& w) { w.Text(tag::kUniqueIdentifier, "5"); });
-  const auto response = Response::Decode(bytes);
-  ASSERT_THAT(response, IsOk());
+  const auto responses = Response::Decode(bytes);
+  ASSERT_THAT(responses, IsOk());
+  ASSERT_EQ(responses->size(), 1U);
+  const Response* const response = &responses->front();
   EXPECT_EQ(response->version, kV14);
   EXPECT_EQ(response->operation, Operation::kEncrypt);
   EXPECT_EQ(response->status, ResultStatus::kSuccess);
@@ -148,8 +208,10 @@ TEST(ResponseDecode, GivesBackAFailureWithoutAPayload) {
                          .payload = {}};
   const WipedBytes bytes =
       Response::Encode(failure, 0, [](Writer&) { ADD_FAILURE() << "a payload for a failure"; });
-  const auto response = Response::Decode(bytes);
-  ASSERT_THAT(response, IsOk());
+  const auto responses = Response::Decode(bytes);
+  ASSERT_THAT(responses, IsOk());
+  ASSERT_EQ(responses->size(), 1U);
+  const Response* const response = &responses->front();
   EXPECT_EQ(response->version, (ProtocolVersion{1, 2}));
   EXPECT_EQ(response->operation, Operation::kDecrypt);
   EXPECT_EQ(response->status, ResultStatus::kFailed);
@@ -202,17 +264,57 @@ TEST(ResponseDecode, NeedsTheHeaderFirst) {
   EXPECT_THAT(Response::Decode(empty.Take()), StatusIs(kDataLoss, "KMIP message without a header"));
 }
 
-TEST(ResponseDecode, NeedsExactlyOneItemCountedAsOne) {
+TEST(ResponseDecode, GivesBackEachItemInOrder) {
+  Writer payload;
+  payload.Structure(tag::kResponsePayload, [&] { payload.Text(tag::kUniqueIdentifier, "5"); });
+  const WipedBytes written = payload.Take();
+  std::vector<Response> sent(3);
+  for (Response& item : sent) item.version = {1, 2};
+  sent[0].operation = Operation::kDecrypt;
+  sent[0].batch_item_id = AsBytes("a");
+  sent[0].payload = *ttlv::Parse(written);
+  sent[1].operation = Operation::kEncrypt;
+  sent[1].batch_item_id = AsBytes("b");
+  sent[1].status = ResultStatus::kFailed;
+  sent[1].reason = ResultReason::kPermissionDenied;
+  sent[1].message = "not yours";
+  sent[2].operation = Operation::kLocate;
+  const WipedBytes bytes = Response::Encode(sent, 1700000000);
+  const auto responses = Response::Decode(bytes);
+  ASSERT_THAT(responses, IsOk());
+  ASSERT_EQ(responses->size(), 3U);
+  for (std::size_t i = 0; i < 3; ++i) {
+    const Response& got = (*responses)[i];
+    EXPECT_EQ(got.version, (ProtocolVersion{1, 2}));
+    EXPECT_EQ(got.operation, sent[i].operation);
+    EXPECT_EQ(AsText(got.batch_item_id), AsText(sent[i].batch_item_id));
+    EXPECT_EQ(got.status, sent[i].status);
+    EXPECT_EQ(got.reason, sent[i].reason);
+    EXPECT_EQ(got.message, sent[i].message);
+    EXPECT_EQ(got.payload.has_value(), sent[i].payload.has_value());
+  }
+  EXPECT_EQ(*(*responses)[0].payload->Get(tag::kUniqueIdentifier)->AsText(), "5");
+}
+
+TEST(ResponseDecode, NeedsAsManyItemsAsAreCounted) {
   const struct {
     int items;
     int32_t count;
-  } cases[] = {{0, 0}, {0, 1}, {2, 1}, {2, 2}, {1, 2}, {1, 0}, {1, -1}};
+  } cases[] = {{0, 0}, {0, 1}, {2, 1}, {1, 2}, {1, 0}, {1, -1}, {17, 17}, {16, 17}, {17, 16}};
   for (const auto& [items, count] : cases) {
     EXPECT_THAT(
         DecodeStatus({.header = Header(kV14, count), .items = items}),
         StatusIs(kDataLoss, absl::StrCat("KMIP message with ", items, " batch items, counted as ",
-                                         count, "; expected 1")));
+                                         count, "; expected 1 to 16")));
   }
+  EXPECT_THAT(DecodeStatus({.header = Header(kV14, 16), .items = 16}), IsOk());
+}
+
+TEST(ResponseDecode, TakesNoMoreItemsThanAreExpected) {
+  const Shape shape{.header = Header(kV14, 2), .items = 2};
+  EXPECT_THAT(Response::Decode(shape.Bytes(), 2).status(), IsOk());
+  EXPECT_THAT(Response::Decode(shape.Bytes(), 1),
+              StatusIs(kDataLoss, "KMIP message with 2 batch items, counted as 2; expected 1"));
 }
 
 TEST(ResponseDecode, NeedsCountAndVersionInTheHeader) {
@@ -270,9 +372,9 @@ TEST(ResponseDecode, NeedsFieldsOfTheRightTypeOnce) {
 
 absl::Status PayloadStatus(const Shape& shape) {
   const WipedBytes bytes = shape.Bytes();
-  const auto response = Response::Decode(bytes);
-  if (!response.ok()) return response.status();
-  return response->Payload(Operation::kEncrypt).status();
+  const auto responses = Response::Decode(bytes);
+  if (!responses.ok()) return responses.status();
+  return responses->front().Payload(Operation::kEncrypt).status();
 }
 
 Fill Result(uint32_t status, Fill more = Nothing) {
