@@ -197,7 +197,7 @@ std::size_t TlsSocket::WriteSome(ByteView bytes) {
 }
 
 void TlsSocket::Write(ByteView bytes) {
-  if (unwritten_.empty()) bytes = bytes.subspan(WriteSome(bytes));
+  if (!writing()) bytes = bytes.subspan(WriteSome(bytes));
   if (!failure_.ok()) return;
   unwritten_.insert(unwritten_.end(), bytes.begin(), bytes.end());
 }
@@ -210,30 +210,28 @@ void TlsSocket::Flush() {
 }
 
 absl::StatusOr<std::size_t> TlsSocket::Read(std::span<uint8_t> buffer) {
-  if (!unwritten_.empty()) Flush();
+  if (writing()) Flush();
   std::size_t all = 0;
-  more_ = true;
-  reading_writes_ = false;
+  // Not before: whoever asks for other keys meanwhile (RFC 8446 section 4.6.3) is answered when
+  // that is read, for which OpenSSL has no place while a record is half written.
+  more_ = !writing();
   while (more_ && all < buffer.size() && failure_.ok()) {
     const std::span<uint8_t> rest = buffer.subspan(all);
     std::size_t some = 0;
     const auto events =
         Step("read", [&] { return SSL_read_ex(ssl_.get(), rest.data(), rest.size(), &some); });
-    if (!events.ok()) Fail(events.status());
-    if (events.ok()) {
-      more_ = *events == 0 && SSL_has_pending(ssl_.get()) == 1;
-      reading_writes_ = *events == POLLOUT;
+    if (!events.ok()) {
+      Fail(events.status());
+      break;
     }
+    more_ = *events == 0 && SSL_has_pending(ssl_.get()) == 1;
+    reading_writes_ = *events == POLLOUT;
     all += some;
   }
   if (all == 0 && !failure_.ok()) return failure_;
   return all;
 }
 
-short TlsSocket::events() const {
-  // What reads has something to write first: an answer to a KeyUpdate (RFC 8446 section 4.6.3).
-  if (reading_writes_) return POLLOUT;
-  return unwritten_.empty() ? POLLIN : POLLIN | POLLOUT;
-}
+short TlsSocket::events() const { return writing() || reading_writes_ ? POLLOUT : POLLIN; }
 
 }  // namespace okms

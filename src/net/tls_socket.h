@@ -51,7 +51,7 @@ class TlsSocket {
   // Writes all of it; what the connection does not take at once is kept for the next Read. An error
   // is told by that one.
   void Write(ByteView bytes);
-  // Writes what is left, and reads what there is; 0: nothing for now. One read(2) of the socket at
+  // Writes what is left, then reads what there is; 0: nothing for now. One read(2) of the socket at
   // most brings something: it is to be waited for again rather than asked until it has nothing.
   // Errors, after which there are no others: kUnavailable (reset, or closed by the peer),
   // kUnauthenticated (it does not take our certificate).
@@ -78,6 +78,7 @@ class TlsSocket {
   // How many of these bytes are written now.
   std::size_t WriteSome(ByteView bytes);
   void Flush();
+  bool writing() const { return !unwritten_.empty(); }
 
   const std::string peer_;
   const Address address_;
