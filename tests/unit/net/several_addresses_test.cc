@@ -154,6 +154,16 @@ TEST_F(SeveralAddressesTest, OneThatWasSilentIsKnownToBeWhenTheOpeningIsGivenUp)
   EXPECT_EQ(Named(50ms), kSecond);
 }
 
+TEST_F(SeveralAddressesTest, OneThatTookTheConnectionIsGivenTimeToShakeHands) {
+  LoopbackSocket slow(kFirst);
+  slow.Listen();
+  LoopbackSocket second(kSecond, slow.port());
+  second.Listen();
+  NewClient(slow.port());
+  EXPECT_EQ(Named(800ms), kFirst);
+  EXPECT_EQ(second.AcceptAll(), 0);
+}
+
 TEST_F(SeveralAddressesTest, AtMostFourAreTriedBesideEachOther) {
   std::vector<std::string> addresses;
   std::list<LoopbackSocket> holes;

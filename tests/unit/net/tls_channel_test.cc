@@ -7,7 +7,7 @@
 #include <gtest/gtest.h>
 #include <openssl/ssl.h>
 
-#include <atomic>
+#include <ctime>
 #include <future>
 #include <memory>
 #include <string>
@@ -272,6 +272,60 @@ TEST_P(TlsChannelTest, MayGoWithinWhatIsTold) {
     server.Join();
     Settle();
   }
+}
+
+// Looks at what it was told of once that has returned.
+class Looker : public Channel::Listener {
+ public:
+  explicit Looker(std::promise<ByteView>& told) : told_(told) {}
+
+ private:
+  void Received(ByteView bytes) override {
+    EXPECT_EQ(AsText(bytes), "secret");
+    told_.set_value(bytes);
+  }
+  void Closed(absl::Status) override {}
+
+  std::promise<ByteView>& told_;
+};
+
+TEST_P(TlsChannelTest, WhatWasToldIsWiped) {
+  TlsServer server(Options(), Echo);
+  test::TlsClient& client = Client(server.port());
+  std::promise<ByteView> told;
+  Looker looker(told);
+  std::unique_ptr<Channel> channel;
+  std::unique_ptr<Opening> opening;
+  client.loop().RunInTurn([&] {
+    opening = client.connector().Open(test::Later(),
+                                      [&](absl::StatusOr<std::unique_ptr<Channel>> opened) {
+                                        ASSERT_THAT(opened, IsOk());
+                                        channel = *std::move(opened);
+                                        channel->SetListener(&looker);
+                                        channel->Send(AsBytes("secret"));
+                                      });
+  });
+  const ByteView bytes = told.get_future().get();
+  client.loop().RunInTurn([&] {
+    EXPECT_THAT(bytes, ::testing::Each(0));
+    channel.reset();
+    opening.reset();
+  });
+}
+
+class ShortLivedTest : public TlsTest {};
+
+TEST_F(ShortLivedTest, IsNotFreshOnceOurCertificateHasEnded) {
+  const std::time_t begin = std::time(nullptr);
+  client_ = *pki_.Issue("short", {.common_name = "client one", .valid_until = 3});
+  TlsServer server(Options(), Echo);
+  const auto talk = Dial(server);
+  ASSERT_THAT(talk, IsOk());
+  bool fresh = true;
+  while (fresh) {
+    client_of_test_->loop().RunInTurn([&] { fresh = (*talk)->channel().IsFresh(); });
+  }
+  EXPECT_GE(std::time(nullptr), begin + 3);
 }
 
 class KeyUpdateTest : public TlsTest {
