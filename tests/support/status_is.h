@@ -32,6 +32,12 @@ MATCHER_P2(StatusIs, code, message, "") {
          ::testing::ExplainMatchResult(message, std::string(status.message()), result_listener);
 }
 
+// `value` is a value, or a matcher of one.
+MATCHER_P(IsOkAndHolds, value, "") {
+  *result_listener << "which is " << arg.status().ToString();
+  return arg.ok() && ::testing::ExplainMatchResult(value, *arg, result_listener);
+}
+
 }  // namespace okms::test
 
 #endif  // OKMS_TESTS_SUPPORT_STATUS_IS_H_
