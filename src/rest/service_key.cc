@@ -81,7 +81,7 @@ absl::StatusOr<ServiceKey> ReadKey(absl::string_view call, Json& object) {
   return key;
 }
 
-absl::string_view Sent(const HttpRequest& request) {
+absl::string_view Sent(const http::HttpRequest& request) {
   return request.body ? AsText(*request.body) : absl::string_view();
 }
 
@@ -95,12 +95,12 @@ absl::Status ServiceKeyApi::Located(const absl::Status& status) const {
   return absl::IsNotFound(status) ? Annotate(status, place_) : status;
 }
 
-HttpRequest ServiceKeyApi::List(absl::string_view token) const {
+http::HttpRequest ServiceKeyApi::List(absl::string_view token) const {
   if (token.empty()) return {absl::StrCat(keys_url_, "?state=active"), {}};
   return {absl::StrCat(keys_url_, "?continuation-token=", QueryEscape(token), "&state=active"), {}};
 }
 
-absl::StatusOr<ServiceKeyPage> ServiceKeyApi::ParseList(const HttpResponse& response) {
+absl::StatusOr<ServiceKeyPage> ServiceKeyApi::ParseList(const http::HttpResponse& response) {
   constexpr char kCall[] = "list keys";
   OKMS_ASSIGN_OR_RETURN(Json answer, ParseAnswer(kCall, response, ""));
   ServiceKeyPage page;
@@ -133,17 +133,17 @@ absl::StatusOr<ServiceKeyPage> ServiceKeyApi::ParseList(const HttpResponse& resp
   return page;
 }
 
-HttpRequest ServiceKeyApi::Get(const std::string& key_id) const {
+http::HttpRequest ServiceKeyApi::Get(const std::string& key_id) const {
   return {absl::StrCat(keys_url_, "/", key_id), {}};
 }
 
-absl::StatusOr<ServiceKey> ServiceKeyApi::ParseGet(const HttpResponse& response) {
+absl::StatusOr<ServiceKey> ServiceKeyApi::ParseGet(const http::HttpResponse& response) {
   constexpr char kCall[] = "get key";
   OKMS_ASSIGN_OR_RETURN(Json answer, ParseAnswer(kCall, response, ""));
   return ReadKey(kCall, answer);
 }
 
-HttpRequest ServiceKeyApi::Encrypt(const std::string& key_id, const Secret& plaintext) const {
+http::HttpRequest ServiceKeyApi::Encrypt(const std::string& key_id, const Secret& plaintext) const {
   std::string encoded = absl::Base64Escape(AsText(plaintext.Reveal()));
   WipedBytes body;
   const auto append = [&](absl::string_view text) {
@@ -157,8 +157,8 @@ HttpRequest ServiceKeyApi::Encrypt(const std::string& key_id, const Secret& plai
   return {absl::StrCat(keys_url_, "/", key_id, "/encrypt"), std::move(body), true};
 }
 
-absl::StatusOr<std::string> ServiceKeyApi::ParseEncrypt(const HttpResponse& response,
-                                                        const HttpRequest& request) {
+absl::StatusOr<std::string> ServiceKeyApi::ParseEncrypt(const http::HttpResponse& response,
+                                                        const http::HttpRequest& request) {
   constexpr char kCall[] = "encrypt";
   OKMS_ASSIGN_OR_RETURN(Json answer, ParseAnswer(kCall, response, Sent(request)));
   Json::string_t* ciphertext = TextField(answer, "ciphertext");
@@ -169,15 +169,16 @@ absl::StatusOr<std::string> ServiceKeyApi::ParseEncrypt(const HttpResponse& resp
   return std::move(*ciphertext);
 }
 
-HttpRequest ServiceKeyApi::Decrypt(const std::string& key_id, const std::string& ciphertext) const {
+http::HttpRequest ServiceKeyApi::Decrypt(const std::string& key_id,
+                                         const std::string& ciphertext) const {
   const std::string text = Json{{"ciphertext", ciphertext}}.dump();
   const ByteView bytes = AsBytes(text);
   return {absl::StrCat(keys_url_, "/", key_id, "/decrypt"), WipedBytes(bytes.begin(), bytes.end()),
           true};
 }
 
-absl::StatusOr<Secret> ServiceKeyApi::ParseDecrypt(const HttpResponse& response,
-                                                   const HttpRequest& request) {
+absl::StatusOr<Secret> ServiceKeyApi::ParseDecrypt(const http::HttpResponse& response,
+                                                   const http::HttpRequest& request) {
   constexpr char kCall[] = "decrypt";
   // A request that the KMS does not take is the record's fault.
   OKMS_ASSIGN_OR_RETURN(

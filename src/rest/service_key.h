@@ -17,7 +17,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "base/secret.h"
-#include "rest/http_client.h"
+#include "http/http_client.h"
 
 namespace okms::rest {
 
@@ -48,21 +48,21 @@ class ServiceKeyApi {
   absl::Status Located(const absl::Status& status) const;
 
   // A page of the active keys; the first one has no token.
-  HttpRequest List(absl::string_view token) const;
-  static absl::StatusOr<ServiceKeyPage> ParseList(const HttpResponse& response);
+  http::HttpRequest List(absl::string_view token) const;
+  static absl::StatusOr<ServiceKeyPage> ParseList(const http::HttpResponse& response);
 
-  HttpRequest Get(const std::string& key_id) const;
-  static absl::StatusOr<ServiceKey> ParseGet(const HttpResponse& response);
+  http::HttpRequest Get(const std::string& key_id) const;
+  static absl::StatusOr<ServiceKey> ParseGet(const http::HttpResponse& response);
 
-  HttpRequest Encrypt(const std::string& key_id, const Secret& plaintext) const;
+  http::HttpRequest Encrypt(const std::string& key_id, const Secret& plaintext) const;
   // The ciphertext: printable ASCII, not empty. `request` is what it answers.
-  static absl::StatusOr<std::string> ParseEncrypt(const HttpResponse& response,
-                                                  const HttpRequest& request);
+  static absl::StatusOr<std::string> ParseEncrypt(const http::HttpResponse& response,
+                                                  const http::HttpRequest& request);
 
   // `ciphertext` must be printable ASCII.
-  HttpRequest Decrypt(const std::string& key_id, const std::string& ciphertext) const;
-  static absl::StatusOr<Secret> ParseDecrypt(const HttpResponse& response,
-                                             const HttpRequest& request);
+  http::HttpRequest Decrypt(const std::string& key_id, const std::string& ciphertext) const;
+  static absl::StatusOr<Secret> ParseDecrypt(const http::HttpResponse& response,
+                                             const http::HttpRequest& request);
 
  private:
   const std::string keys_url_;

@@ -19,19 +19,19 @@
 #include "rest/answer.h"
 #include "support/status_is.h"
 #include "unit/await.h"
-#include "unit/rest/fake_http.h"
+#include "unit/http/fake_http.h"
 
 namespace okms::rest {
 namespace {
 
 using namespace std::chrono_literals;
+using http::test::FakeHttp;
+using http::test::FakeHttpClient;
+using http::test::Response;
+using http::test::Sent;
 using okms::test::Await;
 using okms::test::IsOk;
 using okms::test::StatusIs;
-using test::FakeHttp;
-using test::FakeHttpClient;
-using test::Response;
-using test::Sent;
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
@@ -70,12 +70,13 @@ Json Page(Json keys, absl::string_view next = "") {
           {"continuation_token", next},
           {"is_truncated", !next.empty()}};
 }
-HttpResponse Ok(const Json& body) { return Response(200, body.dump()); }
+http::HttpResponse Ok(const Json& body) { return Response(200, body.dump()); }
 
 class RestBackendTest : public ::testing::Test {
  protected:
   RestBackendTest() {
-    http_.handler = calls_.handler = [this](const Sent& sent) -> absl::StatusOr<HttpResponse> {
+    http_.handler =
+        calls_.handler = [this](const Sent& sent) -> absl::StatusOr<http::HttpResponse> {
       EXPECT_EQ(sent.deadline, deadline_);
       EXPECT_EQ(sent.earliest, Clock::time_point());
       const auto found = answers_.find(sent.url);
@@ -121,7 +122,7 @@ class RestBackendTest : public ::testing::Test {
   FakeHttp http_;  // of the checks
   FakeHttp calls_;
   Way way_ = Way::kChecks;
-  std::map<std::string, absl::StatusOr<HttpResponse>> answers_;
+  std::map<std::string, absl::StatusOr<http::HttpResponse>> answers_;
 
  private:
   std::unique_ptr<RestBackend> backend_;
@@ -238,7 +239,7 @@ TEST_F(RestBackendTest, KeyThatMayNotBeSeen) {
 }
 
 TEST_F(RestBackendTest, ErrorsOfInspectArePassedOn) {
-  const std::pair<absl::StatusOr<HttpResponse>, absl::Status> cases[] = {
+  const std::pair<absl::StatusOr<http::HttpResponse>, absl::Status> cases[] = {
       {absl::UnavailableError("reset"), absl::UnavailableError("reset")},
       {absl::DeadlineExceededError("late"), absl::DeadlineExceededError("late")},
       {absl::UnauthenticatedError("who"), absl::UnauthenticatedError("who")},
@@ -313,7 +314,7 @@ TEST_F(LocateTest, OtherLabelIsNotTheRememberedOne) {
 }
 
 TEST_F(LocateTest, ListIsReadAgainWhenThatKeyMayNotBeTheOneAnyMore) {
-  for (const auto& [name, answer] : std::map<std::string, HttpResponse>{
+  for (const auto& [name, answer] : std::map<std::string, http::HttpResponse>{
            {"renamed", Ok(Key(kKey, "old"))},
            {"gone", Response(404)},
            {"deactivated", Ok(With(Key(), "attributes", {{"state", "deactivated"}}))},
@@ -334,9 +335,9 @@ TEST_F(LocateTest, WhatShowsNothingOfThatKeyForgetsNothing) {
   answers_ = {{kFirstPage, Ok(Page({Key()}))},
               {absl::StrCat(kKeysUrl, "/", kOtherKey), Response(404)}};
   EXPECT_THAT(Found(), ElementsAre(kKey));
-  for (const absl::StatusOr<HttpResponse>& answer :
-       {absl::StatusOr<HttpResponse>(absl::UnavailableError("reset")),
-        absl::StatusOr<HttpResponse>(Response(503))}) {
+  for (const absl::StatusOr<http::HttpResponse>& answer :
+       {absl::StatusOr<http::HttpResponse>(absl::UnavailableError("reset")),
+        absl::StatusOr<http::HttpResponse>(Response(503))}) {
     answers_.insert_or_assign(kKeyUrl, answer);
     EXPECT_THAT(Inspect(), StatusIs(Code::kUnavailable, ::testing::_));
   }
@@ -419,7 +420,7 @@ TEST_F(LocateTest, EverNewTokensEndTheSearch) {
 }
 
 TEST_F(LocateTest, ErrorsOfTheListArePassedOn) {
-  const std::pair<absl::StatusOr<HttpResponse>, absl::Status> cases[] = {
+  const std::pair<absl::StatusOr<http::HttpResponse>, absl::Status> cases[] = {
       {absl::UnavailableError("reset"), absl::UnavailableError("reset")},
       {Response(403), absl::PermissionDeniedError("REST list keys refused: HTTP 403 Forbidden")},
       {Response(404),
@@ -544,7 +545,7 @@ TEST_F(RestBackendTest, RecordsThatCannotBeOfThisProtocolAreRefusedWithoutTheKms
 }
 
 TEST_F(RestBackendTest, ErrorsOfEncryptArePassedOn) {
-  const std::pair<absl::StatusOr<HttpResponse>, absl::Status> cases[] = {
+  const std::pair<absl::StatusOr<http::HttpResponse>, absl::Status> cases[] = {
       {absl::UnavailableError("reset"), absl::UnavailableError("reset")},
       {absl::DeadlineExceededError("late"), absl::DeadlineExceededError("late")},
       {Response(400), absl::FailedPreconditionError("REST encrypt refused: HTTP 400 Bad Request")},
@@ -563,7 +564,7 @@ TEST_F(RestBackendTest, ErrorsOfEncryptArePassedOn) {
 }
 
 TEST_F(RestBackendTest, ErrorsOfDecryptArePassedOn) {
-  const std::pair<absl::StatusOr<HttpResponse>, absl::Status> cases[] = {
+  const std::pair<absl::StatusOr<http::HttpResponse>, absl::Status> cases[] = {
       {absl::UnavailableError("reset"), absl::UnavailableError("reset")},
       {absl::DeadlineExceededError("late"), absl::DeadlineExceededError("late")},
       {Response(400), absl::InvalidArgumentError("REST decrypt refused: HTTP 400 Bad Request")},

@@ -14,14 +14,14 @@
 #include "absl/strings/str_cat.h"
 #include "rest/answer.h"
 #include "support/status_is.h"
-#include "unit/rest/fake_http.h"
+#include "unit/http/fake_http.h"
 
 namespace okms::rest {
 namespace {
 
+using http::test::Response;
 using okms::test::IsOk;
 using okms::test::StatusIs;
-using test::Response;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
@@ -46,7 +46,7 @@ class RequestTest : public ::testing::Test {
 };
 
 TEST_F(RequestTest, FirstPageOfTheList) {
-  const HttpRequest request = api_.List("");
+  const http::HttpRequest request = api_.List("");
   EXPECT_EQ(request.url, absl::StrCat(kKeysUrl, "?state=active"));
   EXPECT_EQ(request.body, std::nullopt);
 }
@@ -63,7 +63,7 @@ TEST_F(RequestTest, NextPagesOfTheList) {
       {std::string("\0\r\n\x7f\xff", 5), "%00%0D%0A%7F%FF"},
   };
   for (const auto& [token, escaped] : cases) {
-    const HttpRequest request = api_.List(token);
+    const http::HttpRequest request = api_.List(token);
     EXPECT_EQ(request.url,
               absl::StrCat(kKeysUrl, "?continuation-token=", escaped, "&state=active"));
     EXPECT_EQ(request.body, std::nullopt);
@@ -71,7 +71,7 @@ TEST_F(RequestTest, NextPagesOfTheList) {
 }
 
 TEST_F(RequestTest, Get) {
-  const HttpRequest request = api_.Get(kKey);
+  const http::HttpRequest request = api_.Get(kKey);
   EXPECT_EQ(request.url, absl::StrCat(kKeysUrl, "/", kKey));
   EXPECT_EQ(request.body, std::nullopt);
 }
@@ -84,14 +84,14 @@ TEST_F(RequestTest, Encrypt) {
       {std::string("\xfb\xff\x00\n", 4), "+/8ACg=="},
   };
   for (const auto& [plaintext, encoded] : cases) {
-    const HttpRequest request = api_.Encrypt(kKey, Secret(AsBytes(plaintext)));
+    const http::HttpRequest request = api_.Encrypt(kKey, Secret(AsBytes(plaintext)));
     EXPECT_EQ(request.url, absl::StrCat(kKeysUrl, "/", kKey, "/encrypt"));
     EXPECT_EQ(Text(request.body), absl::StrCat(R"({"plaintext":")", encoded, R"("})"));
   }
 }
 
 TEST_F(RequestTest, Decrypt) {
-  const HttpRequest request = api_.Decrypt(kKey, kJwe);
+  const http::HttpRequest request = api_.Decrypt(kKey, kJwe);
   EXPECT_EQ(request.url, absl::StrCat(kKeysUrl, "/", kKey, "/decrypt"));
   EXPECT_EQ(Text(request.body), absl::StrCat(R"({"ciphertext":")", kJwe, R"("})"));
 }
@@ -294,9 +294,9 @@ TEST(ParseList, FieldsThatAreMissingOrOfTheWrongType) {
 class ParseCryptTest : public ::testing::Test {
  protected:
   const ServiceKeyApi api_{"https://kms", kOkms};
-  const HttpRequest encrypt_ =
+  const http::HttpRequest encrypt_ =
       api_.Encrypt(kKey, Secret(AsBytes("0123456789abcdef0123456789abcdef")));
-  const HttpRequest decrypt_ = api_.Decrypt(kKey, kJwe);
+  const http::HttpRequest decrypt_ = api_.Decrypt(kKey, kJwe);
 
   absl::StatusOr<std::string> Encrypted(absl::string_view body) const {
     return ServiceKeyApi::ParseEncrypt(Response(200, body), encrypt_);

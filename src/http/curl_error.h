@@ -3,21 +3,21 @@
 
 // What libcurl says of a transfer that failed, in our terms.
 
-#ifndef OKMS_REST_CURL_ERROR_H_
-#define OKMS_REST_CURL_ERROR_H_
+#ifndef OKMS_HTTP_CURL_ERROR_H_
+#define OKMS_HTTP_CURL_ERROR_H_
 
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
+#include "http/libcurl.h"
 #include "net/host_port.h"
-#include "net/libcurl.h"
 
-namespace okms::rest {
+namespace okms::http {
 
 // `error` is what libcurl wrote to the error buffer, `server` who the request was for. What differs
 // from one failure to the next is a detail of the status. Errors: those of HttpClient::Send.
 absl::Status TransferError(CURL* easy, CURLcode code, absl::string_view error,
                            const HostPort& server);
 
-}  // namespace okms::rest
+}  // namespace okms::http
 
-#endif  // OKMS_REST_CURL_ERROR_H_
+#endif  // OKMS_HTTP_CURL_ERROR_H_

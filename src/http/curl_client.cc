@@ -4,7 +4,7 @@
 // libcurl's multi interface on one thread. TLS is set up by TlsContext, as for KMIP, and names are
 // resolved by CurlNames: libcurl reads no file, trusts nobody and asks no name server by itself.
 
-#include "rest/curl_client.h"
+#include "http/curl_client.h"
 
 #include <poll.h>
 #include <sys/eventfd.h>
@@ -23,15 +23,15 @@
 #include "base/guarded.h"
 #include "base/status.h"
 #include "base/unique_fd.h"
-#include "net/libcurl.h"
-#include "rest/curl_connections.h"
-#include "rest/curl_error.h"
-#include "rest/curl_handles.h"
-#include "rest/curl_names.h"
-#include "rest/curl_transfer.h"
+#include "http/curl_connections.h"
+#include "http/curl_error.h"
+#include "http/curl_handles.h"
+#include "http/curl_names.h"
+#include "http/curl_transfer.h"
+#include "http/libcurl.h"
 #include "version.h"
 
-namespace okms::rest {
+namespace okms::http {
 namespace {
 
 constexpr std::size_t kMaxUnderWay = 1024;
@@ -467,4 +467,4 @@ void CurlClient::Send(std::shared_ptr<const HttpRequest> request, Clock::time_po
   loop_->Add({std::move(request), earliest, deadline, std::move(done), {}});
 }
 
-}  // namespace okms::rest
+}  // namespace okms::http

@@ -3,16 +3,16 @@
 
 // libcurl's URL, with an owner.
 
-#ifndef OKMS_NET_CURL_URL_H_
-#define OKMS_NET_CURL_URL_H_
+#ifndef OKMS_HTTP_CURL_URL_H_
+#define OKMS_HTTP_CURL_URL_H_
 
 #include <memory>
 #include <string>
 
 #include "absl/strings/strip.h"
-#include "net/libcurl.h"
+#include "http/libcurl.h"
 
-namespace okms {
+namespace okms::http {
 
 struct CurlUrlDeleter {
   void operator()(CURLU* url) const { Curl().url_cleanup(url); }
@@ -36,6 +36,6 @@ inline std::string UrlHost(CURLU* url, unsigned flags = 0) {
   return host;
 }
 
-}  // namespace okms
+}  // namespace okms::http
 
-#endif  // OKMS_NET_CURL_URL_H_
+#endif  // OKMS_HTTP_CURL_URL_H_

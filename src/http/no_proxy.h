@@ -3,13 +3,13 @@
 
 // NO_PROXY, by the rules of Go's httpproxy.
 
-#ifndef OKMS_NET_NO_PROXY_H_
-#define OKMS_NET_NO_PROXY_H_
+#ifndef OKMS_HTTP_NO_PROXY_H_
+#define OKMS_HTTP_NO_PROXY_H_
 
 #include "absl/strings/string_view.h"
 #include "net/host_port.h"
 
-namespace okms {
+namespace okms::http {
 
 // Whether `target` is reached without a proxy: localhost and loopback addresses always, all else
 // when one of the list's entries, with commas between them, is for it: `*` for all; an address or a
@@ -18,6 +18,6 @@ namespace okms {
 // one.
 bool IsExceptedFromProxy(const HostPort& target, absl::string_view no_proxy);
 
-}  // namespace okms
+}  // namespace okms::http
 
-#endif  // OKMS_NET_NO_PROXY_H_
+#endif  // OKMS_HTTP_NO_PROXY_H_

@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The okms-k8s-encryption-provider authors
 // SPDX-License-Identifier: Apache-2.0
 
-#include "rest/cached_name.h"
+#include "http/cached_name.h"
 
 #include <chrono>
 #include <optional>
@@ -11,7 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/debug.h"
 
-namespace okms::rest {
+namespace okms::http {
 namespace {
 
 constexpr std::chrono::seconds kCounts{60};
@@ -64,4 +64,4 @@ void CachedName::TakeResult() {
   lookup_.reset();
 }
 
-}  // namespace okms::rest
+}  // namespace okms::http

@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The okms-k8s-encryption-provider authors
 // SPDX-License-Identifier: Apache-2.0
 
-#include "rest/curl_transfer.h"
+#include "http/curl_transfer.h"
 
 #include <algorithm>
 #include <chrono>
@@ -14,7 +14,7 @@
 #include "base/status.h"
 #include "net/host_port.h"
 
-namespace okms::rest {
+namespace okms::http {
 namespace {
 
 // Without the host, which is always the same, and the query: a list's goes on and on.
@@ -88,4 +88,4 @@ void TellEnd(const Transfer& transfer, const absl::Status& status) {
   });
 }
 
-}  // namespace okms::rest
+}  // namespace okms::http

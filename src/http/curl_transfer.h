@@ -3,8 +3,8 @@
 
 // One call that libcurl carries out.
 
-#ifndef OKMS_REST_CURL_TRANSFER_H_
-#define OKMS_REST_CURL_TRANSFER_H_
+#ifndef OKMS_HTTP_CURL_TRANSFER_H_
+#define OKMS_HTTP_CURL_TRANSFER_H_
 
 #include <array>
 #include <cstddef>
@@ -12,12 +12,12 @@
 
 #include "base/deadline.h"
 #include "base/debug.h"
-#include "net/libcurl.h"
-#include "rest/curl_connections.h"
-#include "rest/curl_handles.h"
-#include "rest/http_client.h"
+#include "http/curl_connections.h"
+#include "http/curl_handles.h"
+#include "http/http_client.h"
+#include "http/libcurl.h"
 
-namespace okms::rest {
+namespace okms::http {
 
 constexpr std::size_t kMaxAnswer =
     std::size_t{1024} * 1024;  // bytes; a page of 100 keys has some 100 kB
@@ -59,6 +59,6 @@ void ReadHead(CURL* easy, HttpResponse& response);
 // Its end, for --debug.
 void TellEnd(const Transfer& transfer, const absl::Status& status);
 
-}  // namespace okms::rest
+}  // namespace okms::http
 
-#endif  // OKMS_REST_CURL_TRANSFER_H_
+#endif  // OKMS_HTTP_CURL_TRANSFER_H_

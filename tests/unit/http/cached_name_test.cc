@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The okms-k8s-encryption-provider authors
 // SPDX-License-Identifier: Apache-2.0
 
-#include "rest/cached_name.h"
+#include "http/cached_name.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -15,7 +15,7 @@
 #include "support/dns_server.h"
 #include "support/status_is.h"
 
-namespace okms::rest {
+namespace okms::http {
 namespace {
 
 using namespace std::chrono_literals;
@@ -128,4 +128,4 @@ TEST_F(CachedNameTest, AddressesAreKnown) {
 }
 
 }  // namespace
-}  // namespace okms::rest
+}  // namespace okms::http

@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The okms-k8s-encryption-provider authors
 // SPDX-License-Identifier: Apache-2.0
 
-#include "net/libcurl.h"
+#include "http/libcurl.h"
 
 #include <dlfcn.h>
 #include <openssl/ssl.h>
@@ -13,7 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "net/tls_context.h"
 
-namespace okms {
+namespace okms::http {
 namespace {
 
 LibCurl library;
@@ -74,4 +74,4 @@ std::string DescribeTlsOf(CURL* easy) {
   return tls == nullptr ? "no TLS of OpenSSL's" : DescribeTls(tls);
 }
 
-}  // namespace okms
+}  // namespace okms::http

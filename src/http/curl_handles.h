@@ -3,14 +3,14 @@
 
 // Owning pointers for libcurl's types.
 
-#ifndef OKMS_REST_CURL_HANDLES_H_
-#define OKMS_REST_CURL_HANDLES_H_
+#ifndef OKMS_HTTP_CURL_HANDLES_H_
+#define OKMS_HTTP_CURL_HANDLES_H_
 
 #include <memory>
 
-#include "net/libcurl.h"
+#include "http/libcurl.h"
 
-namespace okms::rest {
+namespace okms::http {
 
 struct EasyDeleter {
   void operator()(CURL* easy) const { Curl().easy_cleanup(easy); }
@@ -27,6 +27,6 @@ struct ListDeleter {
 };
 using ListPtr = std::unique_ptr<curl_slist, ListDeleter>;
 
-}  // namespace okms::rest
+}  // namespace okms::http
 
-#endif  // OKMS_REST_CURL_HANDLES_H_
+#endif  // OKMS_HTTP_CURL_HANDLES_H_

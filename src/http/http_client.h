@@ -3,8 +3,8 @@
 
 // What the REST backend needs of HTTP.
 
-#ifndef OKMS_REST_HTTP_CLIENT_H_
-#define OKMS_REST_HTTP_CLIENT_H_
+#ifndef OKMS_HTTP_HTTP_CLIENT_H_
+#define OKMS_HTTP_HTTP_CLIENT_H_
 
 #include <chrono>
 #include <memory>
@@ -12,10 +12,10 @@
 #include <string>
 
 #include "base/deadline.h"
+#include "base/done.h"
 #include "base/secret.h"
-#include "core/backend.h"
 
-namespace okms::rest {
+namespace okms::http {
 
 // GET, or, with a body, POST of JSON.
 struct HttpRequest {
@@ -48,6 +48,6 @@ class HttpClient {
                     Deadline deadline, Done<HttpResponse> done) = 0;
 };
 
-}  // namespace okms::rest
+}  // namespace okms::http
 
-#endif  // OKMS_REST_HTTP_CLIENT_H_
+#endif  // OKMS_HTTP_HTTP_CLIENT_H_

@@ -3,8 +3,8 @@
 
 // The addresses of a name, for a loop that must not wait for them.
 
-#ifndef OKMS_REST_CACHED_NAME_H_
-#define OKMS_REST_CACHED_NAME_H_
+#ifndef OKMS_HTTP_CACHED_NAME_H_
+#define OKMS_HTTP_CACHED_NAME_H_
 
 #include <memory>
 #include <string>
@@ -16,7 +16,7 @@
 #include "net/host_port.h"
 #include "net/lookup.h"
 
-namespace okms::rest {
+namespace okms::http {
 
 // An answer counts for a minute, and serves until there is a newer one, however long the name
 // server is away. An IP address is always known. Not thread-safe; no call blocks.
@@ -58,6 +58,6 @@ class CachedName {
   std::unique_ptr<Lookup> lookup_;
 };
 
-}  // namespace okms::rest
+}  // namespace okms::http
 
-#endif  // OKMS_REST_CACHED_NAME_H_
+#endif  // OKMS_HTTP_CACHED_NAME_H_

@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The okms-k8s-encryption-provider authors
 // SPDX-License-Identifier: Apache-2.0
 
-#include "rest/curl_names.h"
+#include "http/curl_names.h"
 
 #include <algorithm>
 #include <chrono>
@@ -13,7 +13,7 @@
 #include "absl/strings/strip.h"
 #include "base/status.h"
 
-namespace okms::rest {
+namespace okms::http {
 namespace {
 
 // "host:port:address,address".
@@ -110,4 +110,4 @@ void CurlNames::Process() {
   for (CachedName* name : needed_) name->Process();
 }
 
-}  // namespace okms::rest
+}  // namespace okms::http

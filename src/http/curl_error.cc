@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The okms-k8s-encryption-provider authors
 // SPDX-License-Identifier: Apache-2.0
 
-#include "rest/curl_error.h"
+#include "http/curl_error.h"
 
 #include <string>
 
@@ -10,7 +10,7 @@
 #include "base/status.h"
 #include "net/peer_certificate.h"
 
-namespace okms::rest {
+namespace okms::http {
 namespace {
 
 // Whether this is the KMS's alert that it does not take our certificate. OpenSSL's words differ
@@ -83,4 +83,4 @@ absl::Status TransferError(CURL* easy, CURLcode code, absl::string_view error,
                     shown);
 }
 
-}  // namespace okms::rest
+}  // namespace okms::http

@@ -4,8 +4,8 @@
 // Name resolution for libcurl, which must not do it by itself: it would call getaddrinfo(3), which
 // blocks and loads plugins, on a thread of its own.
 
-#ifndef OKMS_REST_CURL_NAMES_H_
-#define OKMS_REST_CURL_NAMES_H_
+#ifndef OKMS_HTTP_CURL_NAMES_H_
+#define OKMS_HTTP_CURL_NAMES_H_
 
 #include <poll.h>
 
@@ -17,13 +17,13 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "base/deadline.h"
+#include "http/cached_name.h"
+#include "http/curl_handles.h"
+#include "http/libcurl.h"
+#include "http/proxy.h"
 #include "net/host_port.h"
-#include "net/libcurl.h"
-#include "net/proxy.h"
-#include "rest/cached_name.h"
-#include "rest/curl_handles.h"
 
-namespace okms::rest {
+namespace okms::http {
 
 // The KMS's addresses and those of the proxy, each as far as it may be connected to. Of the thread
 // that drives libcurl; no call blocks.
@@ -65,6 +65,6 @@ class CurlNames {
   std::vector<CachedName*> needed_;  // of the two
 };
 
-}  // namespace okms::rest
+}  // namespace okms::http
 
-#endif  // OKMS_REST_CURL_NAMES_H_
+#endif  // OKMS_HTTP_CURL_NAMES_H_

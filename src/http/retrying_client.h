@@ -3,15 +3,15 @@
 
 // Tries again where that may help, within the caller's deadline.
 
-#ifndef OKMS_REST_RETRYING_CLIENT_H_
-#define OKMS_REST_RETRYING_CLIENT_H_
+#ifndef OKMS_HTTP_RETRYING_CLIENT_H_
+#define OKMS_HTTP_RETRYING_CLIENT_H_
 
 #include <memory>
 #include <utility>
 
-#include "rest/http_client.h"
+#include "http/http_client.h"
 
-namespace okms::rest {
+namespace okms::http {
 
 // Sends again after a transport error, 429, or 5xx except 501: those of the Go plugin's SDK. At
 // most five attempts, with growing and random pauses; a KMS that says how long to wait
@@ -34,6 +34,6 @@ class RetryingClient : public HttpClient {
   const std::unique_ptr<HttpClient> client_;
 };
 
-}  // namespace okms::rest
+}  // namespace okms::http
 
-#endif  // OKMS_REST_RETRYING_CLIENT_H_
+#endif  // OKMS_HTTP_RETRYING_CLIENT_H_

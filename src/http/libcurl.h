@@ -5,14 +5,14 @@
 // another TLS among them), which a plugin that speaks KMIP has no use for. Without them it starts
 // faster by a quarter, is smaller by a fifth, and exposes less.
 
-#ifndef OKMS_NET_LIBCURL_H_
-#define OKMS_NET_LIBCURL_H_
+#ifndef OKMS_HTTP_LIBCURL_H_
+#define OKMS_HTTP_LIBCURL_H_
 
 #include <curl/curl.h>
 
 #include "absl/status/status.h"
 
-namespace okms {
+namespace okms::http {
 
 // The functions that we use, without their "curl_".
 // clang-format off
@@ -31,8 +31,9 @@ struct LibCurl {
 #undef OKMS_CURL_MEMBER
 };
 
-// Loads and initialises it, the first time; it stays until the process ends. Call it before there
-// are other threads. Errors: kFailedPrecondition, one line that says what to install.
+// Loads and initialises it, the first time; it stays until the process ends. Call it before the
+// sandbox, and before there are other threads. Errors: kFailedPrecondition, one line that says what
+// to install.
 absl::Status LoadLibCurl();
 
 // The library; LoadLibCurl must have succeeded.
@@ -45,6 +46,6 @@ bool AgreedOnHttp2(CURL* easy);
 // DescribeTls of that connection.
 std::string DescribeTlsOf(CURL* easy);
 
-}  // namespace okms
+}  // namespace okms::http
 
-#endif  // OKMS_NET_LIBCURL_H_
+#endif  // OKMS_HTTP_LIBCURL_H_

@@ -4,7 +4,7 @@
 // golang.org/x/net/http/httpproxy, as the Go plugin has it: libcurl's own rules know neither ports
 // nor `*.`, and `*` only alone.
 
-#include "net/no_proxy.h"
+#include "http/no_proxy.h"
 
 #include <arpa/inet.h>
 
@@ -23,7 +23,7 @@
 #include "absl/strings/strip.h"
 #include "net/address.h"
 
-namespace okms {
+namespace okms::http {
 namespace {
 
 using Ip = std::vector<uint8_t>;  // of 4 or 16 bytes
@@ -109,4 +109,4 @@ bool IsExceptedFromProxy(const HostPort& target, absl::string_view no_proxy) {
   return false;
 }
 
-}  // namespace okms
+}  // namespace okms::http

@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The okms-k8s-encryption-provider authors
 // SPDX-License-Identifier: Apache-2.0
 
-#include "rest/retrying_client.h"
+#include "http/retrying_client.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -16,9 +16,9 @@
 
 #include "absl/strings/str_cat.h"
 #include "support/status_is.h"
-#include "unit/rest/fake_http.h"
+#include "unit/http/fake_http.h"
 
-namespace okms::rest {
+namespace okms::http {
 namespace {
 
 using namespace std::chrono_literals;
@@ -226,4 +226,4 @@ TEST_F(RetryingClientTest, EveryPauseEndsBeforeTheDeadline) {
 }
 
 }  // namespace
-}  // namespace okms::rest
+}  // namespace okms::http

@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The okms-k8s-encryption-provider authors
 // SPDX-License-Identifier: Apache-2.0
 
-#include "rest/curl_client.h"
+#include "http/curl_client.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -26,20 +26,20 @@
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "base/status.h"
-#include "net/libcurl.h"
-#include "net/proxy.h"
-#include "rest/retrying_client.h"
+#include "http/libcurl.h"
+#include "http/proxy.h"
+#include "http/retrying_client.h"
 #include "support/dns_server.h"
 #include "support/status_is.h"
 #include "support/temp_dir.h"
 #include "support/test_pki.h"
 #include "unit/await.h"
 #include "unit/environment.h"
-#include "unit/rest/fake_http.h"
-#include "unit/rest/https_server.h"
+#include "unit/http/fake_http.h"
+#include "unit/http/https_server.h"
 #include "version.h"
 
-namespace okms::rest {
+namespace okms::http {
 namespace {
 
 using namespace std::chrono_literals;
@@ -1272,4 +1272,4 @@ TEST_F(CurlClientTest, CasOfTheEnvironmentAreNotTrusted) {
 }
 
 }  // namespace
-}  // namespace okms::rest
+}  // namespace okms::http

@@ -3,8 +3,8 @@
 
 // HTTP without a network: the test answers each request by a function.
 
-#ifndef OKMS_TESTS_UNIT_REST_FAKE_HTTP_H_
-#define OKMS_TESTS_UNIT_REST_FAKE_HTTP_H_
+#ifndef OKMS_TESTS_UNIT_HTTP_FAKE_HTTP_H_
+#define OKMS_TESTS_UNIT_HTTP_FAKE_HTTP_H_
 
 #include <functional>
 #include <memory>
@@ -15,9 +15,9 @@
 
 #include "absl/strings/string_view.h"
 #include "base/secret.h"
-#include "rest/http_client.h"
+#include "http/http_client.h"
 
-namespace okms::rest::test {
+namespace okms::http::test {
 
 inline WipedBytes Bytes(absl::string_view text) {
   const ByteView bytes = AsBytes(text);
@@ -71,6 +71,6 @@ class FakeHttpClient : public HttpClient {
   FakeHttp& http_;
 };
 
-}  // namespace okms::rest::test
+}  // namespace okms::http::test
 
-#endif  // OKMS_TESTS_UNIT_REST_FAKE_HTTP_H_
+#endif  // OKMS_TESTS_UNIT_HTTP_FAKE_HTTP_H_

@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The okms-k8s-encryption-provider authors
 // SPDX-License-Identifier: Apache-2.0
 
-#include "net/proxy.h"
+#include "http/proxy.h"
 
 #include <cstdlib>
 #include <initializer_list>
@@ -10,11 +10,11 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
-#include "net/curl_url.h"
-#include "net/libcurl.h"
-#include "net/no_proxy.h"
+#include "http/curl_url.h"
+#include "http/libcurl.h"
+#include "http/no_proxy.h"
 
-namespace okms {
+namespace okms::http {
 namespace {
 
 // The first of these variables that is not empty.
@@ -63,4 +63,4 @@ std::optional<Proxy> ProxyFor(const HostPort& target) {
   return proxy;
 }
 
-}  // namespace okms
+}  // namespace okms::http

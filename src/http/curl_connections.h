@@ -3,15 +3,15 @@
 
 // The connections that libcurl has open.
 
-#ifndef OKMS_REST_CURL_CONNECTIONS_H_
-#define OKMS_REST_CURL_CONNECTIONS_H_
+#ifndef OKMS_HTTP_CURL_CONNECTIONS_H_
+#define OKMS_HTTP_CURL_CONNECTIONS_H_
 
 #include <map>
 
 #include "base/deadline.h"
-#include "net/libcurl.h"
+#include "http/libcurl.h"
 
-namespace okms::rest {
+namespace okms::http {
 
 // Of the thread that drives libcurl. Must outlive its connections.
 class CurlConnections {
@@ -37,6 +37,6 @@ class CurlConnections {
   curl_socket_t corked_ = CURL_SOCKET_BAD;
 };
 
-}  // namespace okms::rest
+}  // namespace okms::http
 
-#endif  // OKMS_REST_CURL_CONNECTIONS_H_
+#endif  // OKMS_HTTP_CURL_CONNECTIONS_H_

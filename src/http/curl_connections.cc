@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The okms-k8s-encryption-provider authors
 // SPDX-License-Identifier: Apache-2.0
 
-#include "rest/curl_connections.h"
+#include "http/curl_connections.h"
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -15,7 +15,7 @@
 #include "net/address.h"
 #include "net/tcp.h"
 
-namespace okms::rest {
+namespace okms::http {
 namespace {
 
 void SetCork(curl_socket_t fd, int value) {
@@ -67,4 +67,4 @@ void CurlConnections::CloseIfSilent(CURL* easy, Clock::time_point since) {
   ::shutdown(found->first, SHUT_RDWR);
 }
 
-}  // namespace okms::rest
+}  // namespace okms::http

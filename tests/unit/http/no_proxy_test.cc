@@ -1,11 +1,11 @@
 // SPDX-FileCopyrightText: The okms-k8s-encryption-provider authors
 // SPDX-License-Identifier: Apache-2.0
 
-#include "net/no_proxy.h"
+#include "http/no_proxy.h"
 
 #include <gtest/gtest.h>
 
-namespace okms {
+namespace okms::http {
 namespace {
 
 constexpr bool kDirect = true;
@@ -91,4 +91,4 @@ TEST(NoProxy, RulesOfGo) {
 }
 
 }  // namespace
-}  // namespace okms
+}  // namespace okms::http

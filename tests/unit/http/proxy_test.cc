@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The okms-k8s-encryption-provider authors
 // SPDX-License-Identifier: Apache-2.0
 
-#include "net/proxy.h"
+#include "http/proxy.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -11,11 +11,11 @@
 #include <string>
 #include <vector>
 
-#include "net/libcurl.h"
+#include "http/libcurl.h"
 #include "support/status_is.h"
 #include "unit/environment.h"
 
-namespace okms {
+namespace okms::http {
 namespace {
 
 using test::ScopedVariable;
@@ -129,4 +129,4 @@ TEST_F(ProxyTest, WhenTheTargetIsResolvedToo) {
 }
 
 }  // namespace
-}  // namespace okms
+}  // namespace okms::http

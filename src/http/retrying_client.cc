@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The okms-k8s-encryption-provider authors
 // SPDX-License-Identifier: Apache-2.0
 
-#include "rest/retrying_client.h"
+#include "http/retrying_client.h"
 
 #include <openssl/rand.h>
 
@@ -13,7 +13,7 @@
 #include "base/debug.h"
 #include "base/status.h"
 
-namespace okms::rest {
+namespace okms::http {
 namespace {
 
 using std::chrono::milliseconds;
@@ -61,4 +61,4 @@ void RetryingClient::Attempt(int number, std::shared_ptr<const HttpRequest> requ
                 });
 }
 
-}  // namespace okms::rest
+}  // namespace okms::http

@@ -3,15 +3,15 @@
 
 // The proxy that the environment names for https, by the rules of Go's httpproxy.
 
-#ifndef OKMS_NET_PROXY_H_
-#define OKMS_NET_PROXY_H_
+#ifndef OKMS_HTTP_PROXY_H_
+#define OKMS_HTTP_PROXY_H_
 
 #include <optional>
 #include <string>
 
 #include "net/host_port.h"
 
-namespace okms {
+namespace okms::http {
 
 struct Proxy {
   std::string url;  // for libcurl; a password may be in it
@@ -26,6 +26,6 @@ struct Proxy {
 // have succeeded. Not while the environment changes.
 std::optional<Proxy> ProxyFor(const HostPort& target);
 
-}  // namespace okms
+}  // namespace okms::http
 
-#endif  // OKMS_NET_PROXY_H_
+#endif  // OKMS_HTTP_PROXY_H_

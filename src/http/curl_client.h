@@ -3,20 +3,20 @@
 
 // HTTP by libcurl.
 
-#ifndef OKMS_REST_CURL_CLIENT_H_
-#define OKMS_REST_CURL_CLIENT_H_
+#ifndef OKMS_HTTP_CURL_CLIENT_H_
+#define OKMS_HTTP_CURL_CLIENT_H_
 
 #include <memory>
 #include <optional>
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "http/http_client.h"
+#include "http/proxy.h"
 #include "net/host_port.h"
-#include "net/proxy.h"
 #include "net/tls_context.h"
-#include "rest/http_client.h"
 
-namespace okms::rest {
+namespace okms::http {
 
 // One thread drives all transfers to one server: many streams of one HTTP/2 connection, or, with a
 // server of HTTP/1.1 only, up to 32 connections. Connections are kept for reuse; one that is found
@@ -47,6 +47,6 @@ class CurlClient : public HttpClient {
   const std::unique_ptr<Loop> loop_;
 };
 
-}  // namespace okms::rest
+}  // namespace okms::http
 
-#endif  // OKMS_REST_CURL_CLIENT_H_
+#endif  // OKMS_HTTP_CURL_CLIENT_H_

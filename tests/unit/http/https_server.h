@@ -3,8 +3,8 @@
 
 // Servers on the loopback interface whose every byte of HTTP/1.1 the test writes.
 
-#ifndef OKMS_TESTS_UNIT_REST_HTTPS_SERVER_H_
-#define OKMS_TESTS_UNIT_REST_HTTPS_SERVER_H_
+#ifndef OKMS_TESTS_UNIT_HTTP_HTTPS_SERVER_H_
+#define OKMS_TESTS_UNIT_HTTP_HTTPS_SERVER_H_
 
 #include <openssl/ssl.h>
 #include <poll.h>
@@ -25,7 +25,7 @@
 #include "base/unique_fd.h"
 #include "unit/net/tls_server.h"
 
-namespace okms::rest::test {
+namespace okms::http::test {
 
 // "HTTP/1.1 `status`", then `headers` (each with its line's end), the body's length, and the body.
 inline std::string HttpText(absl::string_view status, absl::string_view headers,
@@ -250,6 +250,6 @@ class ConnectProxy {
   LoopbackServer server_;  // last: its threads use all above
 };
 
-}  // namespace okms::rest::test
+}  // namespace okms::http::test
 
-#endif  // OKMS_TESTS_UNIT_REST_HTTPS_SERVER_H_
+#endif  // OKMS_TESTS_UNIT_HTTP_HTTPS_SERVER_H_
