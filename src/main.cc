@@ -50,6 +50,8 @@
 #include "kmip/kmip_backend.h"
 #include "net/address.h"
 #include "net/credentials.h"
+#include "net/https_url.h"
+#include "net/io_loop.h"
 #include "net/lookup.h"
 #include "net/lost_files.h"
 #include "net/tls_context.h"
@@ -110,28 +112,31 @@ KeyPolicy KeyPolicyOf(const Config& config) {
 
 absl::StatusOr<std::unique_ptr<Backend>> ProtocolOf(const Config& config,
                                                     std::shared_ptr<const TlsContext> tls,
-                                                    const std::optional<http::Proxy>& proxy) {
+                                                    const std::optional<http::Proxy>& proxy,
+                                                    IoLoop& io) {
   if (config.protocol == Protocol::kKmip) {
     auto dialer = std::make_unique<TlsDialer>(config.server, std::move(tls));
     return std::make_unique<kmip::KmipBackend>(std::move(dialer));
   }
-  OKMS_ASSIGN_OR_RETURN(auto calls, http::CurlClient::Create(tls, config.server, proxy));
-  OKMS_ASSIGN_OR_RETURN(auto checks, http::CurlClient::Create(tls, config.server, proxy));
+  const HttpsUrl url{config.rest_url, config.server};
+  OKMS_ASSIGN_OR_RETURN(auto calls, http::CurlClient::Create(io, tls, url, proxy));
+  OKMS_ASSIGN_OR_RETURN(auto checks, http::CurlClient::Create(io, tls, url, proxy));
   return std::make_unique<rest::RestBackend>(
       std::make_unique<http::RetryingClient>(std::move(calls)),
       std::make_unique<http::RetryingClient>(std::move(checks)),
       rest::ServiceKeyApi(config.rest_url, config.okms_id));
 }
 
-// `credentials` must outlive it.
+// `credentials` and `io` must outlive it.
 absl::StatusOr<std::unique_ptr<Backend>> MakeBackend(const Config& config,
                                                      const Credentials& credentials,
-                                                     const std::optional<http::Proxy>& proxy) {
+                                                     const std::optional<http::Proxy>& proxy,
+                                                     IoLoop& io) {
   const Credentials::Tls& tls = credentials.tls();
   if (!tls.ok()) {
     return std::make_unique<NoBackend>(WithCode(tls.status(), absl::StatusCode::kUnauthenticated));
   }
-  OKMS_ASSIGN_OR_RETURN(std::unique_ptr<Backend> protocol, ProtocolOf(config, *tls, proxy));
+  OKMS_ASSIGN_OR_RETURN(std::unique_ptr<Backend> protocol, ProtocolOf(config, *tls, proxy, io));
   return std::make_unique<AnnotatedBackend>(std::move(protocol),
                                             [&credentials] { return credentials.Trouble(); });
 }
@@ -230,7 +235,9 @@ absl::Status Run(const Config& config, LogQueue& log_queue, const Logger& log,
                             confinement.account.uid,
                             "; create that user, or name one with --user"));
   }
-  OKMS_ASSIGN_OR_RETURN(std::unique_ptr<Backend> backend, MakeBackend(config, credentials, proxy));
+  OKMS_ASSIGN_OR_RETURN(const std::unique_ptr<IoLoop> io, IoLoop::Create());
+  OKMS_ASSIGN_OR_RETURN(std::unique_ptr<Backend> backend,
+                        MakeBackend(config, credentials, proxy, *io));
   KeyManager keys(std::move(backend), log, KeyPolicyOf(config));
   OKMS_ASSIGN_OR_RETURN(const std::unique_ptr<KmsServer> server,
                         KmsServer::Start(keys, log, config.timeout));

@@ -13,38 +13,41 @@
 #include "absl/status/statusor.h"
 #include "http/http_client.h"
 #include "http/proxy.h"
-#include "net/host_port.h"
+#include "net/https_url.h"
+#include "net/io_loop.h"
 #include "net/tls_context.h"
 
 namespace okms::http {
 
-// One thread drives all transfers to one server: many streams of one HTTP/2 connection, or, with a
-// server of HTTP/1.1 only, up to 32 connections. Connections are kept for reuse; one that is found
-// dead costs no error, and one whose server fell silent is not used again. Those that carried a
-// secret are closed half a second after the last one: libcurl's buffers for HTTP/2 keep what came.
-// Names are looked up on that thread, beside the transfers; while the name server is away, the last
-// good answer serves. `done` is called on that thread, or, with kResourceExhausted, on the
-// caller's.
+class CurlCalls;
+
+// All transfers to one server, in the turn of the I/O loop: many streams of one HTTP/2 connection,
+// or, with a server of HTTP/1.1 only, up to 32 connections. Connections are kept for reuse; one
+// that is found dead costs no error, and one whose server fell silent is not used again. Those that
+// carried a secret are closed half a second after the last one: libcurl's buffers for HTTP/2 keep
+// what came. Names are looked up beside the transfers; while the name server is away, the last good
+// answer serves.
 class CurlClient : public HttpClient {
  public:
-  // `server` is who all requests go to, through `proxy` if there is one. Must be called before
-  // there are other threads. For tests: `name_servers` as Lookup takes them. Errors:
-  // kFailedPrecondition (this libcurl cannot be used).
-  static absl::StatusOr<std::unique_ptr<CurlClient>> Create(std::shared_ptr<const TlsContext> tls,
-                                                            HostPort server,
+  // All requests go to `base`, through `proxy` if there is one. `loop` must outlive it. When this
+  // is the first to use libcurl, there must be no other threads. For tests: `name_servers` as
+  // Lookup takes them. Errors: kFailedPrecondition (this libcurl cannot be used).
+  static absl::StatusOr<std::unique_ptr<CurlClient>> Create(IoLoop& loop,
+                                                            std::shared_ptr<const TlsContext> tls,
+                                                            HttpsUrl base,
                                                             std::optional<Proxy> proxy,
                                                             const std::string& name_servers = "");
-  // What is under way ends with kCancelled.
+  // What is under way ends with kCancelled. Waits for the turn; not in it.
   ~CurlClient() override;
 
   void Send(std::shared_ptr<const HttpRequest> request, Clock::time_point earliest,
             Deadline deadline, Done<HttpResponse> done) override;
 
  private:
-  class Loop;
-  explicit CurlClient(std::unique_ptr<Loop> loop);
+  CurlClient(IoLoop& loop, std::unique_ptr<CurlCalls> calls);
 
-  const std::unique_ptr<Loop> loop_;
+  IoLoop& loop_;
+  std::unique_ptr<CurlCalls> calls_;  // of the turn
 };
 
 }  // namespace okms::http

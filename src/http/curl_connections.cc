@@ -5,6 +5,7 @@
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -32,16 +33,48 @@ curl_socket_t SocketOf(CURL* easy) {
 
 int CurlConnections::Opened(void* self, curl_socket_t fd, curlsocktype) {
   TuneConnection(fd);
-  static_cast<CurlConnections*>(self)->open_[fd] = {};
+  static_cast<CurlConnections*>(self)->open_[fd] = Connection();
   return CURL_SOCKOPT_OK;
 }
 
 int CurlConnections::Close(void* self, curl_socket_t fd) {
   Debug([fd] { return absl::StrCat(PeerOf(fd), ": connection closed"); });
   auto* connections = static_cast<CurlConnections*>(self);
+  // With its watch: not all releases of libcurl tell before that they wait for nothing any more.
   connections->open_.erase(fd);
   if (connections->corked_ == fd) connections->corked_ = CURL_SOCKET_BAD;
   return ::close(fd);
+}
+
+void CurlConnections::Await(curl_socket_t fd, int what) {
+  const auto found = open_.find(fd);
+  if (found == open_.end()) return;
+  Connection& connection = found->second;
+  connection.awaited = what == CURL_POLL_REMOVE ? 0 : what;
+  // It stays watched for what it was: most often the next call waits for the same.
+  if (connection.awaited == 0) return;
+  const int events = ((what & CURL_POLL_IN) != 0 ? POLLIN : 0) |  //
+                     ((what & CURL_POLL_OUT) != 0 ? POLLOUT : 0);
+  if (connection.watch) {
+    connection.watch->Set(static_cast<short>(events));
+    return;
+  }
+  auto watch = loop_.OnReady(fd, static_cast<short>(events),
+                             [this, fd](short ready) { OnReady(fd, ready); });
+  // On one that cannot be watched calls end with their time.
+  if (watch.ok()) connection.watch = *std::move(watch);
+}
+
+void CurlConnections::OnReady(curl_socket_t fd, short events) {
+  Connection& connection = open_.find(fd)->second;
+  if (connection.awaited == 0) {
+    // Between two calls, so it is the end most likely; the next one finds out.
+    connection.watch.reset();
+    return;
+  }
+  // As libcurl takes what poll(2) tells: an error is read.
+  ready_(fd, ((events & (POLLIN | POLLERR | POLLHUP)) != 0 ? CURL_CSELECT_IN : 0) |
+                 ((events & POLLOUT) != 0 ? CURL_CSELECT_OUT : 0));
 }
 
 void CurlConnections::Cork() {
@@ -57,12 +90,12 @@ void CurlConnections::Uncork() {
 
 void CurlConnections::Heard(CURL* easy) {
   const auto found = open_.find(SocketOf(easy));
-  if (found != open_.end()) found->second = Clock::now();
+  if (found != open_.end()) found->second.heard = Clock::now();
 }
 
 void CurlConnections::CloseIfSilent(CURL* easy, Clock::time_point since) {
   const auto found = open_.find(SocketOf(easy));
-  if (found == open_.end() || found->second >= since) return;
+  if (found == open_.end() || found->second.heard >= since) return;
   Debug([found] { return absl::StrCat(PeerOf(found->first), ": silent, given up"); });
   ::shutdown(found->first, SHUT_RDWR);
 }

@@ -6,19 +6,31 @@
 #ifndef OKMS_HTTP_CURL_CONNECTIONS_H_
 #define OKMS_HTTP_CURL_CONNECTIONS_H_
 
+#include <functional>
 #include <map>
+#include <optional>
+#include <utility>
 
 #include "base/deadline.h"
 #include "http/libcurl.h"
+#include "net/io_loop.h"
 
 namespace okms::http {
 
-// Of the thread that drives libcurl. Must outlive its connections.
+// Of the loop's turn. Must outlive its connections.
 class CurlConnections {
  public:
+  // `ready` is called when a connection has what libcurl waits for (CURL_CSELECT_IN and _OUT).
+  using Ready = std::function<void(curl_socket_t fd, int events)>;
+
+  CurlConnections(IoLoop& loop, Ready ready) : loop_(loop), ready_(std::move(ready)) {}
+
   // For CURLOPT_SOCKOPTFUNCTION and CURLOPT_CLOSESOCKETFUNCTION; their data is the object.
   static int Opened(void* self, curl_socket_t fd, curlsocktype);
   static int Close(void* self, curl_socket_t fd);
+
+  // What libcurl waits for on a connection, as CURLMOPT_SOCKETFUNCTION is told: CURL_POLL_IN ...
+  void Await(curl_socket_t fd, int what);
 
   // What is written between the two leaves together. On a connection that all calls share (HTTP/2),
   // libcurl writes each request's head and body by a call of its own, and each would be a packet.
@@ -33,7 +45,17 @@ class CurlConnections {
   void CloseIfSilent(CURL* easy, Clock::time_point since);
 
  private:
-  std::map<curl_socket_t, Clock::time_point> open_;  // and when an answer last came
+  struct Connection {
+    Clock::time_point heard;  // when an answer last came
+    int awaited = 0;          // CURL_POLL_IN ..., 0 between two calls
+    std::optional<IoLoop::Watch> watch;
+  };
+
+  void OnReady(curl_socket_t fd, short events);
+
+  IoLoop& loop_;
+  const Ready ready_;
+  std::map<curl_socket_t, Connection> open_;
   curl_socket_t corked_ = CURL_SOCKET_BAD;
 };
 

@@ -3,8 +3,6 @@
 
 #include "http/curl_names.h"
 
-#include <algorithm>
-#include <chrono>
 #include <utility>
 
 #include "absl/strings/match.h"
@@ -34,14 +32,15 @@ void AddEntry(const CachedName& name, ListPtr& list) {
 
 }  // namespace
 
-CurlNames::CurlNames(const HostPort& server, std::optional<Proxy> proxy,
-                     const std::string& name_servers)
-    : proxy_(std::move(proxy)), server_(server, name_servers) {
+CurlNames::CurlNames(IoLoop& loop, const HostPort& server, std::optional<Proxy> proxy,
+                     const std::string& name_servers, const std::function<void()>& told)
+    : proxy_(std::move(proxy)), server_(loop, server, name_servers) {
   if (proxy_ && proxy_->server) {
-    proxy_name_.emplace(*proxy_->server, name_servers);
+    proxy_name_.emplace(loop, *proxy_->server, name_servers);
     needed_.push_back(&*proxy_name_);
   }
   if (NeedsServer()) needed_.push_back(&server_);
+  for (CachedName* name : needed_) name->OnResult(told);
 }
 
 void CurlNames::Refresh() {
@@ -55,7 +54,7 @@ void CurlNames::Suspect() {
 absl::StatusOr<bool> CurlNames::Ready(Deadline deadline) const {
   for (const CachedName* name : needed_) {
     if (name->known()) continue;
-    if (name->lookup() == nullptr) return name == &server_ ? name->error() : ProxyError();
+    if (!name->looking()) return name == &server_ ? name->error() : ProxyError();
     if (Clock::now() < deadline) return false;
     return absl::DeadlineExceededError(absl::StrCat("cannot resolve ", name->target().host,
                                                     ": the name service did not answer in time"));
@@ -86,28 +85,6 @@ absl::Status CurlNames::ProxyError() const {
       absl::UnavailableError("cannot resolve the proxy's name; check HTTPS_PROXY");
   if (!proxy_name_ || proxy_name_->error().ok()) return status;
   return WithDetail(std::move(status), proxy_name_->error().message());
-}
-
-std::vector<pollfd> CurlNames::Descriptors() const {
-  std::vector<pollfd> all;
-  for (const CachedName* name : needed_) {
-    if (name->lookup() == nullptr) continue;
-    const std::vector<pollfd> some = name->lookup()->Descriptors();
-    all.insert(all.end(), some.begin(), some.end());
-  }
-  return all;
-}
-
-Clock::time_point CurlNames::NextTime() const {
-  auto next = Clock::time_point::max();
-  for (const CachedName* name : needed_) {
-    if (name->lookup() != nullptr) next = std::min(next, name->lookup()->NextTime());
-  }
-  return next;
-}
-
-void CurlNames::Process() {
-  for (CachedName* name : needed_) name->Process();
 }
 
 }  // namespace okms::http

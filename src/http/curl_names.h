@@ -7,8 +7,7 @@
 #ifndef OKMS_HTTP_CURL_NAMES_H_
 #define OKMS_HTTP_CURL_NAMES_H_
 
-#include <poll.h>
-
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -17,20 +16,23 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "base/deadline.h"
-#include "http/cached_name.h"
 #include "http/curl_handles.h"
 #include "http/libcurl.h"
 #include "http/proxy.h"
+#include "net/cached_name.h"
 #include "net/host_port.h"
+#include "net/io_loop.h"
 
 namespace okms::http {
 
-// The KMS's addresses and those of the proxy, each as far as it may be connected to. Of the thread
-// that drives libcurl; no call blocks.
+// The KMS's addresses and those of the proxy, each as far as it may be connected to. Of the loop's
+// turn; no call blocks.
 class CurlNames {
  public:
-  // For tests: `name_servers` as Lookup takes them.
-  CurlNames(const HostPort& server, std::optional<Proxy> proxy, const std::string& name_servers);
+  // `told` is called when Ready may say another thing than before. For tests: `name_servers` as
+  // Lookup takes them.
+  CurlNames(IoLoop& loop, const HostPort& server, std::optional<Proxy> proxy,
+            const std::string& name_servers, const std::function<void()>& told);
   CurlNames(const CurlNames&) = delete;
   CurlNames& operator=(const CurlNames&) = delete;
 
@@ -49,11 +51,6 @@ class CurlNames {
   // Why libcurl found no address of the KMS or (CURLE_COULDNT_RESOLVE_PROXY) of the proxy; `error`
   // is what it wrote to the error buffer.
   absl::Status Failure(CURLcode code, absl::string_view error) const;
-
-  // The look-ups under way: what to poll, when Process is due in any case, and what then happens.
-  std::vector<pollfd> Descriptors() const;
-  Clock::time_point NextTime() const;
-  void Process();
 
  private:
   bool NeedsServer() const { return !proxy_ || proxy_->target_is_resolved; }

@@ -17,13 +17,58 @@
 namespace okms::http {
 namespace {
 
-// Without the host, which is always the same, and the query: a list's goes on and on.
-absl::string_view PathOf(absl::string_view url) {
-  const std::size_t path = url.find('/', url.find("://") + 3);
-  return url.substr(std::min(path, url.size()), url.find('?') - path);
+long MillisecondsUntil(Clock::time_point time) { return std::max(1, PollTimeout(time)); }
+
+// What libcurl would add by itself is left out: each is empty.
+ListPtr HeadersOf(const HttpRequest& request) {
+  ListPtr list;
+  const auto add = [&](const char* line) { list.reset(Curl().slist_append(list.release(), line)); };
+  add("Accept:");
+  if (request.body) {
+    add("Expect:");
+    add("Content-Type: application/json");
+  }
+  for (const std::string& line : request.headers) add(line.c_str());
+  return list;
 }
 
 }  // namespace
+
+bool Prepare(Transfer& transfer, const std::string& base_url) {
+  CURL* easy = transfer.easy.get();
+  const HttpRequest& request = *transfer.job.request;
+  bool ok = easy != nullptr;
+  const auto set = [&](CURLoption option, auto value) {
+    ok = ok && Curl().easy_setopt(easy, option, value) == CURLE_OK;
+  };
+  transfer.headers = HeadersOf(request);
+  set(CURLOPT_URL, absl::StrCat(base_url, request.path).c_str());
+  set(CURLOPT_RESOLVE, transfer.addresses.get());
+  set(CURLOPT_HTTPHEADER, transfer.headers.get());
+  if (!request.body) {
+    set(CURLOPT_HTTPGET, 1L);
+  } else {
+    set(CURLOPT_POST, 1L);
+    set(CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(request.body->size()));
+    set(CURLOPT_POSTFIELDS, request.body->data());  // not copied
+  }
+  set(CURLOPT_TIMEOUT_MS, MillisecondsUntil(transfer.job.deadline));
+  set(CURLOPT_CONNECTTIMEOUT_MS, MillisecondsUntil(transfer.job.deadline));
+  // A call waits for the first connection's handshake, to share it if it is HTTP/2.
+  set(CURLOPT_PIPEWAIT, *transfer.shared ? 1L : 0L);
+  set(CURLOPT_SOCKOPTDATA, &transfer);
+  set(CURLOPT_PREREQDATA, &transfer);
+  set(CURLOPT_WRITEDATA, &transfer);
+  set(CURLOPT_ERRORBUFFER, transfer.error.data());
+  return ok;
+}
+
+void Release(const Transfer& transfer) {
+  CURL* easy = transfer.easy.get();
+  Curl().easy_setopt(easy, CURLOPT_ERRORBUFFER, nullptr);
+  Curl().easy_setopt(easy, CURLOPT_RESOLVE, nullptr);
+  Curl().easy_setopt(easy, CURLOPT_HTTPHEADER, nullptr);
+}
 
 void ReadHead(CURL* easy, HttpResponse& response) {
   long status = 0;
@@ -81,8 +126,10 @@ int Connected(void* user, char* address, char*, int port, int) {
 void TellEnd(const Transfer& transfer, const absl::Status& status) {
   Debug([&] {
     const HttpRequest& request = *transfer.job.request;
+    // Without the query: a list's goes on and on.
+    const absl::string_view path = request.path;
     return absl::StrCat(
-        "REST ", request.body ? "POST " : "GET ", PathOf(request.url), ": ",
+        "REST ", request.body ? "POST " : "GET ", path.substr(0, path.find('?')), ": ",
         status.ok() ? absl::StrCat("HTTP ", transfer.response.status) : Message(status), " in ",
         transfer.watch.Text());
   });

@@ -9,13 +9,16 @@
 #include <array>
 #include <cstddef>
 #include <memory>
+#include <string>
 
+#include "absl/status/status.h"
 #include "base/deadline.h"
 #include "base/debug.h"
 #include "http/curl_connections.h"
 #include "http/curl_handles.h"
 #include "http/http_client.h"
 #include "http/libcurl.h"
+#include "net/io_loop.h"
 
 namespace okms::http {
 
@@ -29,16 +32,18 @@ struct Job {
   Deadline deadline;
   Done<HttpResponse> done;
   Clock::time_point due = {};  // when it could have started, but for the names
+  IoLoop::Timer timer = {};    // for what comes next if nothing else does
 };
 
-// A call under way, and what libcurl's callbacks note about it. Of the thread that drives libcurl.
+// A call under way, and what libcurl's callbacks note about it. Of the loop's turn.
 struct Transfer {
   Job job;
   Clock::time_point started;
-  ListPtr addresses;  // before the handle, which uses it
+  ListPtr addresses;  // before the handle, which uses both
+  ListPtr headers;
   EasyPtr easy;
   HttpResponse response;
-  CurlConnections* connections = nullptr;  // of the loop, both
+  CurlConnections* connections = nullptr;  // of the client, both
   bool* shared = nullptr;
   bool connects = false;  // by a connection of its own
   bool waits = true;      // for a connection that another one has, or begins
@@ -46,6 +51,11 @@ struct Transfer {
   Stopwatch watch;
   std::array<char, CURL_ERROR_SIZE> error{};
 };
+
+// Tells the handle all that is of this transfer. False when libcurl does not take it.
+bool Prepare(Transfer& transfer, const std::string& base_url);
+// The handle forgets what goes with the transfer.
+void Release(const Transfer& transfer);
 
 // For CURLOPT_WRITEFUNCTION, CURLOPT_SOCKOPTFUNCTION and CURLOPT_PREREQFUNCTION; their data is the
 // Transfer.

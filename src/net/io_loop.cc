@@ -106,7 +106,9 @@ void IoLoop::RunInTurn(absl::FunctionRef<void()> task) {
   {
     const std::lock_guard lock(turn_);
     const Turn turn(this);
+    RunTasks(waiting_);
     task();
+    RunTasks(waiting_);
   }
   Wake();  // for what was posted meanwhile, and timers
 }

@@ -55,7 +55,7 @@ class RestBackend : public Backend {
 
   const ServiceKeyApi api_;
   Guarded<Found> found_;
-  // Last: their threads use all above.
+  // Last: what becomes of calls uses all above.
   // The calls' goes before the checks': what becomes of a call may begin a check.
   const std::unique_ptr<http::HttpClient> checks_;
   const std::unique_ptr<http::HttpClient> calls_;

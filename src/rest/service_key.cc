@@ -88,7 +88,7 @@ absl::string_view Sent(const http::HttpRequest& request) {
 }  // namespace
 
 ServiceKeyApi::ServiceKeyApi(absl::string_view base_url, absl::string_view okms_id)
-    : keys_url_(absl::StrCat(base_url, "/api/", okms_id, "/v1/servicekey")),
+    : keys_path_(absl::StrCat("/api/", okms_id, "/v1/servicekey")),
       place_(absl::StrCat("of --okms-id ", okms_id, " at --serv-addr ", base_url)) {}
 
 absl::Status ServiceKeyApi::Located(const absl::Status& status) const {
@@ -96,8 +96,9 @@ absl::Status ServiceKeyApi::Located(const absl::Status& status) const {
 }
 
 http::HttpRequest ServiceKeyApi::List(absl::string_view token) const {
-  if (token.empty()) return {absl::StrCat(keys_url_, "?state=active"), {}};
-  return {absl::StrCat(keys_url_, "?continuation-token=", QueryEscape(token), "&state=active"), {}};
+  if (token.empty()) return {absl::StrCat(keys_path_, "?state=active"), {}};
+  return {absl::StrCat(keys_path_, "?continuation-token=", QueryEscape(token), "&state=active"),
+          {}};
 }
 
 absl::StatusOr<ServiceKeyPage> ServiceKeyApi::ParseList(const http::HttpResponse& response) {
@@ -134,7 +135,7 @@ absl::StatusOr<ServiceKeyPage> ServiceKeyApi::ParseList(const http::HttpResponse
 }
 
 http::HttpRequest ServiceKeyApi::Get(const std::string& key_id) const {
-  return {absl::StrCat(keys_url_, "/", key_id), {}};
+  return {absl::StrCat(keys_path_, "/", key_id), {}};
 }
 
 absl::StatusOr<ServiceKey> ServiceKeyApi::ParseGet(const http::HttpResponse& response) {
@@ -154,7 +155,7 @@ http::HttpRequest ServiceKeyApi::Encrypt(const std::string& key_id, const Secret
   append(encoded);  // nothing in it needs an escape
   append(R"("})");
   Wipe(encoded);
-  return {absl::StrCat(keys_url_, "/", key_id, "/encrypt"), std::move(body), true};
+  return {absl::StrCat(keys_path_, "/", key_id, "/encrypt"), std::move(body), true};
 }
 
 absl::StatusOr<std::string> ServiceKeyApi::ParseEncrypt(const http::HttpResponse& response,
@@ -173,7 +174,7 @@ http::HttpRequest ServiceKeyApi::Decrypt(const std::string& key_id,
                                          const std::string& ciphertext) const {
   const std::string text = Json{{"ciphertext", ciphertext}}.dump();
   const ByteView bytes = AsBytes(text);
-  return {absl::StrCat(keys_url_, "/", key_id, "/decrypt"), WipedBytes(bytes.begin(), bytes.end()),
+  return {absl::StrCat(keys_path_, "/", key_id, "/decrypt"), WipedBytes(bytes.begin(), bytes.end()),
           true};
 }
 

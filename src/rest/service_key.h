@@ -40,7 +40,8 @@ struct ServiceKeyPage {
 // ParseDecrypt says kInvalidArgument for a 400, for then the stored record is at fault.
 class ServiceKeyApi {
  public:
-  // `base_url` has no slash at its end. `okms_id` and all key ids are UUIDs in canonical form.
+  // `base_url` is the client's, for messages. `okms_id` and all key ids are UUIDs in canonical
+  // form.
   ServiceKeyApi(absl::string_view base_url, absl::string_view okms_id);
 
   // A refusal, with where it was looked when nothing was found there: the domain may be wrong, or
@@ -65,7 +66,7 @@ class ServiceKeyApi {
                                              const http::HttpRequest& request);
 
  private:
-  const std::string keys_url_;
+  const std::string keys_path_;
   const std::string place_;
 };
 

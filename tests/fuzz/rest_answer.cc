@@ -94,7 +94,7 @@ void Check(ByteView input) {
   const auto list = ServiceKeyApi::ParseList(response);
   if (CheckResult(response, list)) {
     for (const ServiceKey& key : list->keys) CheckKey(key);
-    OKMS_REQUIRE(IsPrintable(sent.api.List(list->next).url));
+    OKMS_REQUIRE(IsPrintable(sent.api.List(list->next).path));
   }
   const auto key = ServiceKeyApi::ParseGet(response);
   if (CheckResult(response, key)) CheckKey(*key);

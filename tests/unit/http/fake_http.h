@@ -35,7 +35,7 @@ inline HttpResponse Response(int status, absl::string_view body = "",
 
 // A request that was sent.
 struct Sent {
-  std::string url;
+  std::string path;
   std::optional<std::string> body;
   Clock::time_point earliest;
   Deadline deadline;
@@ -47,10 +47,10 @@ struct FakeHttp {
   std::function<absl::StatusOr<HttpResponse>(const Sent&)> handler;
   std::vector<Sent> sent;
 
-  std::vector<std::string> urls() const {
-    std::vector<std::string> urls;
-    for (const Sent& one : sent) urls.push_back(one.url);
-    return urls;
+  std::vector<std::string> paths() const {
+    std::vector<std::string> paths;
+    for (const Sent& one : sent) paths.push_back(one.path);
+    return paths;
   }
 };
 
@@ -61,7 +61,7 @@ class FakeHttpClient : public HttpClient {
 
   void Send(std::shared_ptr<const HttpRequest> request, Clock::time_point earliest,
             Deadline deadline, Done<HttpResponse> done) override {
-    Sent sent{request->url, std::nullopt, earliest, deadline, Clock::now()};
+    Sent sent{request->path, std::nullopt, earliest, deadline, Clock::now()};
     if (request->body) sent.body = std::string(AsText(*request->body));
     http_.sent.push_back(sent);
     done(http_.handler(sent));
