@@ -61,10 +61,14 @@ void CurlCalls::Add(Job job) {
 
 void CurlCalls::Begin(Job job) {
   job.due = Clock::now();
-  job.timer = loop_.At(job.deadline, [this] { StartDue(); });
-  due_.push_back(std::move(job));
+  MakeDue(std::move(job));
   names_.Refresh();
   StartDue();
+}
+
+void CurlCalls::MakeDue(Job job) {
+  job.timer = loop_.At(job.deadline, [this] { StartDue(); });
+  due_.push_back(std::move(job));
 }
 
 void CurlCalls::StartDue() {
@@ -113,16 +117,13 @@ void CurlCalls::Look() {
 
 // libcurl (8.20, for one) would let them wait on, for one of the others to end.
 void CurlCalls::Separate() {
-  std::list<Job> again;
-  std::erase_if(transfers_, [&](auto& entry) {
+  std::erase_if(transfers_, [this](auto& entry) {
     Transfer& transfer = *entry.second;
     if (!transfer.waits) return false;
     TakeBack(transfer);
-    again.push_back(std::move(transfer.job));
+    MakeDue(std::move(transfer.job));
     return true;
   });
-  if (again.empty()) return;
-  due_.splice(due_.begin(), again);
   due_.sort([](const Job& a, const Job& b) { return a.due < b.due; });
   StartDue();
 }
@@ -142,12 +143,12 @@ void CurlCalls::Finish(CURL* easy, CURLcode code) {
   TakeBack(*transfer);
   last_finish_ = Clock::now();
   if (transfer->job.request->secret) last_secret_ = last_finish_;
-  CleanUp();
   if (status.ok()) {
     Answer(transfer->job, std::move(transfer->response));
   } else {
     Answer(transfer->job, status);
   }
+  CleanUp();
 }
 
 absl::Status CurlCalls::Outcome(Transfer& transfer, CURLcode code) {

@@ -53,6 +53,7 @@ class CurlCalls {
  private:
   // Once it is time for it.
   void Begin(Job job);
+  void MakeDue(Job job);
   // Those that the names let begin.
   void StartDue();
   void StartTransfer(Job job);
