@@ -10,6 +10,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "base/utf8.h"
+#include "http/libcurl.h"
 #include "net/tls_context.h"
 #include "sandbox/privileges.h"
 #include "service/kms_server.h"
@@ -44,6 +45,7 @@ bool CheckConfig(const Config& config, const Logger& log) {
     // Of several files the first mistake ends Create; that of the CA is another one.
     look(TlsContext::CheckRoots(config.tls, tls.status()));
   }
+  if (config.protocol == Protocol::kRest) look(http::LoadLibCurl());
   const auto socket = ListenSocket::Check(config.socket, config.socket_group);
   look(socket.status());
   look(sandbox::CheckUser(config.user));

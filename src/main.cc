@@ -43,17 +43,20 @@
 #include "core/annotated_backend.h"
 #include "core/health.h"
 #include "core/key_manager.h"
+#include "http/curl_client.h"
+#include "http/libcurl.h"
+#include "http/proxy.h"
+#include "http/retrying_client.h"
 #include "kmip/kmip_backend.h"
 #include "net/address.h"
 #include "net/credentials.h"
+#include "net/https_url.h"
+#include "net/io_loop.h"
 #include "net/lookup.h"
 #include "net/lost_files.h"
-#include "net/proxy.h"
+#include "net/tls_connector.h"
 #include "net/tls_context.h"
-#include "net/tls_dialer.h"
-#include "rest/curl_client.h"
 #include "rest/rest_backend.h"
-#include "rest/retrying_client.h"
 #include "rest/service_key.h"
 #include "sandbox/confine.h"
 #include "sandbox/landlock.h"
@@ -109,34 +112,38 @@ KeyPolicy KeyPolicyOf(const Config& config) {
 
 absl::StatusOr<std::unique_ptr<Backend>> ProtocolOf(const Config& config,
                                                     std::shared_ptr<const TlsContext> tls,
-                                                    const std::optional<Proxy>& proxy) {
+                                                    const std::optional<http::Proxy>& proxy,
+                                                    IoLoop& io) {
   if (config.protocol == Protocol::kKmip) {
-    auto dialer = std::make_unique<TlsDialer>(config.server, std::move(tls));
-    return std::make_unique<kmip::KmipBackend>(std::move(dialer));
+    return std::make_unique<kmip::KmipBackend>(
+        io, std::make_unique<TlsConnector>(io, config.server, std::move(tls)),
+        config.max_connections);
   }
-  OKMS_ASSIGN_OR_RETURN(auto calls, rest::CurlClient::Create(tls, config.server, proxy));
-  OKMS_ASSIGN_OR_RETURN(auto checks, rest::CurlClient::Create(tls, config.server, proxy));
+  const HttpsUrl url{config.rest_url, config.server};
+  OKMS_ASSIGN_OR_RETURN(auto calls, http::CurlClient::Create(io, tls, url, proxy));
+  OKMS_ASSIGN_OR_RETURN(auto checks, http::CurlClient::Create(io, tls, url, proxy));
   return std::make_unique<rest::RestBackend>(
-      std::make_unique<rest::RetryingClient>(std::move(calls)),
-      std::make_unique<rest::RetryingClient>(std::move(checks)),
+      std::make_unique<http::RetryingClient>(std::move(calls)),
+      std::make_unique<http::RetryingClient>(std::move(checks)),
       rest::ServiceKeyApi(config.rest_url, config.okms_id));
 }
 
-// `credentials` must outlive it.
+// `credentials` and `io` must outlive it.
 absl::StatusOr<std::unique_ptr<Backend>> MakeBackend(const Config& config,
                                                      const Credentials& credentials,
-                                                     const std::optional<Proxy>& proxy) {
+                                                     const std::optional<http::Proxy>& proxy,
+                                                     IoLoop& io) {
   const Credentials::Tls& tls = credentials.tls();
   if (!tls.ok()) {
     return std::make_unique<NoBackend>(WithCode(tls.status(), absl::StatusCode::kUnauthenticated));
   }
-  OKMS_ASSIGN_OR_RETURN(std::unique_ptr<Backend> protocol, ProtocolOf(config, *tls, proxy));
+  OKMS_ASSIGN_OR_RETURN(std::unique_ptr<Backend> protocol, ProtocolOf(config, *tls, proxy, io));
   return std::make_unique<AnnotatedBackend>(std::move(protocol),
                                             [&credentials] { return credentials.Trouble(); });
 }
 
 // What the running plugin must still be able to reach.
-sandbox::Reach ReachOf(const Config& config, const std::optional<Proxy>& proxy) {
+sandbox::Reach ReachOf(const Config& config, const std::optional<http::Proxy>& proxy) {
   constexpr uint16_t kDnsPort = 53;  // for answers that do not fit a datagram
   std::vector<HostPort> hosts = {config.server};
   if (proxy && proxy->server) hosts.push_back(*proxy->server);
@@ -214,8 +221,11 @@ absl::Status Run(const Config& config, LogQueue& log_queue, const Logger& log,
   }
   PeerPolicy policy{config.allowed_uids, config.allowed_gids};
   for (const std::string& warning : policy.ForgetUnknown()) log.Warning(warning);
-  std::optional<Proxy> proxy;
-  if (config.protocol == Protocol::kRest) proxy = ProxyFor(config.server);
+  std::optional<http::Proxy> proxy;
+  if (config.protocol == Protocol::kRest) {
+    OKMS_RETURN_IF_ERROR(http::LoadLibCurl());
+    proxy = http::ProxyFor(config.server);
+  }
   const sandbox::Reach reach = ReachOf(config, proxy);
   OKMS_ASSIGN_OR_RETURN(const sandbox::Confinement confinement,
                         sandbox::Confine(config.user, reach));
@@ -226,7 +236,9 @@ absl::Status Run(const Config& config, LogQueue& log_queue, const Logger& log,
                             confinement.account.uid,
                             "; create that user, or name one with --user"));
   }
-  OKMS_ASSIGN_OR_RETURN(std::unique_ptr<Backend> backend, MakeBackend(config, credentials, proxy));
+  OKMS_ASSIGN_OR_RETURN(const std::unique_ptr<IoLoop> io, IoLoop::Create());
+  OKMS_ASSIGN_OR_RETURN(std::unique_ptr<Backend> backend,
+                        MakeBackend(config, credentials, proxy, *io));
   KeyManager keys(std::move(backend), log, KeyPolicyOf(config));
   OKMS_ASSIGN_OR_RETURN(const std::unique_ptr<KmsServer> server,
                         KmsServer::Start(keys, log, config.timeout));

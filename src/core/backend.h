@@ -12,16 +12,11 @@
 #include <string>
 #include <vector>
 
-#include "absl/functional/any_invocable.h"
-#include "absl/status/statusor.h"
 #include "base/deadline.h"
+#include "base/done.h"
 #include "base/secret.h"
 
 namespace okms {
-
-// Called once, on any thread, perhaps before the call that took it returns.
-template <typename T>
-using Done = absl::AnyInvocable<void(absl::StatusOr<T>)>;
 
 // Asked before each operation of a chain: by when it is to be answered.
 using NextDeadline = std::function<Deadline()>;

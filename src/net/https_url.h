@@ -19,8 +19,8 @@ struct HttpsUrl {
   HostPort server;   // with that dot, which tells DNS that the name is absolute
 };
 
-// Only https, since the client certificate stands for the user; no user, query or fragment. Loads
-// libcurl. Errors: kInvalidArgument; kFailedPrecondition when libcurl cannot be loaded.
+// Only https, since the client certificate stands for the user; no user, query or fragment. Errors:
+// kInvalidArgument.
 absl::StatusOr<HttpsUrl> ParseHttpsUrl(absl::string_view text);
 
 }  // namespace okms

@@ -106,7 +106,9 @@ void IoLoop::RunInTurn(absl::FunctionRef<void()> task) {
   {
     const std::lock_guard lock(turn_);
     const Turn turn(this);
+    RunTasks(waiting_);
     task();
+    RunTasks(waiting_);
   }
   Wake();  // for what was posted meanwhile, and timers
 }
@@ -205,6 +207,7 @@ IoLoop::Watch& IoLoop::Watch::operator=(Watch&& other) noexcept {
 }
 
 void IoLoop::Watch::Set(short events) {
+  if (loop_ == nullptr) return;
   Watched& watched = *loop_->watched_.find(id_)->second;
   if (watched.events == events) return;
   watched.events = events;

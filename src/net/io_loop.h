@@ -45,8 +45,8 @@ class IoLoop {
   // runs after what is being done. Does not block.
   void Post(Task task);
 
-  // Any thread but one that has the turn. Waits for the turn, and runs the task in it: for
-  // construction and destruction.
+  // Any thread but one that has the turn. Waits for the turn, and runs the task in it, after what was
+  // posted before it, and before what it posts itself: for construction and destruction.
   void RunInTurn(absl::FunctionRef<void()> task);
 
   // Whether this thread has the turn.

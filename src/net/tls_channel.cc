@@ -58,6 +58,10 @@ void TlsChannel::Answered() {
   if (!std::exchange(answered_, true)) order_.Answered(socket_->address());
 }
 
+absl::Status TlsChannel::TooLate() const {
+  return socket_->BrokenOff(absl::DeadlineExceededError("no answer in time"));
+}
+
 void TlsChannel::Silent() {
   answered_ = false;
   order_.Silent(socket_->address());

@@ -28,6 +28,7 @@ class TlsChannel : public Channel {
   bool IsFresh() const override { return socket_->IsFresh(); }
   void Answered() override;
   void Silent() override;
+  absl::Status TooLate() const override;
 
  private:
   void Wait();

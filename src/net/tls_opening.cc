@@ -54,7 +54,10 @@ void TlsOpening::NameWasAsked() {
 }
 
 void TlsOpening::GoOn() {
-  if (Expired(deadline_)) return Finish(TooLate());
+  if (Expired(deadline_)) {
+    MarkSilent();
+    return Finish(TooLate());
+  }
   if (connector_.name_.known()) {
     do {
       if (std::unique_ptr<TlsSocket> socket = FirstThere()) {
@@ -142,8 +145,7 @@ void TlsOpening::MarkSilent() {
   }
 }
 
-absl::Status TlsOpening::TooLate() {
-  MarkSilent();
+absl::Status TlsOpening::TooLate() const {
   if (!connector_.name_.known()) {
     return absl::DeadlineExceededError(absl::StrCat("cannot resolve ",
                                                     connector_.name_.target().host,

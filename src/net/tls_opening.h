@@ -28,6 +28,8 @@ class TlsOpening : public Opening {
   TlsOpening(const TlsOpening&) = delete;
   TlsOpening& operator=(const TlsOpening&) = delete;
 
+  absl::Status TooLate() const override;
+
   // The name was looked up, well or not. Goes on with that from the loop.
   void NameWasAsked();
 
@@ -54,7 +56,6 @@ class TlsOpening : public Opening {
   // Whether all was tried, but the name may have changed.
   bool AwaitsName();
   void MarkSilent();
-  absl::Status TooLate();
   void Wait();
   void Finish(absl::StatusOr<std::unique_ptr<Channel>> channel);
 

@@ -132,7 +132,10 @@ absl::StatusOr<bool> TlsSocket::Connect() {
 }
 
 absl::Status TlsSocket::BrokenOff(const absl::Status& why) const {
-  return Annotate(why, absl::StrCat(peer_, connected_ ? ": TLS handshake" : ": connect"));
+  const bool shaken = SSL_is_init_finished(ssl_.get()) != 0;
+  return Annotate(why, absl::StrCat(peer_, shaken       ? ": read"
+                                           : connected_ ? ": TLS handshake"
+                                                        : ": connect"));
 }
 
 template <typename Call>

@@ -27,7 +27,7 @@ Json Parse(const WipedBytes& body) {
   return Json::parse(body.begin(), body.end(), nullptr, /*allow_exceptions=*/false);
 }
 
-bool IsJson(const HttpResponse& response) {
+bool IsJson(const http::HttpResponse& response) {
   return absl::StrContains(absl::AsciiStrToLower(response.content_type), "json");
 }
 
@@ -106,7 +106,7 @@ absl::StatusCode CodeFor(int status, absl::StatusCode bad_request) {
 
 // What an ErrorResponse says: in `message` what stays the same for the same reason, in `detail`
 // what names this one failure.
-void Explain(const HttpResponse& response, absl::string_view sent, std::string& message,
+void Explain(const http::HttpResponse& response, absl::string_view sent, std::string& message,
              std::vector<std::string>& detail) {
   const Json body = IsJson(response) ? Parse(response.body) : Json();
   if (!body.is_object()) {
@@ -142,8 +142,8 @@ void Explain(const HttpResponse& response, absl::string_view sent, std::string& 
   add_id("error_id", "error id ");
 }
 
-absl::Status Refusal(absl::string_view call, const HttpResponse& response, absl::string_view sent,
-                     absl::StatusCode bad_request) {
+absl::Status Refusal(absl::string_view call, const http::HttpResponse& response,
+                     absl::string_view sent, absl::StatusCode bad_request) {
   std::string message = absl::StrCat("REST ", call);
   std::vector<std::string> detail;
   if (response.status >= 300 && response.status < 400) {
@@ -164,7 +164,7 @@ absl::Status Refusal(absl::string_view call, const HttpResponse& response, absl:
 
 }  // namespace
 
-absl::StatusOr<Json> ParseAnswer(absl::string_view call, const HttpResponse& response,
+absl::StatusOr<Json> ParseAnswer(absl::string_view call, const http::HttpResponse& response,
                                  absl::string_view sent, absl::StatusCode bad_request) {
   if (response.status != 200) return Refusal(call, response, sent, bad_request);
   const auto no_sense = [&](auto... why) {

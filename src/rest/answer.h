@@ -12,7 +12,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "base/secret.h"
-#include "rest/http_client.h"
+#include "http/http_client.h"
 
 namespace okms::rest {
 
@@ -24,7 +24,7 @@ using Json = nlohmann::json;
 // (404), kUnauthenticated (401), kPermissionDenied (403), kUnavailable (429, 5xx), `bad_request`
 // (400), kFailedPrecondition (501, redirects, and all else).
 absl::StatusOr<Json> ParseAnswer(
-    absl::string_view call, const HttpResponse& response, absl::string_view sent,
+    absl::string_view call, const http::HttpResponse& response, absl::string_view sent,
     absl::StatusCode bad_request = absl::StatusCode::kFailedPrecondition);
 
 }  // namespace okms::rest

@@ -45,7 +45,7 @@ std::string Unfit(const ServiceKey& key) {
 }
 
 absl::StatusOr<KeyInfo> ReadInfo(const std::string& uuid,
-                                 const absl::StatusOr<HttpResponse>& response) {
+                                 const absl::StatusOr<http::HttpResponse>& response) {
   const absl::StatusOr<ServiceKey> key =
       response.ok() ? ServiceKeyApi::ParseGet(*response) : response.status();
   // It may still Encrypt and Decrypt.
@@ -98,11 +98,11 @@ void RestBackend::Locate(const std::string& label, NextDeadline deadline, Done<L
 }
 
 void RestBackend::Continue(std::unique_ptr<Search> search) {
-  auto request = std::make_shared<const HttpRequest>(api_.List(search->token));
+  auto request = std::make_shared<const http::HttpRequest>(api_.List(search->token));
   const Deadline deadline = search->deadline();
   checks_->Send(
       std::move(request), {}, deadline,
-      [this, search = std::move(search)](absl::StatusOr<HttpResponse> response) mutable {
+      [this, search = std::move(search)](absl::StatusOr<http::HttpResponse> response) mutable {
         absl::StatusOr<ServiceKeyPage> page =
             response.ok() ? ServiceKeyApi::ParseList(*response) : response.status();
         if (!page.ok()) {
@@ -142,17 +142,17 @@ void RestBackend::Inspect(const std::string& key_id, Deadline deadline, Done<Key
     done(absl::FailedPreconditionError("the key id is no UUID"));
     return;
   }
-  checks_->Send(
-      std::make_shared<const HttpRequest>(api_.Get(*uuid)), {}, deadline,
-      [this, uuid = *uuid, done = std::move(done)](absl::StatusOr<HttpResponse> response) mutable {
-        absl::StatusOr<KeyInfo> info = ReadInfo(uuid, response);
-        Review(uuid, info);
-        if (info.ok()) {
-          done(std::move(info));
-        } else {
-          done(api_.Located(info.status()));
-        }
-      });
+  checks_->Send(std::make_shared<const http::HttpRequest>(api_.Get(*uuid)), {}, deadline,
+                [this, uuid = *uuid,
+                 done = std::move(done)](absl::StatusOr<http::HttpResponse> response) mutable {
+                  absl::StatusOr<KeyInfo> info = ReadInfo(uuid, response);
+                  Review(uuid, info);
+                  if (info.ok()) {
+                    done(std::move(info));
+                  } else {
+                    done(api_.Located(info.status()));
+                  }
+                });
 }
 
 void RestBackend::Review(const std::string& uuid, const absl::StatusOr<KeyInfo>& info) {
@@ -172,18 +172,18 @@ void RestBackend::Encrypt(Way way, const std::string& key_id, Secret plaintext, 
     return;
   }
   // Shared with the transfer, which may have to send it again.
-  auto request = std::make_shared<const HttpRequest>(api_.Encrypt(*uuid, plaintext));
-  Http(way).Send(request, {}, deadline,
-                 [request, done = std::move(done)](absl::StatusOr<HttpResponse> response) mutable {
-                   absl::StatusOr<std::string> ciphertext =
-                       response.ok() ? ServiceKeyApi::ParseEncrypt(*response, *request)
-                                     : response.status();
-                   if (ciphertext.ok()) {
-                     done(Ciphertext{*std::move(ciphertext), {}});
-                   } else {
-                     done(ciphertext.status());
-                   }
-                 });
+  auto request = std::make_shared<const http::HttpRequest>(api_.Encrypt(*uuid, plaintext));
+  Http(way).Send(
+      request, {}, deadline,
+      [request, done = std::move(done)](absl::StatusOr<http::HttpResponse> response) mutable {
+        absl::StatusOr<std::string> ciphertext =
+            response.ok() ? ServiceKeyApi::ParseEncrypt(*response, *request) : response.status();
+        if (ciphertext.ok()) {
+          done(Ciphertext{*std::move(ciphertext), {}});
+        } else {
+          done(ciphertext.status());
+        }
+      });
 }
 
 void RestBackend::Decrypt(Way way, const std::string& key_id, Ciphertext ciphertext,
@@ -198,15 +198,16 @@ void RestBackend::Decrypt(Way way, const std::string& key_id, Ciphertext ciphert
     done(std::move(status));
     return;
   }
-  auto request = std::make_shared<const HttpRequest>(api_.Decrypt(*uuid, ciphertext.bytes));
-  Http(way).Send(request, {}, deadline,
-                 [request, done = std::move(done)](absl::StatusOr<HttpResponse> response) mutable {
-                   if (response.ok()) {
-                     done(ServiceKeyApi::ParseDecrypt(*response, *request));
-                   } else {
-                     done(response.status());
-                   }
-                 });
+  auto request = std::make_shared<const http::HttpRequest>(api_.Decrypt(*uuid, ciphertext.bytes));
+  Http(way).Send(
+      request, {}, deadline,
+      [request, done = std::move(done)](absl::StatusOr<http::HttpResponse> response) mutable {
+        if (response.ok()) {
+          done(ServiceKeyApi::ParseDecrypt(*response, *request));
+        } else {
+          done(response.status());
+        }
+      });
 }
 
 }  // namespace okms::rest

@@ -17,7 +17,7 @@
 #include "base/deadline.h"
 #include "base/guarded.h"
 #include "core/backend.h"
-#include "rest/http_client.h"
+#include "http/http_client.h"
 #include "rest/service_key.h"
 
 namespace okms::rest {
@@ -25,7 +25,7 @@ namespace okms::rest {
 class RestBackend : public Backend {
  public:
   // One client for each way.
-  RestBackend(std::unique_ptr<HttpClient> calls, std::unique_ptr<HttpClient> checks,
+  RestBackend(std::unique_ptr<http::HttpClient> calls, std::unique_ptr<http::HttpClient> checks,
               ServiceKeyApi api)
       : api_(std::move(api)), checks_(std::move(checks)), calls_(std::move(calls)) {}
 
@@ -47,7 +47,7 @@ class RestBackend : public Backend {
   };
 
   // Calls share connections (HTTP/2), or have up to 32: one that hangs keeps no other one waiting.
-  HttpClient& Http(Way way) { return way == Way::kChecks ? *checks_ : *calls_; }
+  http::HttpClient& Http(Way way) { return way == Way::kChecks ? *checks_ : *calls_; }
   // The next page, and so on until the last one.
   void Continue(std::unique_ptr<Search> search);
   // Forgets what was found unless this, seen of that key, bears it out.
@@ -55,10 +55,10 @@ class RestBackend : public Backend {
 
   const ServiceKeyApi api_;
   Guarded<Found> found_;
-  // Last: their threads use all above.
+  // Last: what becomes of calls uses all above.
   // The calls' goes before the checks': what becomes of a call may begin a check.
-  const std::unique_ptr<HttpClient> checks_;
-  const std::unique_ptr<HttpClient> calls_;
+  const std::unique_ptr<http::HttpClient> checks_;
+  const std::unique_ptr<http::HttpClient> calls_;
 };
 
 }  // namespace okms::rest

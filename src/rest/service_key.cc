@@ -81,26 +81,27 @@ absl::StatusOr<ServiceKey> ReadKey(absl::string_view call, Json& object) {
   return key;
 }
 
-absl::string_view Sent(const HttpRequest& request) {
+absl::string_view Sent(const http::HttpRequest& request) {
   return request.body ? AsText(*request.body) : absl::string_view();
 }
 
 }  // namespace
 
 ServiceKeyApi::ServiceKeyApi(absl::string_view base_url, absl::string_view okms_id)
-    : keys_url_(absl::StrCat(base_url, "/api/", okms_id, "/v1/servicekey")),
+    : keys_path_(absl::StrCat("/api/", okms_id, "/v1/servicekey")),
       place_(absl::StrCat("of --okms-id ", okms_id, " at --serv-addr ", base_url)) {}
 
 absl::Status ServiceKeyApi::Located(const absl::Status& status) const {
   return absl::IsNotFound(status) ? Annotate(status, place_) : status;
 }
 
-HttpRequest ServiceKeyApi::List(absl::string_view token) const {
-  if (token.empty()) return {absl::StrCat(keys_url_, "?state=active"), {}};
-  return {absl::StrCat(keys_url_, "?continuation-token=", QueryEscape(token), "&state=active"), {}};
+http::HttpRequest ServiceKeyApi::List(absl::string_view token) const {
+  if (token.empty()) return {absl::StrCat(keys_path_, "?state=active"), {}};
+  return {absl::StrCat(keys_path_, "?continuation-token=", QueryEscape(token), "&state=active"),
+          {}};
 }
 
-absl::StatusOr<ServiceKeyPage> ServiceKeyApi::ParseList(const HttpResponse& response) {
+absl::StatusOr<ServiceKeyPage> ServiceKeyApi::ParseList(const http::HttpResponse& response) {
   constexpr char kCall[] = "list keys";
   OKMS_ASSIGN_OR_RETURN(Json answer, ParseAnswer(kCall, response, ""));
   ServiceKeyPage page;
@@ -133,17 +134,17 @@ absl::StatusOr<ServiceKeyPage> ServiceKeyApi::ParseList(const HttpResponse& resp
   return page;
 }
 
-HttpRequest ServiceKeyApi::Get(const std::string& key_id) const {
-  return {absl::StrCat(keys_url_, "/", key_id), {}};
+http::HttpRequest ServiceKeyApi::Get(const std::string& key_id) const {
+  return {absl::StrCat(keys_path_, "/", key_id), {}};
 }
 
-absl::StatusOr<ServiceKey> ServiceKeyApi::ParseGet(const HttpResponse& response) {
+absl::StatusOr<ServiceKey> ServiceKeyApi::ParseGet(const http::HttpResponse& response) {
   constexpr char kCall[] = "get key";
   OKMS_ASSIGN_OR_RETURN(Json answer, ParseAnswer(kCall, response, ""));
   return ReadKey(kCall, answer);
 }
 
-HttpRequest ServiceKeyApi::Encrypt(const std::string& key_id, const Secret& plaintext) const {
+http::HttpRequest ServiceKeyApi::Encrypt(const std::string& key_id, const Secret& plaintext) const {
   std::string encoded = absl::Base64Escape(AsText(plaintext.Reveal()));
   WipedBytes body;
   const auto append = [&](absl::string_view text) {
@@ -154,11 +155,11 @@ HttpRequest ServiceKeyApi::Encrypt(const std::string& key_id, const Secret& plai
   append(encoded);  // nothing in it needs an escape
   append(R"("})");
   Wipe(encoded);
-  return {absl::StrCat(keys_url_, "/", key_id, "/encrypt"), std::move(body), true};
+  return {absl::StrCat(keys_path_, "/", key_id, "/encrypt"), std::move(body), true};
 }
 
-absl::StatusOr<std::string> ServiceKeyApi::ParseEncrypt(const HttpResponse& response,
-                                                        const HttpRequest& request) {
+absl::StatusOr<std::string> ServiceKeyApi::ParseEncrypt(const http::HttpResponse& response,
+                                                        const http::HttpRequest& request) {
   constexpr char kCall[] = "encrypt";
   OKMS_ASSIGN_OR_RETURN(Json answer, ParseAnswer(kCall, response, Sent(request)));
   Json::string_t* ciphertext = TextField(answer, "ciphertext");
@@ -169,15 +170,16 @@ absl::StatusOr<std::string> ServiceKeyApi::ParseEncrypt(const HttpResponse& resp
   return std::move(*ciphertext);
 }
 
-HttpRequest ServiceKeyApi::Decrypt(const std::string& key_id, const std::string& ciphertext) const {
+http::HttpRequest ServiceKeyApi::Decrypt(const std::string& key_id,
+                                         const std::string& ciphertext) const {
   const std::string text = Json{{"ciphertext", ciphertext}}.dump();
   const ByteView bytes = AsBytes(text);
-  return {absl::StrCat(keys_url_, "/", key_id, "/decrypt"), WipedBytes(bytes.begin(), bytes.end()),
+  return {absl::StrCat(keys_path_, "/", key_id, "/decrypt"), WipedBytes(bytes.begin(), bytes.end()),
           true};
 }
 
-absl::StatusOr<Secret> ServiceKeyApi::ParseDecrypt(const HttpResponse& response,
-                                                   const HttpRequest& request) {
+absl::StatusOr<Secret> ServiceKeyApi::ParseDecrypt(const http::HttpResponse& response,
+                                                   const http::HttpRequest& request) {
   constexpr char kCall[] = "decrypt";
   // A request that the KMS does not take is the record's fault.
   OKMS_ASSIGN_OR_RETURN(

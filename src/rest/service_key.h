@@ -17,7 +17,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "base/secret.h"
-#include "rest/http_client.h"
+#include "http/http_client.h"
 
 namespace okms::rest {
 
@@ -40,7 +40,8 @@ struct ServiceKeyPage {
 // ParseDecrypt says kInvalidArgument for a 400, for then the stored record is at fault.
 class ServiceKeyApi {
  public:
-  // `base_url` has no slash at its end. `okms_id` and all key ids are UUIDs in canonical form.
+  // `base_url` is the client's, for messages. `okms_id` and all key ids are UUIDs in canonical
+  // form.
   ServiceKeyApi(absl::string_view base_url, absl::string_view okms_id);
 
   // A refusal, with where it was looked when nothing was found there: the domain may be wrong, or
@@ -48,24 +49,24 @@ class ServiceKeyApi {
   absl::Status Located(const absl::Status& status) const;
 
   // A page of the active keys; the first one has no token.
-  HttpRequest List(absl::string_view token) const;
-  static absl::StatusOr<ServiceKeyPage> ParseList(const HttpResponse& response);
+  http::HttpRequest List(absl::string_view token) const;
+  static absl::StatusOr<ServiceKeyPage> ParseList(const http::HttpResponse& response);
 
-  HttpRequest Get(const std::string& key_id) const;
-  static absl::StatusOr<ServiceKey> ParseGet(const HttpResponse& response);
+  http::HttpRequest Get(const std::string& key_id) const;
+  static absl::StatusOr<ServiceKey> ParseGet(const http::HttpResponse& response);
 
-  HttpRequest Encrypt(const std::string& key_id, const Secret& plaintext) const;
+  http::HttpRequest Encrypt(const std::string& key_id, const Secret& plaintext) const;
   // The ciphertext: printable ASCII, not empty. `request` is what it answers.
-  static absl::StatusOr<std::string> ParseEncrypt(const HttpResponse& response,
-                                                  const HttpRequest& request);
+  static absl::StatusOr<std::string> ParseEncrypt(const http::HttpResponse& response,
+                                                  const http::HttpRequest& request);
 
   // `ciphertext` must be printable ASCII.
-  HttpRequest Decrypt(const std::string& key_id, const std::string& ciphertext) const;
-  static absl::StatusOr<Secret> ParseDecrypt(const HttpResponse& response,
-                                             const HttpRequest& request);
+  http::HttpRequest Decrypt(const std::string& key_id, const std::string& ciphertext) const;
+  static absl::StatusOr<Secret> ParseDecrypt(const http::HttpResponse& response,
+                                             const http::HttpRequest& request);
 
  private:
-  const std::string keys_url_;
+  const std::string keys_path_;
   const std::string place_;
 };
 

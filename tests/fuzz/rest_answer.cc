@@ -27,14 +27,15 @@ constexpr std::size_t kLongestMessage = 2500;
 
 struct Sent {
   ServiceKeyApi api{"https://kms", "0123abcd-4567-89ef-0123-456789abcdef"};
-  HttpRequest encrypt = api.Encrypt("11111111-2222-3333-4444-555555555555",
-                                    Secret(AsBytes("0123456789abcdef0123456789abcdef")));
-  HttpRequest decrypt = api.Decrypt("11111111-2222-3333-4444-555555555555",
-                                    "eyJhbGciOiJkaXIifQ..48V1_ALb6US04U3b.5eym8TW_c8SuK0ltJ.XFB");
+  http::HttpRequest encrypt = api.Encrypt("11111111-2222-3333-4444-555555555555",
+                                          Secret(AsBytes("0123456789abcdef0123456789abcdef")));
+  http::HttpRequest decrypt =
+      api.Decrypt("11111111-2222-3333-4444-555555555555",
+                  "eyJhbGciOiJkaXIifQ..48V1_ALb6US04U3b.5eym8TW_c8SuK0ltJ.XFB");
 };
 
-HttpResponse Response(ByteView input) {
-  HttpResponse response;
+http::HttpResponse Response(ByteView input) {
+  http::HttpResponse response;
   response.status = kStatuses[input[0] % kStatuses.size()];
   response.content_type = kTypes[input[1] % kTypes.size()];
   if (input[1] & 0x40) response.content_encoding = "gzip";
@@ -52,7 +53,7 @@ bool IsPrintable(absl::string_view text) {
   return true;
 }
 
-void RequireNothingOf(const HttpRequest& request, absl::string_view message) {
+void RequireNothingOf(const http::HttpRequest& request, absl::string_view message) {
   constexpr std::size_t kPart = 16;
   const absl::string_view sent = AsText(*request.body);
   for (std::size_t i = 0; i + kPart <= sent.size(); ++i) {
@@ -61,7 +62,7 @@ void RequireNothingOf(const HttpRequest& request, absl::string_view message) {
 }
 
 // What holds for every error.
-void CheckError(const HttpResponse& response, const absl::Status& status) {
+void CheckError(const http::HttpResponse& response, const absl::Status& status) {
   const std::string message = Message(status);
   OKMS_REQUIRE(!message.empty() && message.size() <= kLongestMessage);
   OKMS_REQUIRE(IsPrintable(message));
@@ -74,7 +75,7 @@ void CheckError(const HttpResponse& response, const absl::Status& status) {
 
 // What holds for every result of a Parse function: only a 200 in JSON as it is can be one.
 template <typename T>
-bool CheckResult(const HttpResponse& response, const absl::StatusOr<T>& result) {
+bool CheckResult(const http::HttpResponse& response, const absl::StatusOr<T>& result) {
   if (!result.ok()) {
     CheckError(response, result.status());
     return false;
@@ -88,12 +89,12 @@ void CheckKey(const ServiceKey& key) { OKMS_REQUIRE(ParseUuid(key.id) == key.id)
 
 void Check(ByteView input) {
   static const Sent sent;
-  const HttpResponse response = Response(input);
+  const http::HttpResponse response = Response(input);
   CheckResult(response, ParseAnswer("call", response, ""));
   const auto list = ServiceKeyApi::ParseList(response);
   if (CheckResult(response, list)) {
     for (const ServiceKey& key : list->keys) CheckKey(key);
-    OKMS_REQUIRE(IsPrintable(sent.api.List(list->next).url));
+    OKMS_REQUIRE(IsPrintable(sent.api.List(list->next).path));
   }
   const auto key = ServiceKeyApi::ParseGet(response);
   if (CheckResult(response, key)) CheckKey(*key);

@@ -45,6 +45,12 @@ TEST(ParseHttpsUrl, TakesAHostAPortAndAPath) {
       {"https://kms/a//b", "https://kms/a//b", "kms", 443},
       {"https://kms/a@b%20c", "https://kms/a@b%20c", "kms", 443},
       {"https://192.0.2.1", "https://192.0.2.1", "192.0.2.1", 443},
+      {"https://127.1:8443/p", "https://127.0.0.1:8443/p", "127.0.0.1",
+       8443},  // as libcurl reads it
+      {"https://0x7f.1", "https://127.0.0.1", "127.0.0.1", 443},
+      {"https://[2001:DB8:0::1]", "https://[2001:db8::1]", "2001:db8::1", 443},
+      {"https://kms:08443", "https://kms:8443", "kms", 8443},
+      {"https://Kms_1.test/!$&'()*+,;=:@~", "https://Kms_1.test/!$&'()*+,;=:@~", "Kms_1.test", 443},
       {"https://[2001:db8::1]", "https://[2001:db8::1]", "2001:db8::1", 443},
       {"https://[2001:db8::1]:8443/p/", "https://[2001:db8::1]:8443/p", "2001:db8::1", 8443},
   };
@@ -93,25 +99,36 @@ TEST(ParseHttpsUrl, RefusesWhatItCannotMean) {
       {"https://kms/a?b", "a query or fragment has no place in it"},
       {"https://kms#top", "a query or fragment has no place in it"},
       {"https://kms/#", "a query or fragment has no place in it"},
+      {"https://", "the host is missing"},
+      {"https:///kms", "the host is missing"},
       {"https://./", "the host is missing"},
+      {"https://:443", "the host is missing"},
       {"https://kms:0", "the port must be between 1 and 65535"},
+      {"https://kms:65536", "the port must be between 1 and 65535"},
+      {"https://kms:99999999999", "the port must be between 1 and 65535"},
+      {"https://kms:-1", "the port must be between 1 and 65535"},
+      {"https://kms:+443", "the port must be between 1 and 65535"},
+      {"https://kms: 443", "the port must be between 1 and 65535"},
+      {"https://kms:https", "the port must be between 1 and 65535"},
+      {"https://kms:", "the port must be between 1 and 65535"},
+      {"https://[::1]:", "the port must be between 1 and 65535"},
+      {"https://[::1]x", "the port must be between 1 and 65535"},
+      {"https://2001:db8::1", "the host is no name and no address"},
+      {"https://[::1", "the host is no name and no address"},
+      {"https://[kms]", "the host is no name and no address"},
+      {"https://[127.0.0.1]", "the host is no name and no address"},
+      {"https://[fe80::1%25lo]", "the host is no name and no address"},
+      {"https://[]", "the host is no name and no address"},
+      {"https://k ms", "the host is no name and no address"},
+      {"https://k%6ds", "the host is no name and no address"},
+      {"https://kms\\a", "the host is no name and no address"},
+      {"https://kms/a b", "the path has a character that must be percent-encoded"},
+      {"https://kms/a\\b", "the path has a character that must be percent-encoded"},
+      {"https://kms/{a}", "the path has a character that must be percent-encoded"},
   };
   for (const auto& [given, why] : cases) {
     EXPECT_THAT(ParseHttpsUrl(given), StatusIs(absl::StatusCode::kInvalidArgument,
                                                absl::StrCat(given, ": ", why, kExample)));
-  }
-}
-
-// Where libcurl says why, in words that differ between its versions.
-TEST(ParseHttpsUrl, RefusesWhatIsNoUrl) {
-  for (const std::string given :
-       {"https://", "https:///", "https:///kms", "https://kms:65536", "https://kms:99999999999",
-        "https://kms:-1", "https://kms:+443", "https://kms:https", "https://2001:db8::1",
-        "https://[::1", "https://[kms]", "https://k ms", "https://kms/a b", "https://kms\\a"}) {
-    EXPECT_THAT(ParseHttpsUrl(given),
-                StatusIs(absl::StatusCode::kInvalidArgument,
-                         AllOf(StartsWith(absl::StrCat(given, ": ")), EndsWith(kExample))))
-        << given;
   }
 }
 

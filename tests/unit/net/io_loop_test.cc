@@ -110,6 +110,29 @@ TEST_F(IoLoopTest, EverythingRunsOnceAndNothingBesideAnother) {
   loop_->RunInTurn([&] { EXPECT_EQ(count, kThreads * kTasks); });
 }
 
+TEST_F(IoLoopTest, WhoWaitsForTheTurnLeavesNothingBehind) {
+  for (int round = 0; round < 100; ++round) {
+    std::promise<void> taken;
+    std::promise<void> let_go;
+    std::thread busy([&] {
+      loop_->RunInTurn([&] {
+        taken.set_value();
+        let_go.get_future().wait();
+      });
+    });
+    taken.get_future().wait();
+    std::atomic<int> ran = 0;
+    loop_->Post([&] { ++ran; });  // nobody can yet
+    let_go.set_value();
+    loop_->RunInTurn([&] {
+      EXPECT_EQ(ran, 1);
+      loop_->Post([&] { ++ran; });
+    });
+    EXPECT_EQ(ran, 2);
+    busy.join();
+  }
+}
+
 TEST_F(IoLoopTest, TimersAreDueInOrderOfTime) {
   std::vector<int> order;
   std::promise<void> done;

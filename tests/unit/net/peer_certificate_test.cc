@@ -20,10 +20,10 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "net/tls_dialer.h"
 #include "support/status_is.h"
 #include "support/temp_dir.h"
 #include "support/test_pki.h"
+#include "unit/net/tls_client.h"
 #include "unit/net/tls_server.h"
 
 namespace okms {
@@ -57,8 +57,7 @@ class PeerCertificateTest : public ::testing::Test {
     auto context = TlsContext::Create(
         {{"--client-cert", client_.certificate}, {"--client-key", client_.key}, {"--ca", ca}});
     EXPECT_THAT(context, IsOk());
-    TlsDialer dialer({host, server.port()}, *std::move(context));
-    return dialer.Dial(Clock::now() + std::chrono::minutes(1)).status();
+    return test::TlsClient({host, server.port()}, *std::move(context)).Dial().status();
   }
   absl::Status Dial(const CertificateRequest& request, const std::string& host = "localhost") {
     return Dial(*pki_.Issue("server", request), host, pki_.ca());
@@ -165,8 +164,8 @@ TEST_F(PeerCertificateTest, DotAtTheEndIsNotOfTheName) {
   auto context = TlsContext::Create(
       {{"--client-cert", client_.certificate}, {"--client-key", client_.key}, {"--ca", pki_.ca()}});
   ASSERT_THAT(context, IsOk());
-  TlsDialer dialer({"localhost.", server.port()}, *std::move(context));
-  EXPECT_THAT(dialer.Dial(Clock::now() + std::chrono::minutes(1)).status(), IsOk());
+  test::TlsClient client({"localhost.", server.port()}, *std::move(context));
+  EXPECT_THAT(client.Dial().status(), IsOk());
   server.Join();
   EXPECT_EQ(server.server_name(), "localhost");
 }

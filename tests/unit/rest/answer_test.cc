@@ -13,21 +13,21 @@
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
 #include "support/status_is.h"
-#include "unit/rest/fake_http.h"
+#include "unit/http/fake_http.h"
 
 namespace okms::rest {
 namespace {
 
+using http::test::Response;
 using okms::test::IsOk;
 using okms::test::StatusIs;
-using test::Response;
 using ::testing::AllOf;
 using ::testing::EndsWith;
 using ::testing::HasSubstr;
 using ::testing::Not;
 using Code = absl::StatusCode;
 
-absl::StatusOr<Json> Parse(const HttpResponse& response, absl::string_view sent = "") {
+absl::StatusOr<Json> Parse(const http::HttpResponse& response, absl::string_view sent = "") {
   return ParseAnswer("encrypt", response, sent);
 }
 // The answer to a request that the KMS refused.
@@ -113,7 +113,7 @@ TEST(ParseAnswer, DeepNestingIsOnlyAnotherAnswer) {
 }
 
 TEST(ParseAnswer, EncodedBody) {
-  HttpResponse response = Response(200, "{}");
+  http::HttpResponse response = Response(200, "{}");
   response.content_encoding = "gzip";
   EXPECT_THAT(Parse(response),
               StatusIs(Code::kDataLoss,
@@ -183,7 +183,7 @@ TEST(ParseAnswer, BadRequestIsWhatTheCallerSays) {
 
 TEST(ParseAnswer, RedirectIsNotFollowed) {
   for (const int status : {300, 301, 302, 303, 304, 307, 308, 399}) {
-    HttpResponse response = Response(status, "<html>moved</html>", "text/html");
+    http::HttpResponse response = Response(status, "<html>moved</html>", "text/html");
     response.location = "https://elsewhere/api";
     EXPECT_THAT(Parse(response),
                 StatusIs(Code::kFailedPrecondition,
@@ -194,7 +194,7 @@ TEST(ParseAnswer, RedirectIsNotFollowed) {
 }
 
 TEST(ParseAnswer, LocationIsMadePrintableAndCut) {
-  HttpResponse response = Response(302);
+  http::HttpResponse response = Response(302);
   EXPECT_THAT(Parse(response), StatusIs(Code::kFailedPrecondition,
                                         HasSubstr(": the KMS redirects to nowhere; the client")));
   response.location = "https://a/\x1b[31m" + std::string(5000, 'x');
@@ -224,7 +224,7 @@ TEST(ParseAnswer, FailuresForTheSameReasonHaveTheSameMessage) {
 }
 
 TEST(ParseAnswer, RetryAfterIsADetail) {
-  HttpResponse response = Response(429, R"({"request_id":"5c6d"})");
+  http::HttpResponse response = Response(429, R"({"request_id":"5c6d"})");
   response.retry_after = std::chrono::seconds(7);
   const absl::Status refused = Parse(response).status();
   EXPECT_THAT(refused,
@@ -336,7 +336,7 @@ TEST(ParseAnswer, EveryPartOfSixteenBytesCountsAsRepeated) {
 
 TEST(ParseAnswer, FieldsOfTheHeadDoNotRepeatTheRequestEither) {
   const std::string secret = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
-  HttpResponse response = Response(307);
+  http::HttpResponse response = Response(307);
   response.location = absl::StrCat("https://elsewhere/", secret);
   EXPECT_THAT(Parse(response, kSent),
               StatusIs(Code::kFailedPrecondition,

@@ -19,19 +19,19 @@
 #include "rest/answer.h"
 #include "support/status_is.h"
 #include "unit/await.h"
-#include "unit/rest/fake_http.h"
+#include "unit/http/fake_http.h"
 
 namespace okms::rest {
 namespace {
 
 using namespace std::chrono_literals;
+using http::test::FakeHttp;
+using http::test::FakeHttpClient;
+using http::test::Response;
+using http::test::Sent;
 using okms::test::Await;
 using okms::test::IsOk;
 using okms::test::StatusIs;
-using test::FakeHttp;
-using test::FakeHttpClient;
-using test::Response;
-using test::Sent;
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
@@ -41,13 +41,13 @@ constexpr char kOkms[] = "0123abcd-4567-89ef-0123-456789abcdef";
 constexpr char kKey[] = "aaaaaaaa-2222-3333-4444-555555555555";
 constexpr char kUpperKey[] = "AAAAAAAA-2222-3333-4444-555555555555";
 constexpr char kOtherKey[] = "bbbbbbbb-2222-3333-4444-555555555555";
-const std::string kKeysUrl = absl::StrCat("https://kms/api/", kOkms, "/v1/servicekey");
-const std::string kFirstPage = kKeysUrl + "?state=active";
-const std::string kKeyUrl = absl::StrCat(kKeysUrl, "/", kKey);
+const std::string kKeysPath = absl::StrCat("/api/", kOkms, "/v1/servicekey");
+const std::string kFirstPage = kKeysPath + "?state=active";
+const std::string kKeyPath = absl::StrCat(kKeysPath, "/", kKey);
 constexpr char kJwe[] = "eyJhbGciOiJkaXIifQ..48V1_ALb6US04U3b.5eym8TW_c8SuK0ltJ3rpYIzOeDQz7T.XFB";
 
 std::string NextPage(absl::string_view token) {
-  return absl::StrCat(kKeysUrl, "?continuation-token=", token, "&state=active");
+  return absl::StrCat(kKeysPath, "?continuation-token=", token, "&state=active");
 }
 
 Json Key(absl::string_view id = kKey, absl::string_view name = "etcd") {
@@ -70,17 +70,18 @@ Json Page(Json keys, absl::string_view next = "") {
           {"continuation_token", next},
           {"is_truncated", !next.empty()}};
 }
-HttpResponse Ok(const Json& body) { return Response(200, body.dump()); }
+http::HttpResponse Ok(const Json& body) { return Response(200, body.dump()); }
 
 class RestBackendTest : public ::testing::Test {
  protected:
   RestBackendTest() {
-    http_.handler = calls_.handler = [this](const Sent& sent) -> absl::StatusOr<HttpResponse> {
+    http_.handler =
+        calls_.handler = [this](const Sent& sent) -> absl::StatusOr<http::HttpResponse> {
       EXPECT_EQ(sent.deadline, deadline_);
       EXPECT_EQ(sent.earliest, Clock::time_point());
-      const auto found = answers_.find(sent.url);
+      const auto found = answers_.find(sent.path);
       if (found != answers_.end()) return found->second;
-      ADD_FAILURE() << "nobody expects " << sent.url;
+      ADD_FAILURE() << "nobody expects " << sent.path;
       return absl::InternalError("not in the script");
     };
   }
@@ -121,7 +122,7 @@ class RestBackendTest : public ::testing::Test {
   FakeHttp http_;  // of the checks
   FakeHttp calls_;
   Way way_ = Way::kChecks;
-  std::map<std::string, absl::StatusOr<HttpResponse>> answers_;
+  std::map<std::string, absl::StatusOr<http::HttpResponse>> answers_;
 
  private:
   std::unique_ptr<RestBackend> backend_;
@@ -130,26 +131,26 @@ class RestBackendTest : public ::testing::Test {
 // ---- Inspect
 
 TEST_F(RestBackendTest, KeyIsShown) {
-  answers_ = {{kKeyUrl, Ok(Key())}};
+  answers_ = {{kKeyPath, Ok(Key())}};
   const auto key = Inspect();
   ASSERT_THAT(key, IsOk());
   EXPECT_EQ(key->unfit, "");
   EXPECT_TRUE(key->active);
   ASSERT_TRUE(key->labels.has_value());
   EXPECT_THAT(*key->labels, ElementsAre("etcd"));
-  EXPECT_THAT(http_.urls(), ElementsAre(kKeyUrl));
+  EXPECT_THAT(http_.paths(), ElementsAre(kKeyPath));
   EXPECT_EQ(http_.sent[0].body, std::nullopt);
 }
 
 // The URL has the canonical form.
 TEST_F(RestBackendTest, KeyIdMayHaveAnyForm) {
-  answers_ = {{kKeyUrl, Ok(Key(kUpperKey))}};
+  answers_ = {{kKeyPath, Ok(Key(kUpperKey))}};
   for (const std::string& form :
        {std::string(kUpperKey), absl::StrCat("urn:uuid:", kKey), absl::StrCat("{", kUpperKey, "}"),
         std::string("AAAAAAAA222233334444555555555555")}) {
     http_.sent.clear();
     ASSERT_THAT(Inspect(form), IsOk()) << form;
-    EXPECT_THAT(http_.urls(), ElementsAre(kKeyUrl));
+    EXPECT_THAT(http_.paths(), ElementsAre(kKeyPath));
   }
 }
 
@@ -197,7 +198,7 @@ INSTANTIATE_TEST_SUITE_P(, UnfitKeyTest, ::testing::ValuesIn(UnfitKeys()),
                          [](const auto& test) { return std::string(test.param.name); });
 
 TEST_P(UnfitKeyTest, IsShownWithItsReason) {
-  answers_ = {{kKeyUrl, Ok(GetParam().key)}};
+  answers_ = {{kKeyPath, Ok(GetParam().key)}};
   const auto key = Inspect();
   ASSERT_THAT(key, IsOk());
   EXPECT_EQ(key->unfit, GetParam().why);
@@ -206,14 +207,14 @@ TEST_P(UnfitKeyTest, IsShownWithItsReason) {
 }
 
 TEST_F(RestBackendTest, AnswerAboutAnotherKeyIsRefused) {
-  answers_ = {{kKeyUrl, Ok(Key(kOtherKey))}};
+  answers_ = {{kKeyPath, Ok(Key(kOtherKey))}};
   EXPECT_THAT(Inspect(),
               StatusIs(Code::kDataLoss, absl::StrCat("REST get key: the answer is about key ",
                                                      kOtherKey, ", not ", kKey)));
 }
 
 TEST_F(RestBackendTest, KeyWithoutAStateIsNotSeenToBeActive) {
-  answers_ = {{kKeyUrl, Ok(Without(Key(), "attributes"))}};
+  answers_ = {{kKeyPath, Ok(Without(Key(), "attributes"))}};
   const auto key = Inspect();
   ASSERT_THAT(key, IsOk());
   EXPECT_EQ(key->unfit, "");
@@ -221,7 +222,7 @@ TEST_F(RestBackendTest, KeyWithoutAStateIsNotSeenToBeActive) {
 }
 
 TEST_F(RestBackendTest, KeyWithoutOperationsIsTaken) {
-  answers_ = {{kKeyUrl, Ok(Without(Key(), "operations"))}};
+  answers_ = {{kKeyPath, Ok(Without(Key(), "operations"))}};
   const auto key = Inspect();
   ASSERT_THAT(key, IsOk());
   EXPECT_EQ(key->unfit, "");
@@ -229,7 +230,7 @@ TEST_F(RestBackendTest, KeyWithoutOperationsIsTaken) {
 
 // It may still encrypt and decrypt.
 TEST_F(RestBackendTest, KeyThatMayNotBeSeen) {
-  answers_ = {{kKeyUrl, Response(403)}};
+  answers_ = {{kKeyPath, Response(403)}};
   const auto key = Inspect();
   ASSERT_THAT(key, IsOk());
   EXPECT_EQ(key->unfit, "");
@@ -238,7 +239,7 @@ TEST_F(RestBackendTest, KeyThatMayNotBeSeen) {
 }
 
 TEST_F(RestBackendTest, ErrorsOfInspectArePassedOn) {
-  const std::pair<absl::StatusOr<HttpResponse>, absl::Status> cases[] = {
+  const std::pair<absl::StatusOr<http::HttpResponse>, absl::Status> cases[] = {
       {absl::UnavailableError("reset"), absl::UnavailableError("reset")},
       {absl::DeadlineExceededError("late"), absl::DeadlineExceededError("late")},
       {absl::UnauthenticatedError("who"), absl::UnauthenticatedError("who")},
@@ -258,7 +259,7 @@ TEST_F(RestBackendTest, ErrorsOfInspectArePassedOn) {
        absl::DataLossError("REST get key: \"type\" of a key is no text")},
   };
   for (const auto& [answer, error] : cases) {
-    answers_.insert_or_assign(kKeyUrl, answer);
+    answers_.insert_or_assign(kKeyPath, answer);
     EXPECT_THAT(Inspect(), StatusIs(error.code(), std::string(error.message())));
   }
 }
@@ -280,7 +281,7 @@ class LocateTest : public RestBackendTest {
 TEST_F(LocateTest, KeyOnTheOnlyPage) {
   answers_ = {{kFirstPage, Ok(Page({Key(kOtherKey, "etcd2"), Key(kUpperKey)}))}};
   EXPECT_THAT(Found(), ElementsAre(kKey));  // in lower case, as the Go plugin writes it
-  EXPECT_THAT(http_.urls(), ElementsAre(kFirstPage));
+  EXPECT_THAT(http_.paths(), ElementsAre(kFirstPage));
 }
 
 TEST_F(LocateTest, EveryPageIsRead) {
@@ -288,12 +289,12 @@ TEST_F(LocateTest, EveryPageIsRead) {
               {NextPage("a+b"), Ok(Page({Key()}, "c"))},
               {NextPage("c"), Ok(Page({Key(kOtherKey, "other")}))}};
   EXPECT_THAT(Found(), ElementsAre(kKey));
-  EXPECT_THAT(http_.urls(), ElementsAre(kFirstPage, NextPage("a+b"), NextPage("c")));
+  EXPECT_THAT(http_.paths(), ElementsAre(kFirstPage, NextPage("a+b"), NextPage("c")));
 }
 
 // The list is not walked at every check.
 TEST_F(LocateTest, KeyThatWasFoundIsRememberedWhileItIsBorneOut) {
-  answers_ = {{kFirstPage, Ok(Page({Key(kUpperKey)}))}, {kKeyUrl, Ok(Key())}};
+  answers_ = {{kFirstPage, Ok(Page({Key(kUpperKey)}))}, {kKeyPath, Ok(Key())}};
   EXPECT_THAT(Found(), ElementsAre(kKey));
   http_.sent.clear();
   for (int i = 0; i < 2; ++i) {
@@ -303,7 +304,7 @@ TEST_F(LocateTest, KeyThatWasFoundIsRememberedWhileItIsBorneOut) {
     EXPECT_TRUE(located->remembered);
     ASSERT_THAT(Inspect(), IsOk());
   }
-  EXPECT_THAT(http_.urls(), ElementsAre(kKeyUrl, kKeyUrl));
+  EXPECT_THAT(http_.paths(), ElementsAre(kKeyPath, kKeyPath));
 }
 
 TEST_F(LocateTest, OtherLabelIsNotTheRememberedOne) {
@@ -313,7 +314,7 @@ TEST_F(LocateTest, OtherLabelIsNotTheRememberedOne) {
 }
 
 TEST_F(LocateTest, ListIsReadAgainWhenThatKeyMayNotBeTheOneAnyMore) {
-  for (const auto& [name, answer] : std::map<std::string, HttpResponse>{
+  for (const auto& [name, answer] : std::map<std::string, http::HttpResponse>{
            {"renamed", Ok(Key(kKey, "old"))},
            {"gone", Response(404)},
            {"deactivated", Ok(With(Key(), "attributes", {{"state", "deactivated"}}))},
@@ -321,7 +322,7 @@ TEST_F(LocateTest, ListIsReadAgainWhenThatKeyMayNotBeTheOneAnyMore) {
            {"hidden", Response(403)},
            {"without a state", Ok(Without(Key(), "attributes"))}}) {
     NewBackend();
-    answers_ = {{kFirstPage, Ok(Page({Key()}))}, {kKeyUrl, answer}};
+    answers_ = {{kFirstPage, Ok(Page({Key()}))}, {kKeyPath, answer}};
     EXPECT_THAT(Found(), ElementsAre(kKey));
     Inspect().status().IgnoreError();
     answers_.insert_or_assign(kFirstPage, Ok(Page({Key(kOtherKey)})));
@@ -332,12 +333,12 @@ TEST_F(LocateTest, ListIsReadAgainWhenThatKeyMayNotBeTheOneAnyMore) {
 
 TEST_F(LocateTest, WhatShowsNothingOfThatKeyForgetsNothing) {
   answers_ = {{kFirstPage, Ok(Page({Key()}))},
-              {absl::StrCat(kKeysUrl, "/", kOtherKey), Response(404)}};
+              {absl::StrCat(kKeysPath, "/", kOtherKey), Response(404)}};
   EXPECT_THAT(Found(), ElementsAre(kKey));
-  for (const absl::StatusOr<HttpResponse>& answer :
-       {absl::StatusOr<HttpResponse>(absl::UnavailableError("reset")),
-        absl::StatusOr<HttpResponse>(Response(503))}) {
-    answers_.insert_or_assign(kKeyUrl, answer);
+  for (const absl::StatusOr<http::HttpResponse>& answer :
+       {absl::StatusOr<http::HttpResponse>(absl::UnavailableError("reset")),
+        absl::StatusOr<http::HttpResponse>(Response(503))}) {
+    answers_.insert_or_assign(kKeyPath, answer);
     EXPECT_THAT(Inspect(), StatusIs(Code::kUnavailable, ::testing::_));
   }
   EXPECT_THAT(Inspect(kOtherKey), StatusIs(Code::kNotFound, ::testing::_));
@@ -376,7 +377,7 @@ TEST_F(LocateTest, EachPageHasADeadlineOfItsOwn) {
   answers_ = {{kFirstPage, Ok(Page({Key()}, "t"))},
               {NextPage("t"), Ok(Page(Json::array(), "u"))},
               {NextPage("u"), Ok(Page(Json::array()))}};
-  http_.handler = [this](const Sent& sent) { return answers_.at(sent.url); };
+  http_.handler = [this](const Sent& sent) { return answers_.at(sent.path); };
   Deadline deadline = deadline_;
   const auto located = Await<Located>([&](auto done) {
     backend().Locate(
@@ -419,7 +420,7 @@ TEST_F(LocateTest, EverNewTokensEndTheSearch) {
 }
 
 TEST_F(LocateTest, ErrorsOfTheListArePassedOn) {
-  const std::pair<absl::StatusOr<HttpResponse>, absl::Status> cases[] = {
+  const std::pair<absl::StatusOr<http::HttpResponse>, absl::Status> cases[] = {
       {absl::UnavailableError("reset"), absl::UnavailableError("reset")},
       {Response(403), absl::PermissionDeniedError("REST list keys refused: HTTP 403 Forbidden")},
       {Response(404),
@@ -441,35 +442,35 @@ TEST_F(LocateTest, ErrorsOfTheListArePassedOn) {
 // ---- Two ways
 
 TEST_F(RestBackendTest, CallsAndChecksHaveClientsOfTheirOwn) {
-  const std::string encrypt = kKeyUrl + "/encrypt";
-  const std::string decrypt = kKeyUrl + "/decrypt";
+  const std::string encrypt = kKeyPath + "/encrypt";
+  const std::string decrypt = kKeyPath + "/decrypt";
   answers_ = {{kFirstPage, Ok(Page(Json::array()))},
-              {kKeyUrl, Ok(Key())},
+              {kKeyPath, Ok(Key())},
               {encrypt, Ok({{"ciphertext", kJwe}})},
               {decrypt, Ok({{"plaintext", ""}})}};
   way_ = Way::kDecrypts;
   EXPECT_THAT(Encrypt(kKey, "x"), IsOk());
   EXPECT_THAT(Decrypt(kKey, {kJwe, {}}), IsOk());
-  EXPECT_THAT(calls_.urls(), ElementsAre(encrypt, decrypt));
-  EXPECT_THAT(http_.urls(), IsEmpty());
+  EXPECT_THAT(calls_.paths(), ElementsAre(encrypt, decrypt));
+  EXPECT_THAT(http_.paths(), IsEmpty());
   way_ = Way::kChecks;
   EXPECT_THAT(Locate(), IsOk());
   EXPECT_THAT(Inspect(), IsOk());
   EXPECT_THAT(Encrypt(kKey, "x"), IsOk());
   EXPECT_THAT(Decrypt(kKey, {kJwe, {}}), IsOk());
-  EXPECT_THAT(http_.urls(), ElementsAre(kFirstPage, kKeyUrl, encrypt, decrypt));
+  EXPECT_THAT(http_.paths(), ElementsAre(kFirstPage, kKeyPath, encrypt, decrypt));
   EXPECT_THAT(calls_.sent, SizeIs(2));
 }
 
 // ---- Encrypt and Decrypt
 
-const std::string kEncryptUrl = kKeyUrl + "/encrypt";
-const std::string kDecryptUrl = kKeyUrl + "/decrypt";
+const std::string kEncryptPath = kKeyPath + "/encrypt";
+const std::string kDecryptPath = kKeyPath + "/decrypt";
 constexpr char kPlaintext[] = "0123456789abcdef0123456789abcdef";
 constexpr char kPlaintextInBase64[] = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
 
 TEST_F(RestBackendTest, EncryptGivesTheCiphertextAsItIsAndNoAnnotations) {
-  answers_ = {{kEncryptUrl, Ok({{"ciphertext", kJwe}})}};
+  answers_ = {{kEncryptPath, Ok({{"ciphertext", kJwe}})}};
   for (const char* id : {kKey, kUpperKey}) {
     const auto record = Encrypt(id, kPlaintext);
     ASSERT_THAT(record, IsOk());
@@ -481,7 +482,7 @@ TEST_F(RestBackendTest, EncryptGivesTheCiphertextAsItIsAndNoAnnotations) {
 }
 
 TEST_F(RestBackendTest, DecryptGivesThePlaintext) {
-  answers_ = {{kDecryptUrl, Ok({{"plaintext", kPlaintextInBase64}})}};
+  answers_ = {{kDecryptPath, Ok({{"plaintext", kPlaintextInBase64}})}};
   const auto plaintext = Decrypt(kKey, {kJwe, {}});
   ASSERT_THAT(plaintext, IsOk());
   EXPECT_EQ(*plaintext, kPlaintext);
@@ -490,24 +491,24 @@ TEST_F(RestBackendTest, DecryptGivesThePlaintext) {
 // A record of the Go plugin: the configured id as it was written, the JWE, and nothing else. What
 // goes out is what that plugin sends, except for its "context":null.
 TEST_F(RestBackendTest, InterchangeWithRecordsOfTheGoPlugin) {
-  answers_ = {{kDecryptUrl, Ok({{"plaintext", kPlaintextInBase64}})}};
+  answers_ = {{kDecryptPath, Ok({{"plaintext", kPlaintextInBase64}})}};
   for (const std::string& id :
        {std::string(kKey), std::string(kUpperKey), absl::StrCat("urn:uuid:", kKey),
         absl::StrCat("{", kKey, "}"), std::string("aaaaaaaa222233334444555555555555")}) {
     const auto plaintext = Decrypt(id, {kJwe, {}});
     ASSERT_THAT(plaintext, IsOk()) << id;
     EXPECT_EQ(*plaintext, kPlaintext);
-    EXPECT_EQ(http_.sent.back().url, kDecryptUrl);
+    EXPECT_EQ(http_.sent.back().path, kDecryptPath);
     EXPECT_EQ(http_.sent.back().body, absl::StrCat(R"({"ciphertext":")", kJwe, R"("})"));
   }
 }
 
 // Records of a key that is not the configured one any more.
 TEST_F(RestBackendTest, DecryptUsesTheKeyOfTheRecord) {
-  const std::string url = absl::StrCat(kKeysUrl, "/", kOtherKey, "/decrypt");
-  answers_ = {{url, Ok({{"plaintext", kPlaintextInBase64}})}};
+  const std::string path = absl::StrCat(kKeysPath, "/", kOtherKey, "/decrypt");
+  answers_ = {{path, Ok({{"plaintext", kPlaintextInBase64}})}};
   EXPECT_THAT(Decrypt(kOtherKey, {kJwe, {}}), IsOk());
-  EXPECT_THAT(http_.urls(), ElementsAre(url));
+  EXPECT_THAT(http_.paths(), ElementsAre(path));
 }
 
 TEST_F(RestBackendTest, RecordsThatCannotBeOfThisProtocolAreRefusedWithoutTheKms) {
@@ -544,7 +545,7 @@ TEST_F(RestBackendTest, RecordsThatCannotBeOfThisProtocolAreRefusedWithoutTheKms
 }
 
 TEST_F(RestBackendTest, ErrorsOfEncryptArePassedOn) {
-  const std::pair<absl::StatusOr<HttpResponse>, absl::Status> cases[] = {
+  const std::pair<absl::StatusOr<http::HttpResponse>, absl::Status> cases[] = {
       {absl::UnavailableError("reset"), absl::UnavailableError("reset")},
       {absl::DeadlineExceededError("late"), absl::DeadlineExceededError("late")},
       {Response(400), absl::FailedPreconditionError("REST encrypt refused: HTTP 400 Bad Request")},
@@ -557,13 +558,13 @@ TEST_F(RestBackendTest, ErrorsOfEncryptArePassedOn) {
                                      "repeats the request)")},
   };
   for (const auto& [answer, error] : cases) {
-    answers_.insert_or_assign(kEncryptUrl, answer);
+    answers_.insert_or_assign(kEncryptPath, answer);
     EXPECT_THAT(Encrypt(kKey, kPlaintext), StatusIs(error.code(), std::string(error.message())));
   }
 }
 
 TEST_F(RestBackendTest, ErrorsOfDecryptArePassedOn) {
-  const std::pair<absl::StatusOr<HttpResponse>, absl::Status> cases[] = {
+  const std::pair<absl::StatusOr<http::HttpResponse>, absl::Status> cases[] = {
       {absl::UnavailableError("reset"), absl::UnavailableError("reset")},
       {absl::DeadlineExceededError("late"), absl::DeadlineExceededError("late")},
       {Response(400), absl::InvalidArgumentError("REST decrypt refused: HTTP 400 Bad Request")},
@@ -574,7 +575,7 @@ TEST_F(RestBackendTest, ErrorsOfDecryptArePassedOn) {
        absl::DataLossError("REST decrypt: \"plaintext\" is no base64")},
   };
   for (const auto& [answer, error] : cases) {
-    answers_.insert_or_assign(kDecryptUrl, answer);
+    answers_.insert_or_assign(kDecryptPath, answer);
     EXPECT_THAT(Decrypt(kKey, {kJwe, {}}), StatusIs(error.code(), std::string(error.message())));
   }
 }

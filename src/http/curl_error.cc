@@ -1,0 +1,86 @@
+// SPDX-FileCopyrightText: The okms-k8s-encryption-provider authors
+// SPDX-License-Identifier: Apache-2.0
+
+#include "http/curl_error.h"
+
+#include <string>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "base/status.h"
+#include "net/peer_certificate.h"
+
+namespace okms::http {
+namespace {
+
+// Whether this is the KMS's alert that it does not take our certificate. OpenSSL's words differ
+// between versions of TLS and of OpenSSL ("tlsv13 alert certificate required", "tlsv1 alert unknown
+// ca"); libcurl does not hand on the number.
+bool RefusesOurCertificate(absl::string_view error) {
+  const std::size_t alert = error.find(" alert ");
+  if (alert == absl::string_view::npos) return false;
+  const absl::string_view what = error.substr(alert);
+  return absl::StrContains(what, "certificate") || absl::StrContains(what, "unknown ca") ||
+         absl::StrContains(what, "access denied");
+}
+
+// What a server of something else makes of our request, or of our handshake. It may also be a KMS
+// that is going down; at the usual port nothing else is likely.
+std::string PortHint(CURLcode code, absl::string_view error, uint16_t port) {
+  constexpr uint16_t kHttps = 443;
+  const bool no_http = code == CURLE_GOT_NOTHING || code == CURLE_WEIRD_SERVER_REPLY ||
+                       absl::StrContains(error, "HTTP/0.9");
+  const bool no_tls = absl::StrContains(error, "wrong version number");
+  if (port == kHttps || (!no_http && !no_tls)) return "";
+  return "; the REST API answers at port 443 of the KMS: check --serv-addr";
+}
+
+}  // namespace
+
+absl::Status TransferError(CURL* easy, CURLcode code, absl::string_view error,
+                           const HostPort& server) {
+  const std::string peer = server.ToString();
+  const std::string shown = Printable(error.empty() ? Curl().easy_strerror(code) : error);
+  if (code == CURLE_PEER_FAILED_VERIFICATION || code == CURLE_SSL_CONNECT_ERROR) {
+    const std::string refusal = TakeRefusal();
+    if (!refusal.empty()) {
+      return absl::UnauthenticatedError(
+          absl::StrCat(peer, ": the KMS's certificate is refused: ", refusal));
+    }
+  }
+  switch (code) {
+    case CURLE_OPERATION_TIMEDOUT:
+      return absl::DeadlineExceededError(absl::StrCat(peer, ": no answer in time"));
+    case CURLE_COULDNT_CONNECT: {
+      long error_number = 0;
+      Curl().easy_getinfo(easy, CURLINFO_OS_ERRNO, &error_number);
+      if (error_number == 0) break;
+      const absl::Status status =
+          ErrnoStatus(absl::StatusCode::kUnavailable, absl::StrCat(peer, ": connect"),
+                      static_cast<int>(error_number));
+      // A proxy's address, then.
+      return absl::StrContains(error, server.host) ? status : WithDetail(status, shown);
+    }
+    case CURLE_PEER_FAILED_VERIFICATION:
+      // libcurl takes an alert that our certificate has expired for this, and then says no more.
+      if (error == "SSL certificate verification failed") {
+        return absl::UnauthenticatedError(
+            absl::StrCat(peer, ": the KMS refuses our certificate (expired); check --client-cert"));
+      }
+      return absl::UnauthenticatedError(absl::StrCat(
+          peer, ": the KMS's certificate is refused: ", shown, "; check --ca and --serv-addr"));
+    case CURLE_SSL_CERTPROBLEM:
+      return absl::FailedPreconditionError(absl::StrCat(peer, ": TLS cannot be set up: ", shown));
+    default: break;
+  }
+  if (RefusesOurCertificate(error)) {
+    return absl::UnauthenticatedError(
+        absl::StrCat(peer, ": the KMS refuses our certificate (", shown, "); check --client-cert"));
+  }
+  // libcurl's text has numbers of milliseconds and streams in it.
+  return WithDetail(absl::UnavailableError(absl::StrCat(peer, ": ", Curl().easy_strerror(code),
+                                                        PortHint(code, error, server.port))),
+                    shown);
+}
+
+}  // namespace okms::http

@@ -1,0 +1,93 @@
+// SPDX-FileCopyrightText: The okms-k8s-encryption-provider authors
+// SPDX-License-Identifier: Apache-2.0
+
+// libcurl tells by callbacks which descriptors it waits for and until when, and must not be called
+// from within them. What it wants done at once (a transfer was added, mostly) is posted, not timed:
+// so it is done by the thread that brought the call, and once for all that have come meanwhile.
+
+#include "http/curl_multi.h"
+
+#include <chrono>
+
+namespace okms::http {
+namespace {
+
+constexpr long kMaxConnections = 32;  // of HTTP/1.1, where each carries one call at a time
+
+}  // namespace
+
+CurlMulti::CurlMulti(IoLoop& loop, std::function<void()> worked)
+    : loop_(loop),
+      worked_(std::move(worked)),
+      connections_(loop, [this](curl_socket_t fd, int events) { Work(fd, events); }) {}
+
+bool CurlMulti::Open() {
+  MultiPtr multi(Curl().multi_init());
+  if (!multi) return false;
+  const auto set = [&](CURLMoption option, auto value) {
+    Curl().multi_setopt(multi.get(), option, value);
+  };
+  set(CURLMOPT_MAX_HOST_CONNECTIONS, kMaxConnections);
+  set(CURLMOPT_MAXCONNECTS, kMaxConnections);
+  set(CURLMOPT_SOCKETFUNCTION, OnSocket);
+  set(CURLMOPT_SOCKETDATA, this);
+  set(CURLMOPT_TIMERFUNCTION, OnTimer);
+  set(CURLMOPT_TIMERDATA, this);
+  multi_ = std::move(multi);
+  return true;
+}
+
+void CurlMulti::Close() {
+  closed_ = true;
+  multi_.reset();
+  timer_.Stop();
+}
+
+std::optional<std::pair<CURL*, CURLcode>> CurlMulti::NextEnded() {
+  int left = 0;
+  while (const CURLMsg* message = Curl().multi_info_read(multi_.get(), &left)) {
+    if (message->msg == CURLMSG_DONE) return {{message->easy_handle, message->data.result}};
+  }
+  return std::nullopt;
+}
+
+int CurlMulti::OnSocket(CURL*, curl_socket_t fd, int what, void* self, void*) {
+  static_cast<CurlMulti*>(self)->connections_.Await(fd, what);
+  return 0;
+}
+
+int CurlMulti::OnTimer(CURLM*, long milliseconds, void* self) {
+  auto* multi = static_cast<CurlMulti*>(self);
+  // Each time replaces the one before; -1 is none.
+  multi->timer_.Stop();
+  multi->due_ = milliseconds == 0;
+  if (milliseconds == 0) {
+    multi->WorkSoon();
+  } else if (milliseconds > 0) {
+    multi->timer_ = multi->loop_.At(Clock::now() + std::chrono::milliseconds(milliseconds),
+                                    [multi] { multi->Work(CURL_SOCKET_TIMEOUT, 0); });
+  }
+  return 0;
+}
+
+void CurlMulti::WorkSoon() {
+  if (posted_ || closed_) return;
+  posted_ = true;
+  loop_.Post([this] {
+    posted_ = false;
+    if (due_ && !closed_) Work(CURL_SOCKET_TIMEOUT, 0);
+  });
+}
+
+void CurlMulti::Work(curl_socket_t fd, int events) {
+  // What is due begins with it. Otherwise there is an answer to be read, and little to be written.
+  const bool begins = fd == CURL_SOCKET_TIMEOUT || due_;
+  if (begins) connections_.Cork();
+  int running = 0;
+  if (fd == CURL_SOCKET_TIMEOUT) due_ = false;
+  Curl().multi_socket_action(multi_.get(), fd, events, &running);
+  if (begins) connections_.Uncork();
+  worked_();
+}
+
+}  // namespace okms::http
