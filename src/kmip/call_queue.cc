@@ -9,9 +9,8 @@
 namespace okms::kmip {
 
 bool CallQueue::empty() const {
-  return std::all_of(waiting_.begin(), waiting_.end(), [](const Waiting& some) {
-    return some.empty();
-  });
+  return std::all_of(waiting_.begin(), waiting_.end(),
+                     [](const Waiting& some) { return some.empty(); });
 }
 
 void CallQueue::Add(std::unique_ptr<Call> call) {

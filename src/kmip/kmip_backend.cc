@@ -92,7 +92,8 @@ absl::StatusOr<KeyInfo> InfoOf(const GetAttributesResponse& attributes, const st
 
 // What the reply holds, as it is stored.
 absl::StatusOr<Ciphertext> CiphertextOf(const EncryptResponse& reply, const std::string& key_id,
-                                        std::size_t size, ByteView our_iv, ProtocolVersion version) {
+                                        std::size_t size, ByteView our_iv,
+                                        ProtocolVersion version) {
   const auto refuse = [](auto... why) {
     return absl::DataLossError(absl::StrCat("KMIP Encrypt: ", why...));
   };
@@ -105,9 +106,8 @@ absl::StatusOr<Ciphertext> CiphertextOf(const EncryptResponse& reply, const std:
   if (data.size() + tag.size() != size + kTagSize) {
     // Some servers of KMIP 1.2 and 1.3 drop the tag. What they return could never be decrypted.
     return refuse("the KMS returned ", data.size() + tag.size(), " bytes for ", size,
-                  "; with the GCM tag it must be ", size + kTagSize,
-                  ". Nothing was stored. KMIP ", version.ToString(),
-                  " of this KMS cannot carry the tag; it needs 1.4");
+                  "; with the GCM tag it must be ", size + kTagSize, ". Nothing was stored. KMIP ",
+                  version.ToString(), " of this KMS cannot carry the tag; it needs 1.4");
   }
   if (!tag.empty() && tag.size() != kTagSize) {
     return refuse("the tag has ", tag.size(), " bytes, not ", kTagSize);
@@ -334,8 +334,8 @@ void KmipBackend::Decrypt(Way way, const std::string& key_id, Ciphertext ciphert
     done(std::move(status));
     return;
   }
-  Submit(std::make_shared<Decryption>(Decryption{RankOf(way), key_id, std::move(ciphertext),
-                                                 deadline, std::move(done)}));
+  Submit(std::make_shared<Decryption>(
+      Decryption{RankOf(way), key_id, std::move(ciphertext), deadline, std::move(done)}));
 }
 
 void KmipBackend::Submit(std::shared_ptr<Decryption> decryption) {

@@ -23,19 +23,18 @@ struct Payload {
 
 }  // namespace
 
-Session::Session(Connector& connector, KnownServer& known, Owner& owner, bool prove,
-                 Deadline deadline)
-    : connector_(connector),
-      known_(known),
-      owner_(owner),
-      prove_(prove),
-      open_until_(deadline) {}
+Session::Session(IoLoop& loop, Connector& connector, KnownServer& known, Owner& owner, bool prove)
+    : loop_(loop), connector_(connector), known_(known), owner_(owner), prove_(prove) {}
 
-void Session::Open() {
-  opening_ = connector_.Open(
-      open_until_, [this](absl::StatusOr<std::unique_ptr<Channel>> channel) {
-        Opened(std::move(channel));
-      });
+void Session::Open(Deadline deadline) {
+  opening_ = connector_.Open(deadline, [this](absl::StatusOr<std::unique_ptr<Channel>> channel) {
+    Opened(std::move(channel));
+  });
+  give_up_ = loop_.At(deadline, [this] {
+    const absl::Status why = TooLate();
+    Suspect();
+    Break(connection_ ? connection_->Closed(why) : why);
+  });
 }
 
 void Session::Opened(absl::StatusOr<std::unique_ptr<Channel>> channel) {
@@ -54,6 +53,7 @@ void Session::Opened(absl::StatusOr<std::unique_ptr<Channel>> channel) {
 
 void Session::BeReady() {
   since_ = Clock::now();
+  give_up_.Stop();
   owner_.Ready(*this, !std::exchange(ready_, true));
 }
 
@@ -139,6 +139,7 @@ std::vector<Session::Answer> Session::Read(const Reply& reply, absl::Status& sta
 void Session::Break(const absl::Status& why) {
   const auto self = shared_from_this();
   owner_.Broke(*this, why, TakeCalls());
+  give_up_.Stop();
   opening_.reset();
   channel_.reset();
 }
@@ -153,8 +154,8 @@ std::unique_ptr<Call> Session::GiveUp(const Call& call) {
                                   [&](const auto& mine) { return mine.get() == &call; });
   if (found == calls_.end()) return nullptr;
   std::unique_ptr<Call> given = std::move(*found);
-  const bool last = std::all_of(calls_.begin(), calls_.end(),
-                                [](const auto& mine) { return mine == nullptr; });
+  const bool last =
+      std::all_of(calls_.begin(), calls_.end(), [](const auto& mine) { return mine == nullptr; });
   if (last) {
     if (Clock::now() - since_ >= kSilence) channel_->Silent();
     Break(connection_->Closed(TooLate()));
@@ -163,10 +164,9 @@ std::unique_ptr<Call> Session::GiveUp(const Call& call) {
 }
 
 absl::Status Session::TooLate() const {
-  return channel_ != nullptr ? channel_->TooLate()
-         : opening_ != nullptr
-             ? opening_->TooLate()
-             : absl::DeadlineExceededError("no answer in time");
+  return channel_ != nullptr   ? channel_->TooLate()
+         : opening_ != nullptr ? opening_->TooLate()
+                               : absl::DeadlineExceededError("no answer in time");
 }
 
 }  // namespace okms::kmip

@@ -18,6 +18,7 @@
 #include "kmip/connection.h"
 #include "kmip/known_server.h"
 #include "net/channel.h"
+#include "net/io_loop.h"
 
 namespace okms::kmip {
 
@@ -43,10 +44,10 @@ class Session final : public Channel::Listener, public std::enable_shared_from_t
   // All of them must outlive it. `prove`: it is ready only once the KMS has answered something,
   // even when what it speaks is known: a server that takes connections beyond its limit and leaves
   // them unanswered costs no call then.
-  Session(Connector& connector, KnownServer& known, Owner& owner, bool prove, Deadline deadline);
+  Session(IoLoop& loop, Connector& connector, KnownServer& known, Owner& owner, bool prove);
 
-  // Begins.
-  void Open();
+  // It has until then to be ready.
+  void Open(Deadline deadline);
 
   // Whether it was connected, and whether it may take calls or has some.
   bool connected() const { return channel_ != nullptr; }
@@ -99,14 +100,15 @@ class Session final : public Channel::Listener, public std::enable_shared_from_t
   // says why.
   std::vector<Answer> Read(const Reply& reply, absl::Status& status);
 
+  IoLoop& loop_;
   Connector& connector_;
   KnownServer& known_;
   Owner& owner_;
   const bool prove_;
-  const Deadline open_until_;
+  IoLoop::Timer give_up_;  // while it is not ready
   std::unique_ptr<Opening> opening_;
   std::unique_ptr<Channel> channel_;
-  std::optional<Connection> connection_;  // with the channel
+  std::optional<Connection> connection_;      // with the channel
   std::vector<std::unique_ptr<Call>> calls_;  // under way; null: given up
   Rank rank_{};
   Deadline since_ = Clock::now();

@@ -26,9 +26,10 @@ constexpr seconds kTidyInterval{5};
 constexpr milliseconds kPatience{2};
 // After so long without an answer, an opening is not the only one that is waited for.
 constexpr seconds kSilence{1};
-constexpr std::size_t kOpeningsBeside = 4;
-// An opening may take longer than the calls that wait for it, but not for ever.
+// It may take longer than the calls that wait for it, but not for ever; and less when it is in the
+// way of another one.
 constexpr seconds kOpening{10};
+constexpr seconds kInTheWay{2};
 
 bool WorthRetrying(const absl::Status& status) {
   return absl::IsUnavailable(status) || absl::IsDataLoss(status);
@@ -134,7 +135,8 @@ std::vector<std::unique_ptr<Call>> SessionPool::NextRequest(Rank rank) {
   // The others will be free as soon as this one: each takes its share. What waits for the last of
   // several must have the time for it.
   const std::size_t sessions = std::max<std::size_t>(1, CountReady());
-  std::size_t most = std::min(known_.MostItems(Clock::now()), (queue_.size(rank) + sessions) / sessions);
+  std::size_t most =
+      std::min(known_.MostItems(Clock::now()), (queue_.size(rank) + sessions) / sessions);
   if (item_time_.count() > 0) {
     const auto in_time = (first.deadline - Clock::now()) / (2 * item_time_);
     most = std::min(most, static_cast<std::size_t>(std::max<decltype(in_time)>(1, in_time)));
@@ -158,7 +160,8 @@ bool SessionPool::Fits(const Session& session, Rank rank) const {
 }
 
 Session* SessionPool::PickIdle(Rank rank) {
-  std::erase_if(sessions_, [](const auto& session) { return session->idle() && !session->IsFresh(); });
+  std::erase_if(sessions_,
+                [](const auto& session) { return session->idle() && !session->IsFresh(); });
   Session* best = nullptr;
   for (auto next = sessions_.rbegin(); next != sessions_.rend(); ++next) {
     Session& session = **next;
@@ -184,24 +187,30 @@ void SessionPool::Grow() {
   const Clock::time_point now = Clock::now();
   const std::size_t ready = CountReady();
   const std::size_t limit = growth_.Limit(ready, now);
-  const std::size_t opening = sessions_.size() - ready;
   const bool wanted = Wanted(Rank::kCheck) || Wanted(Rank::kEncrypt) || Wanted(Rank::kDecrypt);
   // As many at once as there are. The first one has to come alone, unless it is silent.
   std::size_t most = std::max<std::size_t>(1, ready);
-  if (ready == 0 && std::all_of(sessions_.begin(), sessions_.end(), [&](const auto& session) {
-        return now >= session->since() + kSilence;
-      })) {
+  if (ready > 0) {
+    // The KMS answers the others: it takes no more.
+    if (DropOpenings(now - kInTheWay)) {
+      growth_.Failed(now);
+      Serve();
+      return;
+    }
+  } else if (!sessions_.empty() &&
+             std::all_of(sessions_.begin(), sessions_.end(),
+                         [&](const auto& one) { return one->since() <= now - kSilence; })) {
     for (const auto& session : sessions_) session->Suspect();
-    most = std::min(opening + 1, kOpeningsBeside);
+    if (sessions_.size() == limit) DropOpenings(now - kInTheWay);
+    most = sessions_.size() + 1;
   }
-  if (wanted && opening < most && sessions_.size() < limit) {
-    const Deadline until = std::min(std::max(queue_.Latest(), now + kSilence), now + kOpening);
+  if (wanted && sessions_.size() - ready < most && sessions_.size() < limit) {
     const bool prove = ready > 0 || connector_.HasSeveralAddresses();
     Session::Owner& owner = *this;
-    const auto session = std::make_shared<Session>(connector_, known_, owner, prove, until);
+    const auto session = std::make_shared<Session>(loop_, connector_, known_, owner, prove);
     sessions_.insert(sessions_.begin(), session);
     if (!tidy_) tidy_ = loop_.At(now + kTidyInterval, [this] { Tidy(); });
-    session->Open();
+    session->Open(now + kOpening);
     Grow();
     return;
   }
@@ -228,6 +237,7 @@ void SessionPool::Ready(Session& session, bool first) {
   if (first) {
     opening_error_ = absl::OkStatus();
     growth_.Succeeded();
+    DropOpenings(Clock::now() - kSilence);  // from before the KMS answered
   }
   // The last in the order goes first.
   const auto found = std::find_if(sessions_.begin(), sessions_.end(),
@@ -289,6 +299,12 @@ void SessionPool::OpeningFailed(const Session& session, const absl::Status& why)
     Finish(std::move(call), {opening_error_, false});
   }
   if (queue_.empty()) opening_error_ = absl::OkStatus();
+}
+
+bool SessionPool::DropOpenings(Deadline since) {
+  return std::erase_if(sessions_, [&](const auto& session) {
+           return !session->ready() && session->since() <= since;
+         }) > 0;
 }
 
 void SessionPool::CloseIdle(Deadline since) {

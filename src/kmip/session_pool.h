@@ -62,6 +62,8 @@ class SessionPool : private Session::Owner {
   bool Wanted(Rank rank) const;
   void LookAgain(Deadline time);
   void OpeningFailed(const Session& session, const absl::Status& why);
+  // Those that began before that time; whether there was one.
+  bool DropOpenings(Deadline since);
   // Those that were idle before that time.
   void CloseIdle(Deadline since);
   void Tidy();
@@ -84,9 +86,9 @@ class SessionPool : private Session::Owner {
   Growth growth_;
   CallQueue queue_;
   std::vector<std::shared_ptr<Session>> sessions_;  // the one that was idle last comes last
-  absl::Status opening_error_;            // of the openings since a session was there
+  absl::Status opening_error_;                      // of the openings since a session was there
   bool opening_error_connected_ = false;  // and whether it came after the connection was there
-  std::chrono::nanoseconds item_time_{};       // how long the KMS takes for one of several
+  std::chrono::nanoseconds item_time_{};  // how long the KMS takes for one of several
   Deadline look_again_at_;
   std::optional<IoLoop::Timer> look_again_;  // while calls wait
   std::optional<IoLoop::Timer> tidy_;        // while there are sessions

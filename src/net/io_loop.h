@@ -3,10 +3,11 @@
 
 // The one loop that drives what goes to the KMS: sockets, timers, and what other threads bring.
 //
-// All that it drives belongs to the *turn*, of which there is one. The loop's thread has it, but for
-// the time in which it waits for the kernel. Then whoever brings something takes it, and does it at
-// once in its own thread: so a request is written by the thread that brought it, without a thread
-// being woken. Who finds the turn taken leaves what it brings to the one that has it, and never waits.
+// All that it drives belongs to the *turn*, of which there is one. The loop's thread has it, but
+// for the time in which it waits for the kernel. Then whoever brings something takes it, and does
+// it at once in its own thread: so a request is written by the thread that brought it, without a
+// thread being woken. Who finds the turn taken leaves what it brings to the one that has it, and
+// never waits.
 
 #ifndef OKMS_NET_IO_LOOP_H_
 #define OKMS_NET_IO_LOOP_H_
@@ -41,12 +42,12 @@ class IoLoop {
   IoLoop(const IoLoop&) = delete;
   IoLoop& operator=(const IoLoop&) = delete;
 
-  // Any thread. Has the task run once in a turn: perhaps before this returns. From within the turn it
-  // runs after what is being done. Does not block.
+  // Any thread. Has the task run once in a turn: perhaps before this returns. From within the turn
+  // it runs after what is being done. Does not block.
   void Post(Task task);
 
-  // Any thread but one that has the turn. Waits for the turn, and runs the task in it, after what was
-  // posted before it, and before what it posts itself: for construction and destruction.
+  // Any thread but one that has the turn. Waits for the turn, and runs the task in it, after what
+  // was posted before it, and before what it posts itself: for construction and destruction.
   void RunInTurn(absl::FunctionRef<void()> task);
 
   // Whether this thread has the turn.

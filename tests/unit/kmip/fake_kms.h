@@ -79,8 +79,8 @@ using Handler = std::function<Said(const Request&)>;
 using BatchHandler = std::function<Said(const std::vector<Request>&, const Handler& each)>;
 
 // Answers each item by itself; `change` may do something to the items of the response.
-inline BatchHandler Batches(
-    std::function<void(std::vector<Response>&)> change = [](std::vector<Response>&) {}) {
+inline BatchHandler Batches(std::function<void(std::vector<Response>&)> change =
+                                [](std::vector<Response>&) {}) {
   return [change = std::move(change)](const std::vector<Request>& requests, const Handler& each) {
     std::deque<std::string> texts;  // the responses are views of them
     std::vector<Response> responses;

@@ -68,7 +68,10 @@ class SessionPoolTest : public ::testing::Test {
              const std::string& name = "id") {
     auto found = std::make_shared<std::string>();
     pool_->Submit(MakeCall<LocateRequest>(
-        rank, deadline, [name](ProtocolVersion) { return LocateRequest{name, {}, {}}; },
+        rank, deadline,
+        [name](ProtocolVersion) {
+          return LocateRequest{name, {}, {}};
+        },
         [found](const LocateResponse& response, ProtocolVersion) {
           *found = std::string(response.unique_identifiers.front());
           return absl::OkStatus();
@@ -275,7 +278,8 @@ TEST_F(SessionPoolTest, ServerThatIsAwayIsDialledForAllAtOnce) {
   loop_->RunInTurn([&] {
     for (int i = 0; i < 500; ++i) Start(held_.emplace_back());
   });
-  for (auto& answer : held_) EXPECT_THAT(answer.Get(), StatusIs(kUnavailable, "connection refused"));
+  for (auto& answer : held_)
+    EXPECT_THAT(answer.Get(), StatusIs(kUnavailable, "connection refused"));
   EXPECT_EQ(kms_.dials(), 6);
 }
 
@@ -535,7 +539,7 @@ TEST_F(SessionPoolTest, SessionsProveThemselvesWhereThereAreSeveralAddresses) {
 
 // ---- Several in one request.
 
-class BatchTest : public SessionPoolTest {
+class TogetherTest : public SessionPoolTest {
  protected:
   // So many wait for the one session.
   void Queue(int calls, Deadline deadline = Later()) {
@@ -558,13 +562,13 @@ class BatchTest : public SessionPoolTest {
   std::deque<Answer<std::string>> calls_;
 };
 
-TEST_F(BatchTest, WhatWaitsTravelsTogether) {
+TEST_F(TogetherTest, WhatWaitsTravelsTogether) {
   Queue(40);
   ExpectEachItsOwn();
   EXPECT_THAT(Items(), ElementsAre(16, 16, 8));
 }
 
-TEST_F(BatchTest, EachHasItsOwnError) {
+TEST_F(TogetherTest, EachHasItsOwnError) {
   OneSession();
   Occupy(1);
   kms_.Handle(Answers([](const Request& request) {
@@ -580,28 +584,28 @@ TEST_F(BatchTest, EachHasItsOwnError) {
   EXPECT_EQ(kms_.dials(), 1);
 }
 
-TEST_F(BatchTest, AnyOrderOfAnswersWillDo) {
+TEST_F(TogetherTest, AnyOrderOfAnswersWillDo) {
   kms_.HandleBatches(Batches([](auto& items) { std::reverse(items.begin(), items.end()); }));
   Queue(16);
   ExpectEachItsOwn();
   EXPECT_THAT(Items(), ElementsAre(16));
 }
 
-TEST_F(BatchTest, WhatIsLeftOutIsAskedAgain) {
+TEST_F(TogetherTest, WhatIsLeftOutIsAskedAgain) {
   kms_.HandleBatches(Batches([](auto& items) { items.resize(3); }));
   Queue(5);
   ExpectEachItsOwn();
   EXPECT_THAT(Items(), ElementsAre(5, 1, 1));
 }
 
-TEST_F(BatchTest, ServerThatRefusesThemIsAskedOneByOne) {
+TEST_F(TogetherTest, ServerThatRefusesThemIsAskedOneByOne) {
   kms_.HandleBatches([](const auto&, const auto&) { return Unreadable(); });
   Queue(5);
   ExpectEachItsOwn();
   EXPECT_THAT(Items(), ElementsAre(5, 1, 1, 1, 1, 1));
 }
 
-TEST_F(BatchTest, ServerThatMixesThemUpIsAskedOneByOne) {
+TEST_F(TogetherTest, ServerThatMixesThemUpIsAskedOneByOne) {
   kms_.HandleBatches(Batches([](auto& items) { items[0].batch_item_id = items[1].batch_item_id; }));
   Queue(5);
   ExpectEachItsOwn();
@@ -611,13 +615,13 @@ TEST_F(BatchTest, ServerThatMixesThemUpIsAskedOneByOne) {
   EXPECT_THAT(items, Each(1));
 }
 
-TEST_F(BatchTest, ServerThatHangsUpOnThemIsAskedOneByOne) {
+TEST_F(TogetherTest, ServerThatHangsUpOnThemIsAskedOneByOne) {
   kms_.HandleBatches([](const auto&, const auto&) { return Closed(); });
   Queue(5);
   ExpectEachItsOwn();
 }
 
-TEST_F(BatchTest, OneThatBreaksTheConnectionFailsAlone) {
+TEST_F(TogetherTest, OneThatBreaksTheConnectionFailsAlone) {
   OneSession();
   Occupy(1);
   kms_.HandleBatches([](const auto&, const auto&) { return Closed(); });
@@ -631,7 +635,7 @@ TEST_F(BatchTest, OneThatBreaksTheConnectionFailsAlone) {
   EXPECT_EQ(*calls_[2].Get(), "key-2");
 }
 
-TEST_F(BatchTest, NobodyWaitsForOthersBeyondItsDeadline) {
+TEST_F(TogetherTest, NobodyWaitsForOthersBeyondItsDeadline) {
   kms_.HandleBatches([](const auto&, const auto&) { return Hangs(); });
   Queue(2, Clock::now() + 100ms);
   Start(calls_.emplace_back(), Rank::kDecrypt, Later(), Name(2));
@@ -641,7 +645,7 @@ TEST_F(BatchTest, NobodyWaitsForOthersBeyondItsDeadline) {
   // What was asked with them may still be answered: its session is not given up for their sake.
 }
 
-TEST_F(BatchTest, ChecksAndEncryptsTravelAlone) {
+TEST_F(TogetherTest, ChecksAndEncryptsTravelAlone) {
   OneSession();
   Occupy(1);
   kms_.Handle(Answers(Found));
