@@ -146,13 +146,15 @@ TEST_P(TlsChannelTest, LastWordsAreTold) {
   EXPECT_THAT((*talk)->WaitUntilClosed(), StatusIs(Code::kUnavailable, HasSubstr("closed by")));
 }
 
-// Until somebody listens, nothing is lost: here they come with the end of the handshake.
+// Both the words and the end come with one read(2), after which the socket has nothing to tell.
 TEST_P(TlsChannelTest, WhatCameBeforeAnybodyListenedIsTold) {
   std::promise<void> told;
+  std::promise<void> gone;
   TlsServer server(Options(), [&](SSL* ssl) {
     Tell(ssl, "early");
+    SSL_shutdown(ssl);
     told.set_value();
-    Echo(ssl);
+    gone.get_future().wait();
   });
   test::TlsClient& client = Client(server.port());
   std::unique_ptr<Channel> channel;
@@ -172,6 +174,8 @@ TEST_P(TlsChannelTest, WhatCameBeforeAnybodyListenedIsTold) {
   client.loop().RunInTurn(
       [&] { talk = std::make_unique<Talk>(client.loop(), std::move(channel)); });
   EXPECT_THAT(talk->Receive(5), IsOkAndHolds("early"));
+  EXPECT_THAT(talk->WaitUntilClosed(), StatusIs(Code::kUnavailable, HasSubstr("closed by")));
+  gone.set_value();
 }
 
 // What the connection does not take is written as it takes it, and in order.
