@@ -5,8 +5,8 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <pthread.h>
 #include <signal.h>
-#include <unistd.h>
 
 #include <atomic>
 #include <chrono>
@@ -14,7 +14,6 @@
 #include <cstdlib>
 #include <ctime>
 #include <filesystem>
-#include <fstream>
 #include <future>
 #include <iterator>
 #include <memory>
@@ -555,13 +554,11 @@ std::size_t Threads() {
   return static_cast<std::size_t>(std::distance(begin(tasks), end(tasks)));
 }
 
-// How often that thread has waited for something.
-std::string Waits(pid_t thread) {
-  std::ifstream status(absl::StrCat("/proc/self/task/", thread, "/status"));
-  std::string line;
-  while (std::getline(status, line) && !absl::StartsWith(line, "voluntary_ctxt_switches:"))
-    continue;
-  return line;
+// By the clock of a thread's CPU time, which stands still while the thread waits.
+std::chrono::nanoseconds Now(clockid_t clock) {
+  timespec now{};
+  EXPECT_EQ(::clock_gettime(clock, &now), 0);
+  return std::chrono::seconds(now.tv_sec) + std::chrono::nanoseconds(now.tv_nsec);
 }
 
 TEST_F(CurlClientTest, HasNoThreadOfItsOwn) {
@@ -591,17 +588,22 @@ TEST_F(CurlClientTest, CallIsSentByWhoBringsIt) {
   });
   const auto client = NewClient(server);
   ASSERT_EQ(Body(Send(*client, Request())), "{}");
-  std::promise<pid_t> loops_thread;
+  std::promise<clockid_t> loops_clock;
   IoLoop::Timer timer;
-  loop().RunInTurn(
-      [&] { timer = loop().At(Clock::now(), [&] { loops_thread.set_value(::gettid()); }); });
-  const pid_t thread = loops_thread.get_future().get();
+  loop().RunInTurn([&] {
+    timer = loop().At(Clock::now(), [&] {
+      clockid_t clock = 0;
+      EXPECT_EQ(::pthread_getcpuclockid(::pthread_self(), &clock), 0);
+      loops_clock.set_value(clock);
+    });
+  });
+  const clockid_t clock = loops_clock.get_future().get();
   // The loop may have something else to do just then: once is enough.
-  std::string before = "?";
-  std::string after;
+  std::chrono::nanoseconds before{-1};
+  std::chrono::nanoseconds after{};
   for (const Deadline patience = Clock::now() + 1min; before != after;) {
     ASSERT_FALSE(Expired(patience));
-    before = Waits(thread);
+    before = Now(clock);
     std::promise<void> came;
     {
       const std::lock_guard lock(mutex);
@@ -610,7 +612,7 @@ TEST_F(CurlClientTest, CallIsSentByWhoBringsIt) {
     Answer<HttpResponse> answer;
     client->Send(Request(), {}, Later(), answer.Callback());
     came.get_future().wait();
-    after = Waits(thread);
+    after = Now(clock);
     {
       const std::lock_guard lock(mutex);
       ++answers;
