@@ -82,8 +82,9 @@ def asked(number):
                      structure(0x420079, KEY, octets(0x4200C2, b"c" * 32)))
 
 
-def answered(number):
-    return structure(0x42000F, enumeration(0x42005C, 0x20), octets(0x420093, bytes([number] * 8)),
+def answered(number, size=8):
+    return structure(0x42000F, enumeration(0x42005C, 0x20),
+                     octets(0x420093, bytes([number] * size)),
                      enumeration(0x42007F, 0),
                      structure(0x42007C, KEY, octets(0x4200C2, b"p" * 32)))
 
@@ -185,6 +186,45 @@ MESSAGES = {
     "status_unknown": refusal(0x100, "", operation=0x1F, status=9),
     "without_items": structure(0x42007B, structure(0x42007A, version(4), integer(0x42000D, 0))),
     "items_first": structure(0x42007B, structure(0x42000F)),
+}
+
+
+
+def talk(how, *messages, piece=200):
+    """What a KMS sends: see kmip_connection.cc."""
+    return bytes([how, piece]) + b"".join(messages)
+
+
+def answers(*numbers):
+    return batch(0x42007B, 0x42007A, len(numbers), *[answered(number, size=1) for number in numbers])
+
+
+KNOWN = 0x80
+FIRST = octets(0x420093, b"\0")
+OFFER = response(0x1E, version(4), version(2), minor=1, batch_id=FIRST)
+UNREADABLE = refusal(4, "cannot read this")
+CONNECTIONS = {
+    "negotiated": talk(0, OFFER, response(0x20, KEY, batch_id=FIRST), response(0x20, KEY)),
+    "negotiated_in_drips": talk(0, OFFER, response(0x20, KEY, batch_id=FIRST), piece=0),
+    "negotiated_with_1.1": talk(
+        0, response(0x1E, version(1), batch_id=FIRST),
+        response(0x18, enumeration(0x42005C, 0x1F), enumeration(0x42005C, 0x20), batch_id=FIRST),
+        answers(0)),
+    "every_header_refused": talk(0, *[UNREADABLE] * 5),
+    "one": talk(KNOWN, answers(0), answers(0)),
+    "one_of_another": talk(KNOWN, answers(7)),
+    "one_refused": talk(KNOWN, answers(0), UNREADABLE, answers(0)),
+    "version_refused": talk(KNOWN, UNREADABLE, OFFER, answers(0)),
+    "batch": talk(KNOWN + 2, answers(0, 1, 2), answers(2, 0, 1)),
+    "batch_16": talk(KNOWN + 15, answers(*range(16)), piece=1),
+    "batch_with_less": talk(KNOWN + 2, answers(1), answers(2, 0)),
+    "batch_with_more": talk(KNOWN + 1, answers(0, 1, 2)),
+    "batch_doubled": talk(KNOWN + 2, answers(0, 1, 0)),
+    "batch_of_others": talk(KNOWN + 2, answers(0, 1, 3)),
+    "batch_without_ids": talk(KNOWN + 1, batch(0x42007B, 0x42007A, 2, *[answered(0, size=0)] * 2)),
+    "batch_refused": talk(KNOWN + 1, UNREADABLE, answers(0, 1)),
+    "http": talk(KNOWN, b"HTTP/1.1 400 Bad Request\r\n\r\n"),
+    "oversized": talk(KNOWN, structure(0x42007B)[:4] + b"\x7f\xff\xff\xff"),
 }
 
 ADDRESSES = {
@@ -290,6 +330,7 @@ ANSWERS = {
 
 def main():
     for target, inputs in (("ttlv_parse", TTLV), ("kmip_message", MESSAGES),
+                           ("kmip_connection", CONNECTIONS),
                            ("addresses", ADDRESSES), ("config", CONFIGS),
                            ("rest_answer", ANSWERS)):
         folder = CORPUS / target

@@ -3,6 +3,7 @@
 
 #include "mock_kms/fault.h"
 
+#include <algorithm>
 #include <array>
 #include <utility>
 #include <vector>
@@ -17,7 +18,7 @@ namespace {
 using kmip::Operation;
 using kmip::ResultReason;
 
-constexpr std::array<std::pair<absl::string_view, FaultKind>, 16> kKinds{{
+constexpr std::array<std::pair<absl::string_view, FaultKind>, 23> kKinds{{
     {"reset", FaultKind::kReset},
     {"close", FaultKind::kClose},
     {"hang", FaultKind::kHang},
@@ -34,6 +35,13 @@ constexpr std::array<std::pair<absl::string_view, FaultKind>, 16> kKinds{{
     {"short-data", FaultKind::kShortData},
     {"wrong-data", FaultKind::kWrongData},
     {"refuse", FaultKind::kRefuse},
+    {"refuse-batch", FaultKind::kRefuseBatch},
+    {"close-batch", FaultKind::kCloseBatch},
+    {"reorder", FaultKind::kReorder},
+    {"leave-out", FaultKind::kLeaveOut},
+    {"swap-ids", FaultKind::kSwapIds},
+    {"no-ids", FaultKind::kNoIds},
+    {"double-item", FaultKind::kDoubleItem},
 }};
 
 constexpr std::array kReasons{
@@ -56,7 +64,40 @@ constexpr std::array kOperations{Operation::kLocate,  Operation::kGetAttributes,
                                  Operation::kQuery,   Operation::kDiscoverVersions,
                                  Operation::kEncrypt, Operation::kDecrypt};
 
+bool IsOfItem(FaultKind kind) {
+  return kind >= FaultKind::kWrongOperation && kind <= FaultKind::kRefuse;
+}
+bool IsOfBatch(FaultKind kind) { return kind >= FaultKind::kRefuseBatch; }
+
 }  // namespace
+
+std::optional<Hit> TakeHit(std::optional<Fault>& fault, const std::vector<kmip::Request>& message) {
+  if (!fault || (IsOfBatch(fault->kind) && message.size() < 2)) return std::nullopt;
+  Hit hit{*fault, {}};
+  bool any = false;
+  for (const kmip::Request& request : message) {
+    const bool hits =
+        fault->times != 0 && (!fault->operation || *fault->operation == request.operation);
+    if (hits && fault->times > 0 && (IsOfItem(fault->kind) || !any)) --fault->times;
+    any = any || hits;
+    hit.items.push_back(hits);
+  }
+  return any ? std::optional(hit) : std::nullopt;
+}
+
+void SpoilBatch(std::vector<kmip::Response>& answers, FaultKind kind) {
+  if (answers.size() < 2) return;  // it was stopped
+  switch (kind) {
+    case FaultKind::kReorder: std::rotate(answers.begin(), answers.end() - 1, answers.end()); break;
+    case FaultKind::kLeaveOut: answers.pop_back(); break;
+    case FaultKind::kSwapIds: std::swap(answers[0].batch_item_id, answers[1].batch_item_id); break;
+    case FaultKind::kNoIds:
+      for (kmip::Response& answer : answers) answer.batch_item_id = {};
+      break;
+    case FaultKind::kDoubleItem: answers.back() = answers.front(); break;
+    default: break;
+  }
+}
 
 absl::StatusOr<Fault> ParseFault(absl::string_view text) {
   const auto bad = [&](absl::string_view why) {

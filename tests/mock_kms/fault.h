@@ -6,12 +6,15 @@
 #ifndef OKMS_TESTS_MOCK_KMS_FAULT_H_
 #define OKMS_TESTS_MOCK_KMS_FAULT_H_
 
+#include <cstddef>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "kmip/enums.h"
+#include "kmip/message.h"
 
 namespace okms::test {
 
@@ -23,7 +26,7 @@ enum class FaultKind {
   kGarbage,   // bytes that are no TTLV
   kTruncate,  // half of the reply, then close
   kOversize,  // a header that announces 2 GiB
-  // Of the reply:
+  // Of one item of the reply:
   kWrongOperation,  // success of another operation
   kWrongVersion,    // success in another version
   kNoOperation,     // success that does not say of what
@@ -34,14 +37,39 @@ enum class FaultKind {
   kShortData,       // one byte of data less
   kWrongData,       // the right size, the wrong bytes
   kRefuse,          // refused with `reason`
+  // Of a batch, which is a request of several items; others are left alone:
+  kRefuseBatch,  // the whole message is refused with `reason`
+  kCloseBatch,   // orderly close in place of the reply
+  kReorder,      // the last item's answer comes first
+  kLeaveOut,     // the last item has no answer
+  kSwapIds,      // the first two answers have each other's Unique Batch Item ID
+  kNoIds,        // no answer has one
+  kDoubleItem,   // the first item's answer comes once more in place of the last one's
 };
 
 struct Fault {
   FaultKind kind;
-  kmip::ResultReason reason = kmip::ResultReason::kGeneralFailure;  // of kRefuse
+  kmip::ResultReason reason = kmip::ResultReason::kGeneralFailure;  // of kRefuse, kRefuseBatch
   std::optional<kmip::Operation> operation;                         // else every one
   int times = -1;                                                   // then no more; -1 always
 };
+
+// A fault that is due, and what it hits.
+struct Hit {
+  Fault fault;
+  std::vector<bool> items;  // of those of the message
+
+  std::optional<Fault> OfItem(std::size_t index) const {
+    return items[index] ? std::optional(fault) : std::nullopt;
+  }
+};
+
+// What of `fault` is due for a message; takes it off. One of an item is counted by items, others by
+// messages.
+std::optional<Hit> TakeHit(std::optional<Fault>& fault, const std::vector<kmip::Request>& message);
+
+// Does to the answers to a batch what its faults do.
+void SpoilBatch(std::vector<kmip::Response>& answers, FaultKind kind);
 
 // Takes "reset", "close:Encrypt", "garbage:Decrypt:2", "refuse=PermissionDenied:Encrypt". Errors:
 // kInvalidArgument, which lists the kinds.

@@ -5,8 +5,10 @@
 
 #include <algorithm>
 #include <ctime>
+#include <set>
 #include <utility>
 #include <variant>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -39,6 +41,38 @@ bool IsGcm(const std::optional<CryptographicParameters>& parameters) {
 
 std::size_t TagSize(const CryptographicParameters& parameters) {
   return static_cast<std::size_t>(parameters.tag_length.value_or(16));
+}
+
+Response HeaderFor(const Request& request) {
+  Response response;
+  response.version = request.version;
+  response.operation = request.operation;
+  response.batch_item_id = request.batch_item_id;
+  return response;
+}
+
+Response Failure(const Request& request, ResultReason reason, std::string words) {
+  Response response = HeaderFor(request);
+  response.status = kmip::ResultStatus::kFailed;
+  response.reason = reason;
+  response.message = std::move(words);
+  return response;
+}
+
+// As many servers do, in the lowest version, and without saying of what operation.
+WipedBytes RefuseMessage(ResultReason reason, std::string words) {
+  Request unread;
+  unread.version = kmip::kLowestVersion;
+  Response refusal = Failure(unread, reason, std::move(words));
+  refusal.operation.reset();
+  return Response::Encode({&refusal, 1}, std::time(nullptr));
+}
+
+// KMIP 1.4 section 6.4: with several items, each has an id of its own.
+bool HaveIds(const std::vector<Request>& requests) {
+  std::set<absl::string_view> ids;
+  for (const Request& request : requests) ids.insert(AsText(request.batch_item_id));
+  return requests.size() == 1 || (ids.size() == requests.size() && ids.count("") == 0);
 }
 
 // What the faults of a reply do to the types that they can touch.
@@ -82,18 +116,6 @@ bool Handler::HasOperation(ProtocolVersion version, Operation operation) const {
       return version >= kWithCryptography || options_.cryptography_below_1_2;
     default: return true;
   }
-}
-
-WipedBytes Handler::Refuse(ProtocolVersion version, std::optional<Operation> operation,
-                           ByteView batch_item_id, Refusal refusal) const {
-  Response response;
-  response.version = version;
-  response.operation = operation;
-  response.batch_item_id = batch_item_id;
-  response.status = kmip::ResultStatus::kFailed;
-  response.reason = refusal.reason;
-  response.message = std::move(refusal.message);
-  return Response::Encode(response, std::time(nullptr), [](ttlv::Writer&) {});
 }
 
 std::variant<Handler::Refusal, MockKey> Handler::KeyFor(absl::string_view id, int32_t usage) const {
@@ -246,22 +268,20 @@ Handler::Result<DecryptResponse> Handler::Serve(const DecryptRequest& wanted,
 }
 
 template <typename OperationRequest>
-WipedBytes Handler::Reply(const Request& request, std::optional<Fault> fault) const {
+Handler::Answered Handler::Reply(const Request& request, std::optional<Fault> fault) const {
+  const auto refuse = [&](Refusal refusal) {
+    return Answered{Failure(request, refusal.reason, std::move(refusal.message))};
+  };
   const auto parsed = OperationRequest::Read(request.payload);
   if (!parsed.ok()) {
-    return Refuse(request.version, request.operation, request.batch_item_id,
-                  {ResultReason::kInvalidField, std::string(parsed.status().message())});
+    return refuse({ResultReason::kInvalidField, std::string(parsed.status().message())});
   }
   std::string storage;  // what the reply's views may point to
   Result<typename OperationRequest::Response> result = Serve(*parsed, request.version, storage);
-  if (auto* refusal = std::get_if<Refusal>(&result)) {
-    return Refuse(request.version, request.operation, request.batch_item_id, std::move(*refusal));
-  }
+  if (auto* refusal = std::get_if<Refusal>(&result)) return refuse(std::move(*refusal));
   auto& answer = std::get<typename OperationRequest::Response>(result);
-  Response response;
-  response.version = request.version;
-  response.operation = request.operation;
-  response.batch_item_id = request.batch_item_id;
+  Answered answered{HeaderFor(request)};
+  Response& response = answered.response;
   std::string spoiled;
   if (fault) {
     switch (fault->kind) {
@@ -270,60 +290,63 @@ WipedBytes Handler::Reply(const Request& request, std::optional<Fault> fault) co
       case FaultKind::kNoOperation: response.operation.reset(); break;
       case FaultKind::kOtherId: response.batch_item_id = AsBytes("of another request"); break;
       case FaultKind::kNoId: response.batch_item_id = {}; break;
-      case FaultKind::kRefuse:
-        return Refuse(request.version, request.operation, request.batch_item_id,
-                      {fault->reason, "told to"});
+      case FaultKind::kNoPayload: return answered;
+      case FaultKind::kRefuse: return refuse({fault->reason, "told to"});
       default: Spoil(answer, fault->kind, spoiled); break;
     }
   }
-  if (fault && fault->kind == FaultKind::kNoPayload) {
-    // Written by hand: the product's encoder always has a payload.
-    ttlv::Writer writer;
-    writer.Structure(kmip::tag::kResponseMessage, [&] {
-      writer.Structure(kmip::tag::kResponseHeader, [&] {
-        response.version.Write(writer);
-        writer.Integer(kmip::tag::kBatchCount, 1);
-      });
-      writer.Structure(kmip::tag::kBatchItem, [&] {
-        writer.Enumeration(kmip::tag::kOperation, static_cast<uint32_t>(request.operation));
-        if (!request.batch_item_id.empty()) {
-          writer.Bytes(kmip::tag::kUniqueBatchItemId, request.batch_item_id);
-        }
-        writer.Enumeration(kmip::tag::kResultStatus, 0);
-      });
-    });
-    return writer.Take();
-  }
-  return Response::Encode(response, std::time(nullptr),
-                          [&](ttlv::Writer& writer) { answer.Write(writer); });
+  ttlv::Writer writer;
+  writer.Structure(kmip::tag::kResponsePayload, [&] { answer.Write(writer); });
+  answered.payload = writer.Take();
+  response.payload = ttlv::Parse(answered.payload).value();
+  return answered;
 }
 
-WipedBytes Handler::Answer(ByteView message, std::optional<Fault> fault) {
-  const auto requests = Request::Decode(message, 1);
-  if (!requests.ok()) {
-    return Refuse({1, 0}, {}, {},
-                  {ResultReason::kInvalidMessage, std::string(requests.status().message())});
-  }
-  const Request* const request = &requests->front();
-  counts_.With([&](auto& counts) { ++counts[static_cast<uint32_t>(request->operation)]; });
-  const ProtocolVersion version = request->version;
-  if (!Knows(version)) {
-    return Refuse({1, 0}, {}, {}, {ResultReason::kInvalidMessage, "unsupported protocol version"});
-  }
-  if (HasOperation(version, request->operation)) {
-    switch (request->operation) {
+Handler::Answered Handler::AnswerItem(const Request& request, std::optional<Fault> fault) const {
+  if (HasOperation(request.version, request.operation)) {
+    switch (request.operation) {
       case Operation::kDiscoverVersions:
-        return Reply<kmip::DiscoverVersionsRequest>(*request, fault);
-      case Operation::kQuery: return Reply<kmip::QueryRequest>(*request, fault);
-      case Operation::kLocate: return Reply<kmip::LocateRequest>(*request, fault);
-      case Operation::kGetAttributes: return Reply<kmip::GetAttributesRequest>(*request, fault);
-      case Operation::kEncrypt: return Reply<EncryptRequest>(*request, fault);
-      case Operation::kDecrypt: return Reply<DecryptRequest>(*request, fault);
+        return Reply<kmip::DiscoverVersionsRequest>(request, fault);
+      case Operation::kQuery: return Reply<kmip::QueryRequest>(request, fault);
+      case Operation::kLocate: return Reply<kmip::LocateRequest>(request, fault);
+      case Operation::kGetAttributes: return Reply<kmip::GetAttributesRequest>(request, fault);
+      case Operation::kEncrypt: return Reply<EncryptRequest>(request, fault);
+      case Operation::kDecrypt: return Reply<DecryptRequest>(request, fault);
     }
   }
-  return Refuse(version, request->operation, request->batch_item_id,
-                {ResultReason::kOperationNotSupported,
-                 absl::StrCat("not supported by KMIP ", version.ToString())});
+  return {Failure(request, ResultReason::kOperationNotSupported,
+                  absl::StrCat("not supported by KMIP ", request.version.ToString()))};
+}
+
+WipedBytes Handler::Answer(ByteView message, const std::optional<Hit>& hit) {
+  const auto requests = Request::Decode(message);
+  if (!requests.ok()) {
+    return RefuseMessage(ResultReason::kInvalidMessage, std::string(requests.status().message()));
+  }
+  counts_.With([&](auto& counts) {
+    for (const Request& request : *requests) ++counts[static_cast<uint32_t>(request.operation)];
+  });
+  if (!Knows(requests->front().version)) {
+    return RefuseMessage(ResultReason::kInvalidMessage, "unsupported protocol version");
+  }
+  if (!HaveIds(*requests)) {
+    return RefuseMessage(ResultReason::kInvalidMessage, "a batch item has no id of its own");
+  }
+  if (hit && hit->fault.kind == FaultKind::kRefuseBatch) {
+    return RefuseMessage(hit->fault.reason, "told to");
+  }
+  std::vector<Answered> answered;
+  for (const Request& request : *requests) {
+    answered.push_back(AnswerItem(request, hit ? hit->OfItem(answered.size()) : std::nullopt));
+    if (answered.back().response.status != kmip::ResultStatus::kSuccess &&
+        request.on_error != kmip::OnBatchError::kContinue) {
+      break;
+    }
+  }
+  std::vector<Response> responses;
+  for (const Answered& item : answered) responses.push_back(item.response);
+  if (hit) SpoilBatch(responses, hit->fault.kind);
+  return Response::Encode(responses, std::time(nullptr));
 }
 
 }  // namespace okms::test

@@ -46,8 +46,9 @@ class Handler {
   void Put(MockKey key) { keys_.Put(std::move(key)); }
   void Remove(const std::string& id) { keys_.Remove(id); }
 
-  // The reply to one request message. `fault`, if any, is already known to apply to it.
-  WipedBytes Answer(ByteView message, std::optional<Fault> fault);
+  // The reply to one request message, with what a fault does to it. Its items are served in their
+  // order; after one that fails the rest is left out, unless the message says to go on.
+  WipedBytes Answer(ByteView message, const std::optional<Hit>& hit);
 
   // How often each operation was asked for, by its code: also those that are not served.
   std::map<uint32_t, int> Counts() const {
@@ -78,10 +79,14 @@ class Handler {
   Result<kmip::DecryptResponse> Serve(const kmip::DecryptRequest& wanted,
                                       kmip::ProtocolVersion version, std::string& storage) const;
 
+  // The answer to one item; `payload` is what it points to.
+  struct Answered {
+    kmip::Response response;
+    WipedBytes payload = {};
+  };
+  Answered AnswerItem(const kmip::Request& request, std::optional<Fault> fault) const;
   template <typename OperationRequest>
-  WipedBytes Reply(const kmip::Request& request, std::optional<Fault> fault) const;
-  WipedBytes Refuse(kmip::ProtocolVersion version, std::optional<kmip::Operation> operation,
-                    ByteView batch_item_id, Refusal refusal) const;
+  Answered Reply(const kmip::Request& request, std::optional<Fault> fault) const;
   bool Knows(kmip::ProtocolVersion version) const;
   bool HasOperation(kmip::ProtocolVersion version, kmip::Operation operation) const;
   std::variant<Refusal, MockKey> KeyFor(absl::string_view id, int32_t usage) const;

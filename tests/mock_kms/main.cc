@@ -37,6 +37,9 @@ struct Flags {
   std::vector<std::string> keys;
   std::string versions;
   std::string delay = "0";
+  std::string item_delay = "0";
+  int max_connections = 0;
+  std::string surplus = "reset";
   std::string fault;
   std::string tag_below_1_4 = "data";
   bool cryptography_below_1_2 = false;
@@ -67,10 +70,15 @@ absl::StatusOr<MockKmsOptions> Options(const Flags& flags) {
   options.key = absl::StrCat(flags.pki, "/server.key");
   options.client_ca = absl::StrCat(flags.pki, "/ca.pem");
   absl::Duration delay;
-  if (!absl::ParseDuration(flags.delay, &delay)) {
-    return absl::InvalidArgumentError("--delay: give a duration, for example 5ms");
+  absl::Duration item_delay;
+  if (!absl::ParseDuration(flags.delay, &delay) ||
+      !absl::ParseDuration(flags.item_delay, &item_delay)) {
+    return absl::InvalidArgumentError("--delay, --item-delay: give a duration, for example 5ms");
   }
   options.delay = absl::ToChronoMicroseconds(delay);
+  options.item_delay = absl::ToChronoMicroseconds(item_delay);
+  options.max_connections = flags.max_connections;
+  options.surplus = flags.surplus == "reset" ? Surplus::kReset : Surplus::kSilent;
   if (!flags.versions.empty()) {
     options.handler.versions.clear();
     for (const absl::string_view text : absl::StrSplit(flags.versions, ',')) {
@@ -170,6 +178,16 @@ int Main(int argc, char** argv) {
                  "[,material=HEX]; may be given again. REST shows those whose ID is a UUID");
   app.add_option("--versions", flags.versions, "KMIP versions, in the order of the answer");
   app.add_option("--delay", flags.delay, "Time before each answer, for example 5ms");
+  app.add_option("--item-delay", flags.item_delay,
+                 "More of it for each item of a KMIP request, for example 1ms");
+  app.add_option("--max-connections", flags.max_connections,
+                 "KMIP connections at a time; 0 takes all that come")
+      ->capture_default_str()
+      ->check(CLI::NonNegativeNumber);
+  app.add_option("--surplus", flags.surplus,
+                 "What becomes of those beyond: reset, or taken and never answered")
+      ->check(CLI::IsMember({"reset", "silent"}))
+      ->capture_default_str();
   app.add_option("--fault", flags.fault,
                  "KIND[=REASON][:OPERATION][:TIMES], of KMIP; a wrong one lists them");
   app.add_option("--tag-below-1.4", flags.tag_below_1_4, "Where the GCM tag goes below KMIP 1.4")

@@ -9,7 +9,9 @@
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <utility>
@@ -86,6 +88,9 @@ MockKms::MockKms(MockKmsOptions options, SslCtxPtr tls, UniqueFd listener, uint1
       port_(port),
       handler_(std::move(options.handler)),
       delay_(options.delay),
+      item_delay_(options.item_delay),
+      max_connections_(options.max_connections),
+      surplus_(options.surplus),
       acceptor_([this] { AcceptLoop(); }) {}
 
 MockKms::~MockKms() {
@@ -103,6 +108,12 @@ MockKms::~MockKms() {
 void MockKms::SetFault(std::optional<Fault> fault) {
   const std::lock_guard lock(mutex_);
   fault_ = fault;
+}
+
+void MockKms::SetMaxConnections(int most, Surplus surplus) {
+  const std::lock_guard lock(mutex_);
+  max_connections_ = most;
+  surplus_ = surplus;
 }
 
 bool MockKms::fault_is_over() {
@@ -145,14 +156,32 @@ void MockKms::AcceptLoop() {
     Reap(/*all=*/false);
     ++accepted_;
     const std::lock_guard lock(mutex_);
+    const auto open = std::count_if(
+        connections_.begin(), connections_.end(),
+        [](const Connection& connection) { return !connection.done && !connection.surplus; });
+    const bool surplus = max_connections_ > 0 && open >= max_connections_;
+    if (surplus && surplus_ == Surplus::kReset) {
+      Reset(fd.get());
+      continue;
+    }
     Connection& connection = connections_.emplace_back();
     connection.fd = std::move(fd);
+    connection.surplus = surplus;
     connection.thread = std::thread([this, &connection] { Serve(connection); });
   }
 }
 
+// Until the client gives up, or this server ends.
+void MockKms::Ignore(int fd) {
+  std::array<uint8_t, 512> unread{};
+  while (::read(fd, unread.data(), unread.size()) > 0) {
+  }
+}
+
 void MockKms::Serve(Connection& connection) {
-  {
+  if (connection.surplus) {
+    Ignore(connection.fd.get());
+  } else {
     const SslPtr ssl(SSL_new(tls_.get()));
     SSL_set_fd(ssl.get(), connection.fd.get());
     if (SSL_accept(ssl.get()) == 1) {
@@ -166,15 +195,6 @@ void MockKms::Serve(Connection& connection) {
   connection.fd.reset();
 }
 
-std::optional<Fault> MockKms::TakeFault(ByteView message) {
-  const auto request = kmip::Request::Decode(message);
-  const std::lock_guard lock(mutex_);
-  if (!fault_ || fault_->times == 0 || !request.ok()) return std::nullopt;
-  if (fault_->operation && *fault_->operation != request->front().operation) return std::nullopt;
-  if (fault_->times > 0) --fault_->times;
-  return fault_;
-}
-
 bool MockKms::AnswerOne(SSL* ssl, int fd) {
   std::array<uint8_t, ttlv::kHeaderSize> header{};
   if (!ReadAll(ssl, header)) return false;
@@ -184,24 +204,32 @@ bool MockKms::AnswerOne(SSL* ssl, int fd) {
   message.resize(*size);
   if (!ReadAll(ssl, std::span(message).subspan(header.size()))) return false;
 
-  const std::optional<Fault> fault = TakeFault(message);
-  if (const auto delay = delay_.load(); delay.count() > 0) {
+  const auto requests = kmip::Request::Decode(message);
+  std::chrono::microseconds delay = delay_;
+  std::optional<Hit> hit;
+  if (requests.ok()) {
+    delay += static_cast<int>(requests->size()) * item_delay_.load();
+    const std::lock_guard lock(mutex_);
+    hit = TakeHit(fault_, *requests);
+  }
+  if (delay.count() > 0) {
     std::unique_lock lock(
         mutex_);  // a KMS that takes its time; the end of the server cuts it short
     if (stopped_.wait_for(lock, delay, [&] { return stopping_; })) return false;
   }
-  const WipedBytes reply = handler_.Answer(message, fault);
-  if (fault) {
-    switch (fault->kind) {
+  const WipedBytes reply = handler_.Answer(message, hit);
+  if (hit) {
+    switch (hit->fault.kind) {
       case FaultKind::kTruncate:
         WriteAll(ssl, ByteView(reply).first(reply.size() / 2));
         SSL_shutdown(ssl);
         return false;
       case FaultKind::kReset:
       case FaultKind::kClose:
+      case FaultKind::kCloseBatch:
       case FaultKind::kHang:
       case FaultKind::kGarbage:
-      case FaultKind::kOversize: return Misbehave(ssl, fd, fault->kind);
+      case FaultKind::kOversize: return Misbehave(ssl, fd, hit->fault.kind);
       default: break;
     }
   }

@@ -27,15 +27,24 @@
 
 namespace okms::test {
 
+// What becomes of connections beyond the most that there may be.
+enum class Surplus {
+  kReset,
+  kSilent,  // taken, and never answered
+};
+
 struct MockKmsOptions {
   std::string address = "127.0.0.1";
   uint16_t port = 0;  // 0: any free one
   std::string certificate;
   std::string key;
   std::string client_ca;
-  std::chrono::microseconds delay{0};  // before each answer
-  std::string cipher_list;             // of TLS 1.2; empty: OpenSSL's default
-  int max_tls_version = 0;             // for example TLS1_2_VERSION; 0: the highest there is
+  std::chrono::microseconds delay{0};       // before each answer
+  std::chrono::microseconds item_delay{0};  // more of it, for each item of the request
+  int max_connections = 0;                  // at a time; 0: as many as come
+  Surplus surplus = Surplus::kReset;
+  std::string cipher_list;  // of TLS 1.2; empty: OpenSSL's default
+  int max_tls_version = 0;  // for example TLS1_2_VERSION; 0: the highest there is
   HandlerOptions handler;
 };
 
@@ -56,6 +65,10 @@ class MockKms {
   bool fault_is_over();
   void SetDelay(std::chrono::microseconds delay) { delay_ = delay; }
 
+  void SetItemDelay(std::chrono::microseconds delay) { item_delay_ = delay; }
+  // For those that come from now on. One whose end the client has only just closed still counts.
+  void SetMaxConnections(int most, Surplus surplus = Surplus::kReset);
+
   // Resets every connection there is; new ones are welcome.
   void DropConnections();
 
@@ -66,16 +79,16 @@ class MockKms {
   struct Connection {
     UniqueFd fd;
     std::thread thread;
+    bool surplus = false;
     std::atomic<bool> done = false;
   };
 
   MockKms(MockKmsOptions options, SslCtxPtr tls, UniqueFd listener, uint16_t port);
   void AcceptLoop();
   void Serve(Connection& connection);
+  static void Ignore(int fd);
   // False when the connection is over.
   bool AnswerOne(SSL* ssl, int fd);
-  // The fault that applies to this message, counted.
-  std::optional<Fault> TakeFault(ByteView message);
   bool Misbehave(SSL* ssl, int fd, FaultKind kind);
   void Reap(bool all);
 
@@ -84,12 +97,15 @@ class MockKms {
   const uint16_t port_;
   Handler handler_;
   std::atomic<std::chrono::microseconds> delay_;
+  std::atomic<std::chrono::microseconds> item_delay_;
   std::atomic<int> accepted_ = 0;
 
   std::mutex mutex_;  // guards all below
   std::condition_variable stopped_;
   bool stopping_ = false;
   std::optional<Fault> fault_;
+  int max_connections_;
+  Surplus surplus_;
   std::list<Connection> connections_;
   std::thread acceptor_;
 };

@@ -7,7 +7,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <optional>
+#include <memory>
 #include <utility>
 #include <vector>
 
@@ -40,7 +40,7 @@ class ConnectionTest : public ::testing::Test {
   // A new connection; also how it ended, if it did.
   absl::Status Connect() {
     ++dials_;
-    wire_.emplace(kms_, known_, piece_);
+    wire_ = std::make_unique<Wire>(kms_, known_, piece_);
     return wire_->status();
   }
   absl::Status Connect(Handler handler) {
@@ -68,7 +68,7 @@ class ConnectionTest : public ::testing::Test {
   KnownServer known_;
   std::size_t piece_ = 5;  // bytes that come at once
   int dials_ = 0;
-  std::optional<Wire> wire_;
+  std::unique_ptr<Wire> wire_;
 };
 
 }  // namespace okms::kmip::wire

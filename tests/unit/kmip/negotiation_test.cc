@@ -8,6 +8,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -170,6 +171,8 @@ TEST_F(NegotiationTest, SecondNegotiationThatFailsEndsTheConnection) {
               StatusIs(kFailedPrecondition,
                        "KMIP DiscoverVersions refused: InvalidMessage: cannot read this"));
   EXPECT_FALSE(connection().idle());
+  EXPECT_THAT(connection().Receive(AsBytes("x")),
+              StatusIs(kDataLoss, "KMIP: the connection is over"));
   EXPECT_EQ(known_.version(), std::nullopt);
 }
 
@@ -216,13 +219,19 @@ TEST_F(NegotiationTest, KnownVersionIsForgottenAfterTwoHangUpsInARow) {
 
 TEST_F(NegotiationTest, OnlyAHangUpOnTheFirstRequestSpeaksAgainstTheVersion) {
   known_.Negotiated({1, 4});
+  std::vector<std::unique_ptr<Wire>> wires;
   for (int i = 0; i < 3; ++i) {
     ASSERT_THAT(Connect(Finds), IsOk());
     ASSERT_THAT(wire_->Locate(), IsOk());
-    kms_.Handle([](const Request&) { return Closed(); });
-    EXPECT_THAT(wire_->Locate(), StatusIs(kUnavailable, _));
+    wires.push_back(std::move(wire_));
+  }
+  kms_.Handle([](const Request&) { return Closed(); });
+  for (const auto& wire : wires) EXPECT_THAT(wire->Locate(), StatusIs(kUnavailable, _));
+  for (int i = 0; i < 3; ++i) {
     ASSERT_THAT(Connect([](const Request&) { return Silent(); }), IsOk());
     EXPECT_THAT(wire_->Locate(), StatusIs(absl::StatusCode::kDeadlineExceeded, _));
+  }
+  for (int i = 0; i < 3; ++i) {
     ASSERT_THAT(Connect(NotExpected), IsOk());
     EXPECT_THAT(connection().Closed(absl::UnavailableError("closed")),
                 StatusIs(kUnavailable, "KMIP: closed"));
