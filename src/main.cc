@@ -43,6 +43,7 @@
 #include "core/annotated_backend.h"
 #include "core/health.h"
 #include "core/key_manager.h"
+#include "core/shared_decrypts.h"
 #include "kmip/kmip_backend.h"
 #include "net/address.h"
 #include "net/credentials.h"
@@ -131,8 +132,9 @@ absl::StatusOr<std::unique_ptr<Backend>> MakeBackend(const Config& config,
     return std::make_unique<NoBackend>(WithCode(tls.status(), absl::StatusCode::kUnauthenticated));
   }
   OKMS_ASSIGN_OR_RETURN(std::unique_ptr<Backend> protocol, ProtocolOf(config, *tls, proxy));
-  return std::make_unique<AnnotatedBackend>(std::move(protocol),
-                                            [&credentials] { return credentials.Trouble(); });
+  auto annotated = std::make_unique<AnnotatedBackend>(
+      std::move(protocol), [&credentials] { return credentials.Trouble(); });
+  return std::make_unique<SharedDecrypts>(std::move(annotated));
 }
 
 // What the running plugin must still be able to reach.
