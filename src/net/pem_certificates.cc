@@ -35,23 +35,31 @@ std::size_t NextLine(absl::string_view text, std::size_t at) {
 
 }  // namespace
 
-absl::StatusOr<std::vector<X509Ptr>> ReadCertificates(absl::string_view pem) {
-  std::vector<X509Ptr> certificates;
-  int line_number = 0;
+std::vector<PemCertificate> FindCertificates(absl::string_view pem) {
+  std::vector<PemCertificate> found;
+  int line = 0;
   std::size_t next = 0;
   for (std::size_t at = 0; at < pem.size(); at = next) {
     next = NextLine(pem, at);
-    ++line_number;
+    ++line;
     if (!BeginsCertificate(pem.substr(at, next - at))) continue;
     // Up to the next one: what has no end must not take that one along.
     const std::size_t end = std::min(pem.find(absl::StrCat("\n", kBegin), at), pem.size());
+    found.push_back({pem.substr(at, end - at), line});
+  }
+  return found;
+}
+
+absl::StatusOr<std::vector<X509Ptr>> ReadCertificates(absl::string_view pem) {
+  std::vector<X509Ptr> certificates;
+  for (const auto& [text, line] : FindCertificates(pem)) {
     ERR_clear_error();
-    const BioPtr bio(BIO_new_mem_buf(pem.data() + at, static_cast<int>(end - at)));
+    const BioPtr bio(BIO_new_mem_buf(text.data(), static_cast<int>(text.size())));
     X509Ptr certificate(bio ? PEM_read_bio_X509_AUX(bio.get(), nullptr, nullptr, nullptr)
                             : nullptr);
     if (!certificate) {
       return absl::InvalidArgumentError(absl::StrCat("certificate ", certificates.size() + 1,
-                                                     " (line ", line_number, ") is broken (",
+                                                     " (line ", line, ") is broken (",
                                                      OpenSslErrors(), ")"));
     }
     certificates.push_back(std::move(certificate));

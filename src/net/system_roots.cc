@@ -3,9 +3,7 @@
 
 #include "net/system_roots.h"
 
-#include <openssl/err.h>
 #include <openssl/x509.h>
-#include <string.h>
 
 #include <algorithm>
 #include <cstdlib>
@@ -19,6 +17,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/string_view.h"
+#include "net/unread_certificates.h"
 
 namespace okms {
 namespace {
@@ -53,28 +52,17 @@ bool IsHashed(absl::string_view name) {
 
 }  // namespace
 
-void LoadSystemRoots(X509_STORE* store) {
-  // The file is OpenSSL's to choose: distributions patch that.
-  if (X509_LOOKUP* const lookup = X509_STORE_add_lookup(store, X509_LOOKUP_file())) {
-    X509_LOOKUP_load_file(lookup, nullptr, X509_FILETYPE_DEFAULT);
-  }
-  const std::string file = Contents(File());
-  const std::vector<std::string> directories =
-      absl::StrSplit(Directories(), ':', absl::SkipEmpty());
-  for (const std::string& directory : directories) {
+void AddSystemRoots(X509_STORE* store) {
+  UnreadCertificates& roots = UnreadCertificates::Of(store);
+  roots.Add(Contents(File()));
+  const std::string directories = Directories();
+  for (const absl::string_view directory : absl::StrSplit(directories, ':', absl::SkipEmpty())) {
     std::error_code error;
-    for (fs::directory_iterator entry(directory, error);
+    for (fs::directory_iterator entry(std::string(directory), error);
          !error && entry != fs::directory_iterator(); entry.increment(error)) {
-      if (!IsHashed(entry->path().filename().string())) continue;
-      // Most are in the file as well, to the letter: to parse one again takes a third of a
-      // millisecond.
-      const std::string text = Contents(entry->path());
-      if (::memmem(file.data(), file.size(), text.data(), text.size()) == nullptr) {
-        X509_STORE_load_file(store, entry->path().c_str());
-      }
+      if (IsHashed(entry->path().filename().string())) roots.Add(Contents(entry->path()));
     }
   }
-  ERR_clear_error();
 }
 
 std::string SystemRootPlaces() { return absl::StrCat(File(), ", ", Directories()); }

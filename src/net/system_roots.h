@@ -12,10 +12,11 @@
 
 namespace okms {
 
-// Reads them into `store`, all of them now: later no file is in reach, and OpenSSL's own way would
-// look one up in its directory when a certificate needs it. From the file and the directories that
-// OpenSSL names, or SSL_CERT_FILE and SSL_CERT_DIR. What cannot be read is passed over.
-void LoadSystemRoots(X509_STORE* store);
+// Has `store` have them, all of them now: later no file is in reach, and OpenSSL's own way would
+// look one up in its directory when a certificate needs it. They are parsed when they are needed
+// (UnreadCertificates). From the file and the directories that OpenSSL names, or SSL_CERT_FILE and
+// SSL_CERT_DIR. What cannot be read is passed over.
+void AddSystemRoots(X509_STORE* store);
 
 // Where it looks: "FILE, DIRECTORY".
 std::string SystemRootPlaces();

@@ -27,6 +27,7 @@
 #include "net/peer_certificate.h"
 #include "net/pem_certificates.h"
 #include "net/system_roots.h"
+#include "net/unread_certificates.h"
 #include "net/x509_text.h"
 
 namespace okms {
@@ -170,16 +171,21 @@ absl::Status LoadIdentity(SSL_CTX* context, const TlsFiles& files,
   return absl::OkStatus();
 }
 
+// How many CAs it trusts.
+std::size_t TrustedBy(const SSL_CTX* context) {
+  const X509_STORE* const store = SSL_CTX_get_cert_store(context);
+  return static_cast<std::size_t>(sk_X509_OBJECT_num(X509_STORE_get0_objects(store))) +
+         UnreadCertificates::CountOf(store);
+}
+
 // Returns the certificates of --ca; none without it.
 absl::StatusOr<std::vector<X509Ptr>> LoadRoots(SSL_CTX* context, const TlsFiles& files) {
   const NamedFile& ca = files.ca;
   if (ca.path.empty() || !files.only_ca) {
-    LoadSystemRoots(SSL_CTX_get_cert_store(context));
+    AddSystemRoots(SSL_CTX_get_cert_store(context));
   }
   if (ca.path.empty()) {
-    if (sk_X509_OBJECT_num(X509_STORE_get0_objects(SSL_CTX_get_cert_store(context))) > 0) {
-      return std::vector<X509Ptr>();
-    }
+    if (TrustedBy(context) > 0) return std::vector<X509Ptr>();
     return absl::FailedPreconditionError(
         absl::StrCat("no system CA certificates found in ", SystemRootPlaces(),
                      "; install them (Debian: ca-certificates), or give ", ca.option));
@@ -236,8 +242,7 @@ std::string TlsContext::Summary() const {
   int days = 0;
   int seconds = 0;
   ASN1_TIME_diff(&days, &seconds, nullptr, X509_get0_notAfter(certificate));
-  const int roots =
-      sk_X509_OBJECT_num(X509_STORE_get0_objects(SSL_CTX_get_cert_store(context_.get())));
+  const std::size_t roots = TrustedBy(context_.get());
   return absl::StrCat(
       "certificate ", NameOf(certificate), " expires on ",
       TimeText(X509_get0_notAfter(certificate)), ", in ",

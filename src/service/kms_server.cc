@@ -15,6 +15,7 @@
 #include <array>
 #include <cerrno>
 #include <condition_variable>
+#include <cstdint>
 #include <mutex>
 #include <string>
 #include <thread>
@@ -47,6 +48,9 @@ constexpr std::size_t kMaxRequestMemory = 32 * 1024 * 1024;  // bytes
 constexpr rlim_t kDescriptors = 2 * Connections::kMost + 128;
 
 constexpr std::chrono::seconds kTick{5};
+
+// So many calls leave something behind that is worth to be given back.
+constexpr uint64_t kBurst = 64;
 
 // At the end: how long a connection that its peer does not close must be quiet to count as idle. A
 // call that was sent before the peer heard of the end must have reached us by then, and the last
@@ -142,11 +146,7 @@ class GrpcKmsServer final : public KmsServer {
 
   Deadline Tick() override {
     service_.failures().Tick();
-    const bool busy = connections_.Sweep() || !service_.calls().None();
-    // What a burst has left behind: malloc keeps what lies between blocks in use. (The kernel takes
-    // nothing back while memory is locked; then it stays for the next burst.)
-    if (!busy && was_busy_) ::malloc_trim(/*pad=*/0);
-    was_busy_ = busy;
+    GiveMemoryBack();
     return Clock::now() + kTick;
   }
 
@@ -168,6 +168,18 @@ class GrpcKmsServer final : public KmsServer {
     acceptor_->HandleNewConnection(&parameters);
   }
 
+  // What a burst has left behind, once it is over: malloc keeps what lies between blocks in use.
+  // (The kernel takes nothing back while memory is locked; then it stays for the next burst.)
+  void GiveMemoryBack() {
+    const uint64_t calls = service_.calls().begun();
+    const bool closed = connections_.Sweep();
+    untidy_ = untidy_ || closed || calls - tidied_after_ >= kBurst;
+    if (!untidy_ || !service_.calls().None()) return;
+    ::malloc_trim(/*pad=*/0);
+    untidy_ = false;
+    tidied_after_ = calls;
+  }
+
   // Returns when every peer has closed its connection, or those that stay are idle.
   void Drain(Deadline deadline) {
     Deadline quiet_since = Clock::now();
@@ -185,7 +197,8 @@ class GrpcKmsServer final : public KmsServer {
   KmsService service_;
   OtherCalls other_calls_;
   Connections connections_;
-  bool was_busy_ = false;  // at the last tick
+  bool untidy_ = true;         // the start is one burst
+  uint64_t tidied_after_ = 0;  // so many calls
   std::unique_ptr<SelfCall> self_call_;
   std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> acceptor_;
   std::unique_ptr<grpc::Server> server_;

@@ -7,6 +7,7 @@
 #define OKMS_SERVICE_OPEN_CALLS_H_
 
 #include <algorithm>
+#include <cstdint>
 #include <list>
 #include <mutex>
 
@@ -26,6 +27,7 @@ class OpenCalls {
     const Ticket ticket = one.begin();
     const std::lock_guard lock(mutex_);
     unanswered_.splice(unanswered_.end(), one);
+    ++begun_;
     return ticket;
   }
   // It has its answer.
@@ -33,6 +35,11 @@ class OpenCalls {
     std::list<Deadline> one;  // freed after the lock is released
     const std::lock_guard lock(mutex_);
     one.splice(one.end(), unanswered_, ticket);
+  }
+  // How many there were so far, those under way among them.
+  uint64_t begun() const {
+    const std::lock_guard lock(mutex_);
+    return begun_;
   }
   bool None() const {
     const std::lock_guard lock(mutex_);
@@ -46,7 +53,8 @@ class OpenCalls {
   }
 
  private:
-  mutable std::mutex mutex_;  // guards what is below
+  mutable std::mutex mutex_;  // guards all below
+  uint64_t begun_ = 0;
   std::list<Deadline> unanswered_;
 };
 

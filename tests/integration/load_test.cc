@@ -17,7 +17,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "integration/http2.h"
-#include "integration/plugin_test.h"
+#include "integration/rest_plugin_test.h"
 #include "integration/unix_socket.h"
 
 namespace okms::test {
@@ -105,6 +105,63 @@ TEST_F(LoadTest, CallsBeyondTheSessionsWaitTheirTurn) {
   for (std::thread& thread : threads) thread.join();
   EXPECT_EQ(right, 64);
 }
+
+// Memory of its own, in kB: without what it has of files.
+long Own(ChildProcess& plugin) { return std::stol(plugin.ProcStatus("RssAnon")); }
+
+class SettlingTest : public RestPluginTest, public testing::WithParamInterface<const char*> {
+ protected:
+  static constexpr std::size_t kConnections = 16;
+  static constexpr std::size_t kCallsEach = 16;  // at a time
+
+  SettlingTest() {
+    if (GetParam() == std::string("Kmip")) {
+      UseKmip();
+      StartKms();
+    } else {
+      StartOkms();
+    }
+    StartReady();
+    while (clients_.size() < kConnections) clients_.push_back(NewClient({.timeout = kPatience}));
+  }
+  // Many calls at once, of connections that stay open.
+  void Burst() {
+    std::atomic<int> failures = 0;
+    std::vector<std::thread> threads;
+    for (std::size_t i = 0; i < kConnections * kCallsEach; ++i) {
+      threads.emplace_back([&, i, plaintext = NewPlaintext()] {
+        KmsClient& client = *clients_[i % kConnections];
+        const auto record = client.Encrypt(plaintext);
+        for (int round = 0; round < 4; ++round) {
+          if (!record.ok() || !client.Decrypt(*record).ok()) ++failures;
+        }
+      });
+    }
+    for (std::thread& thread : threads) thread.join();
+    EXPECT_EQ(failures, 0);
+  }
+
+  std::vector<std::unique_ptr<KmsClient>> clients_;
+};
+
+// Some of what the first one brings stays: threads, connections, buffers. Not more with each one.
+TEST_P(SettlingTest, WhatBurstsTakeIsGivenBack) {
+  constexpr long kMore = 3 * 1024;  // kB
+  const auto settles = [&](long most) { return WaitUntil([&] { return Own(plugin()) <= most; }); };
+  const long before = Own(plugin());
+  Burst();
+  const long burst = Own(plugin());
+  EXPECT_TRUE(settles(burst - (burst - before) / 4))
+      << Own(plugin()) << " kB, before: " << before << ", at the end of the burst: " << burst;
+  const long after = Own(plugin());
+  for (int more = 0; more < 3; ++more) {
+    Burst();
+    EXPECT_TRUE(settles(after + kMore)) << Own(plugin()) << " kB, after the first: " << after;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Protocols, SettlingTest, testing::Values("Kmip", "Rest"),
+                         [](const auto& protocol) { return std::string(protocol.param); });
 
 // Resident memory, in kB.
 long Resident(ChildProcess& plugin) { return std::stol(plugin.ProcStatus("VmRSS")); }

@@ -34,5 +34,15 @@ TEST(OpenCallsTest, NoneIsOpenWhenAllHaveTheirAnswer) {
   EXPECT_TRUE(calls.None());
 }
 
+TEST(OpenCallsTest, AllThatBeganAreCounted) {
+  OpenCalls calls;
+  EXPECT_EQ(calls.begun(), 0);
+  calls.Answered(calls.Begin(Clock::now()));
+  const auto open = calls.Begin(Clock::now());
+  EXPECT_EQ(calls.begun(), 2);
+  calls.Answered(open);
+  EXPECT_EQ(calls.begun(), 2);
+}
+
 }  // namespace
 }  // namespace okms
