@@ -11,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "mock_kms/aes_gcm.h"
+#include "mock_kms/get.h"
 #include "mock_kms/random.h"
 
 namespace okms::test {
@@ -308,6 +309,9 @@ WipedBytes Handler::Answer(ByteView message, std::optional<Fault> fault) {
   const ProtocolVersion version = request->version;
   if (!Knows(version)) {
     return Refuse({1, 0}, {}, {}, {ResultReason::kInvalidMessage, "unsupported protocol version"});
+  }
+  if (options_.answer_get && request->operation == Operation{kGet}) {
+    return AnswerGet(version, request->batch_item_id, request->payload);
   }
   if (HasOperation(version, request->operation)) {
     switch (request->operation) {
