@@ -13,6 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "mock_kms/aes_gcm.h"
+#include "mock_kms/get.h"
 #include "mock_kms/random.h"
 
 namespace okms::test {
@@ -328,6 +329,10 @@ WipedBytes Handler::Answer(ByteView message, const std::optional<Hit>& hit) {
   });
   if (!Knows(requests->front().version)) {
     return RefuseMessage(ResultReason::kInvalidMessage, "unsupported protocol version");
+  }
+  if (const Request& first = requests->front();
+      options_.answer_get && first.operation == Operation{kGet}) {
+    return AnswerGet(first.version, first.batch_item_id, first.payload);
   }
   if (!HaveIds(*requests)) {
     return RefuseMessage(ResultReason::kInvalidMessage, "a batch item has no id of its own");

@@ -45,6 +45,7 @@ struct Flags {
   bool cryptography_below_1_2 = false;
   bool hide_attributes = false;
   bool own_iv = false;
+  bool answer_get = false;
   std::optional<uint16_t> rest_port;
   std::string okms_id = kDefaultOkmsId;
   std::size_t page_size = 100;
@@ -94,6 +95,7 @@ absl::StatusOr<MockKmsOptions> Options(const Flags& flags) {
   options.handler.cryptography_below_1_2 = flags.cryptography_below_1_2;
   options.handler.show_attributes = !flags.hide_attributes;
   options.handler.own_iv = flags.own_iv;
+  options.handler.answer_get = flags.answer_get;
   options.handler.tag_below_1_4 = flags.tag_below_1_4 == "data"    ? TagBelow14::kInData
                                   : flags.tag_below_1_4 == "field" ? TagBelow14::kInField
                                                                    : TagBelow14::kDropped;
@@ -197,6 +199,8 @@ int Main(int argc, char** argv) {
                "Serve Encrypt and Decrypt in all versions");
   app.add_flag("--hide-attributes", flags.hide_attributes, "Refuse Get Attributes");
   app.add_flag("--own-iv", flags.own_iv, "Choose the IV instead of taking the client's");
+  app.add_flag("--answer-get", flags.answer_get,
+               "Answer Get, too, with a key of zeros: for plugins that insist on it");
   app.add_option("--rest-port", flags.rest_port,
                  "Serve the OKMS REST API too, on this port of 127.0.0.1; 0 takes a free one, "
                  "which is printed");
