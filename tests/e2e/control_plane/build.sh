@@ -10,6 +10,8 @@ set -eu
 out=$(realpath -m -- "$1")
 cd "$(dirname "$0")"
 mkdir -p "$out"
+# The compiler collects its garbage less often: a tenth of the time.
+export GOGC="${GOGC:-400}"
 
 # Without -X the apiserver calls itself v0.0.0-master, and derives its feature gates from that.
 kubernetes=v$(sed -n 's/^\tk8s.io\/kubernetes v//p' go.mod)
