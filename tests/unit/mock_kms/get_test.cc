@@ -31,7 +31,7 @@ kmip::Response Get(HandlerOptions options, WipedBytes& reply) {
     });
   });
   reply = handler.Answer(writer.Take(), std::nullopt);
-  return *kmip::Response::Decode(reply);
+  return kmip::Response::Decode(reply)->front();
 }
 
 // The item that the path of tags leads to.
