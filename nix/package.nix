@@ -49,6 +49,8 @@ stdenv.mkDerivation (finalAttrs: {
           lib.fileset.unions [
             ../docs/architecture.md
             ../docs/nixos-options.md
+            ../docs/performance.md
+            ../docs/performance.svg
             ../docs/threat-model.md
             # Those need a systemd, a control plane, peers that nixpkgs does not have, or more sources.
             ../tests/docs
