@@ -74,6 +74,8 @@ class Connection {
   // The transport ended, for that reason: what is to be learnt from it goes to the known server.
   // Gives what to say of it: "KMIP Decrypt: kms:5696: closed by the KMS".
   absl::Status Closed(const absl::Status& why);
+  // "KMIP Decrypt", for what is under way.
+  std::string Doing() const;
 
  private:
   struct Asked {
@@ -100,8 +102,6 @@ class Connection {
 
   // The end of it, in the middle of something or not.
   absl::Status Lost(const absl::Status& why);
-  // "KMIP Decrypt", for what is under way.
-  std::string Doing() const;
   void Log(const Asked& asked, absl::string_view outcome) const;
 
   KnownServer& known_;

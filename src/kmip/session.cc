@@ -31,9 +31,12 @@ void Session::Open(Deadline deadline) {
     Opened(std::move(channel));
   });
   give_up_ = loop_.At(deadline, [this] {
-    const absl::Status why = TooLate();
     Suspect();
-    Break(connection_ ? connection_->Closed(why) : why);
+    if (connection_) {
+      Closed(channel_->TooLate());
+    } else {
+      Break(TooLate());
+    }
   });
 }
 
@@ -158,15 +161,14 @@ std::unique_ptr<Call> Session::GiveUp(const Call& call) {
       std::all_of(calls_.begin(), calls_.end(), [](const auto& mine) { return mine == nullptr; });
   if (last) {
     if (Clock::now() - since_ >= kSilence) channel_->Silent();
-    Break(connection_->Closed(TooLate()));
+    Closed(channel_->TooLate());
   }
   return given;
 }
 
 absl::Status Session::TooLate() const {
-  return channel_ != nullptr   ? channel_->TooLate()
-         : opening_ != nullptr ? opening_->TooLate()
-                               : absl::DeadlineExceededError("no answer in time");
+  if (connection_) return Annotate(channel_->TooLate(), connection_->Doing());
+  return opening_ != nullptr ? opening_->TooLate() : absl::DeadlineExceededError("no answer in time");
 }
 
 }  // namespace okms::kmip

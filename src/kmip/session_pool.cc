@@ -95,7 +95,7 @@ void SessionPool::Expire(const Call& call) {
     return;
   }
   for (const std::shared_ptr<Session>& session : std::vector(sessions_)) {
-    const absl::Status status = AsOf(call, session->TooLate());
+    const absl::Status status = session->TooLate();
     if (std::unique_ptr<Call> under_way = session->GiveUp(call)) {
       Finish(std::move(under_way), {status, false});
       return;
