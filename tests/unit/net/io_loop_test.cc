@@ -32,6 +32,7 @@ class IoLoopTest : public ::testing::Test {
     IoLoop::Timer timer;
     loop_->RunInTurn([&] { timer = loop_->At(Clock::now(), [&] { done.set_value(); }); });
     done.get_future().wait();
+    loop_->RunInTurn([&] { timer.Stop(); });
   }
 
   std::array<UniqueFd, 2> Pair() {
@@ -126,7 +127,10 @@ TEST_F(IoLoopTest, TimersAreDueInOrderOfTime) {
     timers.back().Stop();
   });
   done.get_future().wait();
-  loop_->RunInTurn([&] { EXPECT_THAT(order, ElementsAre(1, 2, 3)); });
+  loop_->RunInTurn([&] {
+    EXPECT_THAT(order, ElementsAre(1, 2, 3));
+    timers.clear();
+  });
 }
 
 TEST_F(IoLoopTest, ATimerThatAnotherThreadSetsWakesTheLoop) {
@@ -135,6 +139,7 @@ TEST_F(IoLoopTest, ATimerThatAnotherThreadSetsWakesTheLoop) {
   IoLoop::Timer timer;
   loop_->Post([&] { timer = loop_->At(Clock::now() + 1ms, [&] { done.set_value(); }); });
   done.get_future().wait();
+  loop_->RunInTurn([&] { timer.Stop(); });
 }
 
 TEST_F(IoLoopTest, ATimerMayEndItselfAndOthers) {
