@@ -39,13 +39,17 @@ void Tell(SSL* ssl, const std::string& text) {
 
 class TlsChannelTest : public test::TlsVersionTest {
  protected:
-  // Until the loop has come past everything that was there before.
+  // Until the loop has come past everything that was there before. Twice: the first time it may be
+  // at what the kernel had told before that was there.
   void Settle() {
-    std::promise<void> done;
-    IoLoop::Timer timer;
-    client_of_test_->loop().RunInTurn(
-        [&] { timer = client_of_test_->loop().At(Clock::now(), [&] { done.set_value(); }); });
-    done.get_future().wait();
+    IoLoop& loop = client_of_test_->loop();
+    for (int i = 0; i < 2; ++i) {
+      std::promise<void> done;
+      IoLoop::Timer timer;
+      loop.RunInTurn([&] { timer = loop.At(Clock::now(), [&] { done.set_value(); }); });
+      done.get_future().wait();
+      loop.RunInTurn([&] { timer.Stop(); });
+    }
   }
 };
 INSTANTIATE_TEST_SUITE_P(, TlsChannelTest, ::testing::Values(TLS1_2_VERSION, TLS1_3_VERSION),
@@ -220,11 +224,12 @@ TEST_P(TlsChannelTest, APeerThatIsGoneEndsWhatIsToBeWritten) {
   TlsServer server(Options(), [&](SSL*) { sent.get_future().wait(); });
   const auto talk = Dial(server);
   ASSERT_THAT(talk, IsOk());
-  (*talk)->Send(std::string(16 << 20, 'x'));
+  (*talk)->Send(std::string(8 << 20, 'x'));
   sent.set_value();
   EXPECT_THAT((*talk)->WaitUntilClosed(),
               StatusIs(Code::kUnavailable, AnyOf(HasSubstr("write: Connection reset by peer"),
-                                                 HasSubstr("write: Broken pipe"))));
+                                                 HasSubstr("write: Broken pipe"),
+                                                 HasSubstr("write: Connection timed out"))));
 }
 
 // Ends the channel from within what is told of it.
