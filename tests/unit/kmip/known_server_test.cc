@@ -60,6 +60,11 @@ TEST_F(KnownServerTest, HeadersThatWereHungUpOnComeLast) {
   EXPECT_THAT(Headers(), ElementsAre("1.4", "1.2", "1.1", "1.3", "1.0"));
 }
 
+TEST_F(KnownServerTest, ConnectionsThatBeginAtOnceCountOnce) {
+  for (int i = 0; i < 5; ++i) known_.HungUpOn(kV11, now_);
+  EXPECT_EQ(First(), "1.4");
+}
+
 TEST_F(KnownServerTest, EachConnectionBeginsWithAnotherHeader) {
   EXPECT_THAT(Begun(7), ElementsAre("1.1", "1.4", "1.3", "1.2", "1.0", "1.1", "1.4"));
 }
@@ -102,6 +107,14 @@ TEST_F(KnownServerTest, VersionIsForgottenAfterTwoHangUpsInARow) {
   known_.HungUp(kV14);
   EXPECT_EQ(known_.version(), std::nullopt);
   EXPECT_TRUE(known_.was_negotiated());
+}
+
+TEST_F(KnownServerTest, NegotiationForgivesHangUps) {
+  known_.Negotiated(kV14);
+  known_.HungUp(kV14);
+  known_.Negotiated(kV14);
+  known_.HungUp(kV14);
+  EXPECT_EQ(known_.version(), kV14);
 }
 
 TEST_F(KnownServerTest, WhatIsSaidOfAnOlderVersionIsNotHeldAgainstTheNewOne) {

@@ -117,6 +117,17 @@ TEST_F(NegotiationTest, ServerThatRefusesAHeaderAndClosesIsTriedInTheNextOnAFres
   EXPECT_THAT(kms_.headers(), ElementsAre("1.1", "1.4", "1.4"));
 }
 
+TEST_F(NegotiationTest, NonsenseAfterARefusalIsAHangUpWithTheWordsOfTheRefusal) {
+  EXPECT_THAT(
+      Connect([](Request request) {
+        if (request.version.minor == 1) return Unreadable();
+        request.operation = Operation::kLocate;
+        return Finds(request);
+      }),
+      StatusIs(kDataLoss, "KMIP DiscoverVersions refused: InvalidMessage: cannot read this"));
+  EXPECT_EQ(known_.Headers(Clock::now()).front(), (ProtocolVersion{1, 4}));
+}
+
 TEST_F(NegotiationTest, NegotiatedVersionIsWhatTheNextConnectionBeginsWith) {
   const Handler handler = Knows({{1, 2}}, Unreadable(), Finds);
   ASSERT_THAT(Connect(handler), IsOk());
