@@ -8,8 +8,6 @@
 namespace okms::kmip {
 namespace {
 
-constexpr std::size_t kMostChecks = 6;
-
 // What calls leave to checks, and Decrypts to Encrypts.
 constexpr std::size_t Reserve(std::size_t limit) { return limit < 8 ? 1 : 2; }
 
@@ -30,7 +28,7 @@ bool MayWork(Rank rank, const std::array<std::size_t, kRanks>& busy, std::size_t
   const auto of = [&](Rank some) { return busy[static_cast<std::size_t>(some)]; };
   const std::size_t calls = of(Rank::kEncrypt) + of(Rank::kDecrypt);
   switch (rank) {
-    case Rank::kCheck: return of(Rank::kCheck) < std::clamp<std::size_t>(limit / 2, 1, kMostChecks);
+    case Rank::kCheck: return of(Rank::kCheck) < std::max<std::size_t>(limit / 2, 1);
     case Rank::kEncrypt: return calls < Less(limit, Reserve(limit));
     case Rank::kDecrypt:
       return calls < Less(limit, Reserve(limit)) &&

@@ -168,7 +168,8 @@ std::unique_ptr<Call> Session::GiveUp(const Call& call) {
 
 absl::Status Session::TooLate() const {
   if (connection_) return Annotate(channel_->TooLate(), connection_->Doing());
-  return opening_ != nullptr ? opening_->TooLate() : absl::DeadlineExceededError("no answer in time");
+  return opening_ != nullptr ? opening_->TooLate()
+                             : absl::DeadlineExceededError("no answer in time");
 }
 
 }  // namespace okms::kmip

@@ -132,15 +132,10 @@ std::vector<std::unique_ptr<Call>> SessionPool::NextRequest(Rank rank) {
   request.push_back(queue_.Take(rank));
   const Call& first = *request.front();
   if (rank != Rank::kDecrypt || first.alone) return request;
-  // The others will be free as soon as this one: each takes its share. What waits for the last of
-  // several must have the time for it.
-  const std::size_t sessions = std::max<std::size_t>(1, CountReady());
-  std::size_t most =
-      std::min(known_.MostItems(Clock::now()), (queue_.size(rank) + sessions) / sessions);
-  if (item_time_.count() > 0) {
-    const auto in_time = (first.deadline - Clock::now()) / (2 * item_time_);
-    most = std::min(most, static_cast<std::size_t>(std::max<decltype(in_time)>(1, in_time)));
-  }
+  const Clock::time_point now = Clock::now();
+  const std::size_t most =
+      std::min(known_.MostItems(now),
+               batch_size_.Most(queue_.size(rank) + 1, CountReady(), first.deadline - now));
   while (request.size() < most && queue_.size(rank) > 0 && !queue_.First(rank).alone) {
     request.push_back(queue_.Take(rank));
   }
@@ -152,11 +147,10 @@ bool SessionPool::Fits(const Session& session, Rank rank) const {
   if (limit == 1) return true;
   if (rank == Rank::kCheck) return !session.encrypts();
   if (rank == Rank::kDecrypt || session.encrypts()) return true;
-  // One must be left to prove it.
-  return sessions_.size() < limit ||
-         std::any_of(sessions_.begin(), sessions_.end(), [&](const auto& other) {
-           return other.get() != &session && other->ready() && !other->encrypts();
-         });
+  // Enough must be left to prove it.
+  const auto encrypt = std::count_if(sessions_.begin(), sessions_.end(),
+                                     [](const auto& other) { return other->encrypts(); });
+  return static_cast<std::size_t>(encrypt) < limit / 2;
 }
 
 Session* SessionPool::PickIdle(Rank rank) {
@@ -246,11 +240,6 @@ void SessionPool::Ready(Session& session, bool first) {
   Serve();
 }
 
-void SessionPool::Took(std::chrono::nanoseconds time, std::size_t calls) {
-  const auto each = time / static_cast<int64_t>(calls);
-  item_time_ = item_time_.count() == 0 ? each : (3 * item_time_ + each) / 4;
-}
-
 void SessionPool::Broke(Session& session, const absl::Status& why,
                         std::vector<std::unique_ptr<Call>> calls) {
   Debug([&] { return absl::StrCat("KMIP session given up: ", Message(why)); });
@@ -274,6 +263,7 @@ void SessionPool::Broke(Session& session, const absl::Status& why,
       const absl::Status status = AsOf(*call, why);
       Finish(std::move(call), {status, false});
     } else {
+      Debug([&] { return absl::StrCat("KMIP: tried again after: ", Message(why)); });
       queue_.Add(std::move(call));
     }
   }

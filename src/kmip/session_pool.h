@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "kmip/batch_size.h"
 #include "kmip/call.h"
 #include "kmip/call_queue.h"
 #include "kmip/growth.h"
@@ -74,7 +75,9 @@ class SessionPool : private Session::Owner {
   void Ready(Session& session, bool first) override;
   void Broke(Session& session, const absl::Status& why,
              std::vector<std::unique_ptr<Call>> calls) override;
-  void Took(std::chrono::nanoseconds time, std::size_t calls) override;
+  void Took(std::chrono::nanoseconds time, std::size_t calls) override {
+    batch_size_.Took(time, calls);
+  }
   void Again(std::unique_ptr<Call> call) override { queue_.Add(std::move(call)); }
   void Finish(std::unique_ptr<Call> call, const Outcome& outcome) override;
 
@@ -84,11 +87,11 @@ class SessionPool : private Session::Owner {
 
   // Of the turn.
   Growth growth_;
+  BatchSize batch_size_;
   CallQueue queue_;
   std::vector<std::shared_ptr<Session>> sessions_;  // the one that was idle last comes last
   absl::Status opening_error_;                      // of the openings since a session was there
   bool opening_error_connected_ = false;  // and whether it came after the connection was there
-  std::chrono::nanoseconds item_time_{};  // how long the KMS takes for one of several
   Deadline look_again_at_;
   std::optional<IoLoop::Timer> look_again_;  // while calls wait
   std::optional<IoLoop::Timer> tidy_;        // while there are sessions

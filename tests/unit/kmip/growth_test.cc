@@ -60,7 +60,7 @@ std::size_t Most(Rank rank, std::size_t limit) {
 TEST(MayWorkTest, HerdsLeaveRoom) {
   EXPECT_EQ(Most(Rank::kDecrypt, 16), 12U);
   EXPECT_EQ(Most(Rank::kEncrypt, 16), 14U);
-  EXPECT_EQ(Most(Rank::kCheck, 16), 6U);
+  EXPECT_EQ(Most(Rank::kCheck, 16), 8U);
 }
 
 TEST(MayWorkTest, EncryptsFindRoomBesideAsManyDecryptsAsThereMayBe) {

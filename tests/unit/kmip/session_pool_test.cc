@@ -391,11 +391,11 @@ TEST_F(SessionPoolTest, AHerdLeavesSessionsToWhatComesSeldom) {
 TEST_F(SessionPoolTest, ChecksThatHangLeaveSessionsToCalls) {
   kms_.Handle(Answers([](const Request& request) { return Held(Found(request)); }));
   for (int i = 0; i < 20; ++i) Start(held_.emplace_back(), Rank::kCheck);
-  kms_.AwaitAsked(Operation::kLocate, 6);
+  kms_.AwaitAsked(Operation::kLocate, 8);
   kms_.Handle(Answers(Found));
   EXPECT_THAT(Run(Rank::kEncrypt), IsOk());
   EXPECT_THAT(Run(Rank::kDecrypt), IsOk());
-  EXPECT_EQ(Asked(), 8);
+  EXPECT_EQ(Asked(), 10);
   kms_.Release();
   for (auto& answer : held_) EXPECT_THAT(answer.Get(), IsOk());
 }
@@ -478,6 +478,7 @@ TEST_F(SessionPoolTest, WhatIsPastItsDeadlineNeverReachesTheKms) {
 }
 
 TEST_F(SessionPoolTest, SessionsAreOpenedWhileCallsWait) {
+  known_.BatchRefused(Clock::now());
   Occupy(3);
   EXPECT_THAT(kms_.dials(), AllOf(Ge(3), Le(6)));
   kms_.Release();

@@ -1,0 +1,35 @@
+// SPDX-FileCopyrightText: The okms-k8s-encryption-provider authors
+// SPDX-License-Identifier: Apache-2.0
+
+#include "kmip/batch_size.h"
+
+#include <algorithm>
+#include <cstdint>
+
+namespace okms::kmip {
+namespace {
+
+void Add(BatchSize::Time& smoothed, BatchSize::Time time) {
+  smoothed = smoothed.count() == 0 ? time : (7 * smoothed + time) / 8;
+}
+
+}  // namespace
+
+void BatchSize::Took(Time time, std::size_t items) {
+  Add(items == 1 ? alone_ : together_, time / static_cast<int64_t>(items));
+}
+
+std::size_t BatchSize::Most(std::size_t waiting, std::size_t sessions, Time left) const {
+  const Time each = together_.count() > 0 ? together_ : alone_;
+  // Two are enough to see what it is.
+  const std::size_t share = std::max<std::size_t>(2, (waiting + sessions - 1) / sessions);
+  const bool worth_it = together_.count() > 0 && 3 * together_ < 2 * alone_;
+  std::size_t most = worth_it ? waiting : share;
+  if (each.count() > 0) {
+    const auto in_time = std::max<int64_t>(1, left / (2 * each));
+    most = std::min(most, static_cast<std::size_t>(in_time));
+  }
+  return std::min(most, waiting);
+}
+
+}  // namespace okms::kmip
