@@ -4,6 +4,8 @@
 // libcurl tells by callbacks which descriptors it waits for and until when, and must not be called
 // from within them. What it wants done at once (a transfer was added, mostly) is posted, not timed:
 // so it is done by the thread that brought the call, and once for all that have come meanwhile.
+// What has ended is looked at in the same round, after all that is ready was read: answers that go
+// up in one row cost gRPC a quarter less than each by itself.
 
 #include "http/curl_multi.h"
 
@@ -19,7 +21,10 @@ constexpr long kMaxConnections = 32;  // of HTTP/1.1, where each carries one cal
 CurlMulti::CurlMulti(IoLoop& loop, std::function<void()> worked)
     : loop_(loop),
       worked_(std::move(worked)),
-      connections_(loop, [this](curl_socket_t fd, int events) { Work(fd, events); }) {}
+      connections_(loop, [this](curl_socket_t fd, int events) {
+        Act(fd, events);
+        RoundSoon();
+      }) {}
 
 bool CurlMulti::Open() {
   MultiPtr multi(Curl().multi_init());
@@ -62,32 +67,38 @@ int CurlMulti::OnTimer(CURLM*, long milliseconds, void* self) {
   multi->timer_.Stop();
   multi->due_ = milliseconds == 0;
   if (milliseconds == 0) {
-    multi->WorkSoon();
+    multi->RoundSoon();
   } else if (milliseconds > 0) {
-    multi->timer_ = multi->loop_.At(Clock::now() + std::chrono::milliseconds(milliseconds),
-                                    [multi] { multi->Work(CURL_SOCKET_TIMEOUT, 0); });
+    multi->timer_ =
+        multi->loop_.At(Clock::now() + std::chrono::milliseconds(milliseconds), [multi] {
+          multi->due_ = true;
+          multi->Round();
+        });
   }
   return 0;
 }
 
-void CurlMulti::WorkSoon() {
+void CurlMulti::RoundSoon() {
   if (posted_ || closed_) return;
   posted_ = true;
   loop_.Post([this] {
     posted_ = false;
-    if (due_ && !closed_) Work(CURL_SOCKET_TIMEOUT, 0);
+    if (!closed_) Round();
   });
 }
 
-void CurlMulti::Work(curl_socket_t fd, int events) {
-  // What is due begins with it. Otherwise there is an answer to be read, and little to be written.
-  const bool begins = fd == CURL_SOCKET_TIMEOUT || due_;
-  if (begins) connections_.Cork();
-  int running = 0;
-  if (fd == CURL_SOCKET_TIMEOUT) due_ = false;
-  Curl().multi_socket_action(multi_.get(), fd, events, &running);
-  if (begins) connections_.Uncork();
+void CurlMulti::Round() {
+  if (std::exchange(due_, false)) {
+    connections_.Cork();
+    Act(CURL_SOCKET_TIMEOUT, 0);
+    connections_.Uncork();
+  }
   worked_();
+}
+
+void CurlMulti::Act(curl_socket_t fd, int events) {
+  int running = 0;
+  Curl().multi_socket_action(multi_.get(), fd, events, &running);
 }
 
 }  // namespace okms::http

@@ -20,7 +20,8 @@ namespace okms::http {
 // Of the loop's turn. What was added to it is removed before its end.
 class CurlMulti {
  public:
-  // `worked` is called each time that libcurl has done something, when it can be called again.
+  // `worked` is called in the turn in which libcurl has done something, when it can be called
+  // again.
   CurlMulti(IoLoop& loop, std::function<void()> worked);
   ~CurlMulti() { Close(); }
   CurlMulti(const CurlMulti&) = delete;
@@ -44,15 +45,17 @@ class CurlMulti {
   static int OnSocket(CURL*, curl_socket_t fd, int what, void* self, void*);
   static int OnTimer(CURLM*, long milliseconds, void* self);
 
-  void WorkSoon();
-  void Work(curl_socket_t fd, int events);
+  // In this turn.
+  void RoundSoon();
+  void Round();
+  void Act(curl_socket_t fd, int events);
 
   IoLoop& loop_;
   const std::function<void()> worked_;
   CurlConnections connections_;
   bool closed_ = false;
   bool due_ = false;     // there is something to do at once
-  bool posted_ = false;  // and the loop was told
+  bool posted_ = false;  // a round
   IoLoop::Timer timer_;
   MultiPtr multi_;  // last: its end closes connections
 };

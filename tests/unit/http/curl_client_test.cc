@@ -598,6 +598,7 @@ TEST_F(CurlClientTest, CallIsSentByWhoBringsIt) {
     });
   });
   const clockid_t clock = loops_clock.get_future().get();
+  loop().RunInTurn([&] { timer.Stop(); });
   // The loop may have something else to do just then: once is enough.
   std::chrono::nanoseconds before{-1};
   std::chrono::nanoseconds after{};
