@@ -7,6 +7,7 @@
 #define OKMS_KMIP_CALL_H_
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <utility>
 
@@ -50,6 +51,7 @@ struct Call {
   int attempts = 0;          // that a connection broke meanwhile
   int failed_openings = 0;   // that cost it a connection in vain
   bool alone = false;        // not with others in one request
+  uint64_t not_on = 0;       // the session that it must not travel on; 0: any will do
   IoLoop::Timer timer = {};  // at its deadline
 };
 

@@ -23,8 +23,9 @@ struct Payload {
 
 }  // namespace
 
-Session::Session(IoLoop& loop, Connector& connector, KnownServer& known, Owner& owner, bool prove)
-    : loop_(loop), connector_(connector), known_(known), owner_(owner), prove_(prove) {}
+Session::Session(uint64_t id, IoLoop& loop, Connector& connector, KnownServer& known, Owner& owner,
+                 bool prove)
+    : id_(id), loop_(loop), connector_(connector), known_(known), owner_(owner), prove_(prove) {}
 
 void Session::Open(Deadline deadline) {
   opening_ = connector_.Open(deadline, [this](absl::StatusOr<std::unique_ptr<Channel>> channel) {
@@ -71,7 +72,6 @@ void Session::Flush() {
 
 void Session::Ask(std::vector<std::unique_ptr<Call>> calls) {
   rank_ = calls.front()->rank;
-  if (rank_ == Rank::kEncrypt) encrypts_ = true;
   since_ = Clock::now();
   const ProtocolVersion version = connection_->version();
   std::vector<Payload> payloads;
@@ -108,7 +108,7 @@ void Session::Received(ByteView bytes) {
     Answered();
     BeReady();  // the KMS has something to do while the answers are told
   }
-  for (Answer& answer : answers) owner_.Finish(std::move(answer.call), answer.outcome);
+  for (Answer& answer : answers) owner_.Answer(*this, std::move(answer.call), answer.outcome);
 }
 
 std::vector<Session::Answer> Session::Read(const Reply& reply, absl::Status& status) {

@@ -7,6 +7,7 @@
 #define OKMS_KMIP_SESSION_H_
 
 #include <chrono>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -37,14 +38,15 @@ class Session final : public Channel::Listener, public std::enable_shared_from_t
     virtual void Took(std::chrono::nanoseconds time, std::size_t calls) = 0;
     // This one has no answer, and it is not the connection's fault.
     virtual void Again(std::unique_ptr<Call> call) = 0;
-    // This is the answer of one, or the last that is to be said of it.
-    virtual void Finish(std::unique_ptr<Call> call, const Outcome& outcome) = 0;
+    // This is the answer of one.
+    virtual void Answer(Session& session, std::unique_ptr<Call> call, const Outcome& outcome) = 0;
   };
 
   // All of them must outlive it. `prove`: it is ready only once the KMS has answered something,
   // even when what it speaks is known: a server that takes connections beyond its limit and leaves
   // them unanswered costs no call then.
-  Session(IoLoop& loop, Connector& connector, KnownServer& known, Owner& owner, bool prove);
+  Session(uint64_t id, IoLoop& loop, Connector& connector, KnownServer& known, Owner& owner,
+          bool prove);
 
   // It has until then to be ready.
   void Open(Deadline deadline);
@@ -62,8 +64,7 @@ class Session final : public Channel::Listener, public std::enable_shared_from_t
   bool busy() const { return !calls_.empty(); }
   // Whether the KMS has ever answered something on it.
   bool answered() const { return answered_; }
-  // Whether it carried something of which the proof must go by another one.
-  bool encrypts() const { return encrypts_; }
+  uint64_t id() const { return id_; }
 
   // While it is idle. As one request.
   void Ask(std::vector<std::unique_ptr<Call>> calls);
@@ -100,6 +101,7 @@ class Session final : public Channel::Listener, public std::enable_shared_from_t
   // says why.
   std::vector<Answer> Read(const Reply& reply, absl::Status& status);
 
+  const uint64_t id_;
   IoLoop& loop_;
   Connector& connector_;
   KnownServer& known_;
@@ -114,7 +116,6 @@ class Session final : public Channel::Listener, public std::enable_shared_from_t
   Deadline since_ = Clock::now();
   bool ready_ = false;
   bool answered_ = false;
-  bool encrypts_ = false;
 };
 
 }  // namespace okms::kmip

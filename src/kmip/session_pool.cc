@@ -58,6 +58,7 @@ SessionPool::~SessionPool() {
 }
 
 void SessionPool::Submit(std::unique_ptr<Call> call) {
+  if (loop_.InTurn()) call->not_on = proven_by_others_;
   loop_.Post([this, alive = std::weak_ptr(alive_), call = std::move(call)]() mutable {
     if (alive.expired()) {
       call->finish({Stopping(), false});
@@ -84,6 +85,12 @@ void SessionPool::Finish(std::unique_ptr<Call> call, const Outcome& outcome) {
   call->finish(outcome);
 }
 
+void SessionPool::Answer(Session& session, std::unique_ptr<Call> call, const Outcome& outcome) {
+  proven_by_others_ = call->rank == Rank::kEncrypt ? session.id() : 0;
+  Finish(std::move(call), outcome);
+  proven_by_others_ = 0;
+}
+
 void SessionPool::Expire(const Call& call) {
   if (std::unique_ptr<Call> waiting = queue_.Take(call)) {
     absl::Status status = absl::DeadlineExceededError("the KMS was busy for too long");
@@ -106,7 +113,7 @@ void SessionPool::Expire(const Call& call) {
 void SessionPool::Serve() {
   for (const Rank rank : {Rank::kCheck, Rank::kEncrypt, Rank::kDecrypt}) {
     while (queue_.size(rank) > 0 && MayWork(rank)) {
-      Session* session = PickIdle(rank);
+      Session* session = PickIdle(queue_.First(rank));
       if (session == nullptr) break;
       session->Ask(NextRequest(rank));
     }
@@ -142,29 +149,15 @@ std::vector<std::unique_ptr<Call>> SessionPool::NextRequest(Rank rank) {
   return request;
 }
 
-bool SessionPool::Fits(const Session& session, Rank rank) const {
-  const std::size_t limit = Limit();
-  if (limit == 1) return true;
-  if (rank == Rank::kCheck) return !session.encrypts();
-  if (rank == Rank::kDecrypt || session.encrypts()) return true;
-  // Enough must be left to prove it.
-  const auto encrypt = std::count_if(sessions_.begin(), sessions_.end(),
-                                     [](const auto& other) { return other->encrypts(); });
-  return static_cast<std::size_t>(encrypt) < limit / 2;
-}
-
-Session* SessionPool::PickIdle(Rank rank) {
-  std::erase_if(sessions_,
-                [](const auto& session) { return session->idle() && !session->IsFresh(); });
-  Session* best = nullptr;
+Session* SessionPool::PickIdle(const Call& call) {
+  const bool any = call.not_on == 0 || Limit() == 1;
   for (auto next = sessions_.rbegin(); next != sessions_.rend(); ++next) {
     Session& session = **next;
-    if (!session.idle() || !Fits(session, rank)) continue;
-    if (best == nullptr) best = &session;
-    // Encrypts keep to the same, so that others are left for the proof.
-    if (rank != Rank::kEncrypt || session.encrypts()) return &session;
+    if (session.idle() && session.IsFresh() && (any || session.id() != call.not_on)) {
+      return &session;
+    }
   }
-  return best;
+  return nullptr;
 }
 
 bool SessionPool::Wanted(Rank rank) const {
@@ -178,6 +171,7 @@ void SessionPool::Grow() {
     look_again_.reset();
     return;
   }
+  std::erase_if(sessions_, [](const auto& one) { return one->idle() && !one->IsFresh(); });
   const Clock::time_point now = Clock::now();
   const std::size_t ready = CountReady();
   const std::size_t limit = growth_.Limit(ready, now);
@@ -201,7 +195,8 @@ void SessionPool::Grow() {
   if (wanted && sessions_.size() - ready < most && sessions_.size() < limit) {
     const bool prove = ready > 0 || connector_.HasSeveralAddresses();
     Session::Owner& owner = *this;
-    const auto session = std::make_shared<Session>(loop_, connector_, known_, owner, prove);
+    const auto session =
+        std::make_shared<Session>(++last_id_, loop_, connector_, known_, owner, prove);
     sessions_.insert(sessions_.begin(), session);
     if (!tidy_) tidy_ = loop_.At(now + kTidyInterval, [this] { Tidy(); });
     session->Open(now + kOpening);

@@ -29,8 +29,8 @@ namespace okms::kmip {
 // for a while. The one that was idle last goes first, so that under light load one is kept warm.
 // When all are busy, Decrypts that wait travel together.
 //
-// What was encrypted on one session is never verified on the same: the next may lead to another
-// replica, which must be able to read it, too.
+// What is asked while an Encrypt is answered is the proof of it, and goes by another session while
+// there may be two: that one may lead to another replica, which must be able to read it, too.
 //
 // A session that breaks is thrown away, and what was under way on it is tried once more while its
 // deadline allows.
@@ -52,12 +52,12 @@ class SessionPool : private Session::Owner {
  private:
   void Accept(std::unique_ptr<Call> call);
   void Expire(const Call& call);
+  static void Finish(std::unique_ptr<Call> call, const Outcome& outcome);
   // Has idle sessions work, and opens more when calls wait all the same.
   void Serve();
   std::vector<std::unique_ptr<Call>> NextRequest(Rank rank);
-  // An idle session that may work for that rank; null when there is none.
-  Session* PickIdle(Rank rank);
-  bool Fits(const Session& session, Rank rank) const;
+  // An idle session that the call may travel on; null when there is none.
+  Session* PickIdle(const Call& call);
   bool MayWork(Rank rank) const;
   void Grow();
   bool Wanted(Rank rank) const;
@@ -79,7 +79,7 @@ class SessionPool : private Session::Owner {
     batch_size_.Took(time, calls);
   }
   void Again(std::unique_ptr<Call> call) override { queue_.Add(std::move(call)); }
-  void Finish(std::unique_ptr<Call> call, const Outcome& outcome) override;
+  void Answer(Session& session, std::unique_ptr<Call> call, const Outcome& outcome) override;
 
   IoLoop& loop_;
   Connector& connector_;
@@ -90,7 +90,9 @@ class SessionPool : private Session::Owner {
   BatchSize batch_size_;
   CallQueue queue_;
   std::vector<std::shared_ptr<Session>> sessions_;  // the one that was idle last comes last
-  absl::Status opening_error_;                      // of the openings since a session was there
+  uint64_t last_id_ = 0;
+  uint64_t proven_by_others_ = 0;         // the session whose Encrypt is being answered
+  absl::Status opening_error_;            // of the openings since a session was there
   bool opening_error_connected_ = false;  // and whether it came after the connection was there
   Deadline look_again_at_;
   std::optional<IoLoop::Timer> look_again_;  // while calls wait

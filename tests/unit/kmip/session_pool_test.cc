@@ -426,31 +426,62 @@ TEST_F(SessionPoolTest, ChecksGoFirstThenEncryptsThenDecryptsByDeadline) {
   EXPECT_THAT(order, ElementsAre("check", "encrypt", "soon", "late"));
 }
 
-// The next connection may lead to another replica.
-TEST_F(SessionPoolTest, WhatIsEncryptedIsProvenByAnotherSession) {
-  for (int i = 0; i < 5; ++i) {
-    kms_.Forget();
-    ASSERT_THAT(Run(Rank::kEncrypt), IsOk());
-    ASSERT_THAT(Run(Rank::kCheck), IsOk());
-    const std::vector<int> connections = Connections();
-    ASSERT_EQ(connections.size(), 2U);
-    EXPECT_NE(connections[0], connections[1]);
+// An Encrypt, and its proof, which is asked for when that is answered.
+class ProofTest : public SessionPoolTest {
+ protected:
+  absl::StatusOr<std::string> EncryptAndProve() {
+    Answer<std::string> proof;
+    pool_->Submit(MakeCall<LocateRequest>(
+        Rank::kEncrypt, Later(),
+        [](ProtocolVersion) {
+          return LocateRequest{"id", {}, {}};
+        },
+        [](const LocateResponse&, ProtocolVersion) { return absl::OkStatus(); },
+        [&](const Outcome& outcome) {
+          EXPECT_THAT(outcome.status, IsOk());
+          Start(proof, Rank::kCheck);
+        }));
+    return proof.Get();
   }
+  void ExpectEachOnTwo() {
+    const std::vector<int> connections = Connections();
+    ASSERT_EQ(connections.size() % 2, 0U);
+    for (std::size_t i = 0; i < connections.size(); i += 2) {
+      EXPECT_NE(connections[i], connections[i + 1]);
+    }
+  }
+};
+
+// The next connection may lead to another replica.
+TEST_F(ProofTest, GoesByAnotherSession) {
+  for (int i = 0; i < 5; ++i) ASSERT_THAT(EncryptAndProve(), IsOk());
+  ExpectEachOnTwo();
   EXPECT_EQ(kms_.dials(), 2);
 }
 
-TEST_F(SessionPoolTest, WhatIsEncryptedBesideAHerdIsProvenByAnotherSession) {
+TEST_F(ProofTest, GoesByAnotherSessionBesideAHerd) {
   Occupy(kMostDecrypts);
   kms_.Handle(Answers(Found));
   kms_.Forget();
-  for (int i = 0; i < 5; ++i) {
-    ASSERT_THAT(Run(Rank::kEncrypt), IsOk());
-    ASSERT_THAT(Run(Rank::kCheck), IsOk());
-  }
-  const std::vector<int> connections = Connections();
-  for (std::size_t i = 0; i + 1 < connections.size(); i += 2) {
-    EXPECT_NE(connections[i], connections[i + 1]);
-  }
+  for (int i = 0; i < 5; ++i) ASSERT_THAT(EncryptAndProve(), IsOk());
+  ExpectEachOnTwo();
+}
+
+TEST_F(ProofTest, GoesByAnotherSessionWhereTwoAreLetIn) {
+  kms_.LetIn(2);
+  for (int i = 0; i < 5; ++i) ASSERT_THAT(EncryptAndProve(), IsOk());
+  ExpectEachOnTwo();
+}
+
+TEST_F(ProofTest, GoesByTheOnlySessionThereMayBe) {
+  OneSession();
+  for (int i = 0; i < 5; ++i) ASSERT_THAT(EncryptAndProve(), IsOk());
+  EXPECT_EQ(kms_.dials(), 1);
+}
+
+TEST_F(ProofTest, GoesByTheOnlySessionThatIsLetIn) {
+  kms_.LetIn(1);
+  for (int i = 0; i < 5; ++i) ASSERT_THAT(EncryptAndProve(), IsOk());
 }
 
 TEST_F(SessionPoolTest, AHerdFillsItsOwnQueueOnly) {
