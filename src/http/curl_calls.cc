@@ -47,6 +47,7 @@ absl::Status CurlCalls::Admit() {
 }
 
 void CurlCalls::Add(Job job) {
+  if (stopping_) return Answer(job, Stopping());
   if (job.earliest <= Clock::now()) {
     Begin(std::move(job));
     return;

@@ -22,6 +22,9 @@ class BatchSize {
   // It took so long until a request of so many (at least one) was answered.
   void Took(Time time, std::size_t items);
 
+  // Who has less time left than this cannot be answered any more.
+  Time Least() const { return alone_ / 2; }
+
   // How many of `waiting` (at least one), when so many sessions share them. What waits for the last
   // of them must have the time for it: `left`.
   std::size_t Most(std::size_t waiting, std::size_t sessions, Time left) const;

@@ -171,7 +171,14 @@ std::shared_ptr<absl::StatusOr<T>> NoResult() {
 
 KmipBackend::KmipBackend(IoLoop& loop, std::unique_ptr<Connector> connector,
                          std::size_t most_sessions)
-    : connector_(std::move(connector)), pool_(loop, *connector_, known_, most_sessions) {}
+    : loop_(loop),
+      connector_(std::move(connector)),
+      pool_(std::make_unique<SessionPool>(loop, *connector_, known_, most_sessions)) {}
+
+KmipBackend::~KmipBackend() {
+  pool_.reset();  // takes the turn itself
+  loop_.RunInTurn([this] { connector_.reset(); });
+}
 
 void KmipBackend::Locate(const std::string& label, NextDeadline deadline, Done<Located> done) {
   Locate(/*filtered=*/true, label, deadline(), std::move(done));
@@ -206,8 +213,8 @@ void KmipBackend::Locate(bool filtered, std::string label, Deadline deadline, Do
       done(status);
     }
   };
-  pool_.Submit(MakeCall<LocateRequest>(Rank::kCheck, deadline, std::move(request), std::move(read),
-                                       std::move(finish)));
+  pool_->Submit(MakeCall<LocateRequest>(Rank::kCheck, deadline, std::move(request), std::move(read),
+                                        std::move(finish)));
 }
 
 void KmipBackend::Inspect(const std::string& key_id, Deadline deadline, Done<KeyInfo> done) {
@@ -246,8 +253,8 @@ void KmipBackend::Inspect(bool with_names, std::string key_id, Deadline deadline
       done(status);
     }
   };
-  pool_.Submit(MakeCall<GetAttributesRequest>(Rank::kCheck, deadline, std::move(request),
-                                              std::move(read), std::move(finish)));
+  pool_->Submit(MakeCall<GetAttributesRequest>(Rank::kCheck, deadline, std::move(request),
+                                               std::move(read), std::move(finish)));
 }
 
 void KmipBackend::Encrypt(Way way, const std::string& key_id, Secret plaintext, Deadline deadline,
@@ -275,8 +282,8 @@ void KmipBackend::Encrypt(Way way, const std::string& key_id, Secret plaintext, 
     }
     return result->status();
   };
-  pool_.Submit(MakeCall<EncryptRequest>(RankOf(way), deadline, std::move(request), std::move(read),
-                                        Finish(result, std::move(done))));
+  pool_->Submit(MakeCall<EncryptRequest>(RankOf(way), deadline, std::move(request), std::move(read),
+                                         Finish(result, std::move(done))));
 }
 
 // What is under way for one Decrypt.
@@ -363,8 +370,8 @@ void KmipBackend::Submit(std::shared_ptr<Decryption> decryption) {
       Submit(decryption);
     }
   };
-  pool_.Submit(MakeCall<DecryptRequest>(decryption->rank, decryption->deadline, std::move(request),
-                                        std::move(read), std::move(finish)));
+  pool_->Submit(MakeCall<DecryptRequest>(decryption->rank, decryption->deadline, std::move(request),
+                                         std::move(read), std::move(finish)));
 }
 
 }  // namespace okms::kmip

@@ -30,6 +30,7 @@ class KmipBackend : public Backend {
  public:
   // `loop` must outlive it. `most_sessions`: at least one.
   KmipBackend(IoLoop& loop, std::unique_ptr<Connector> connector, std::size_t most_sessions);
+  ~KmipBackend() override;
 
   void Locate(const std::string& label, NextDeadline deadline, Done<Located> done) override;
   void Inspect(const std::string& key_id, Deadline deadline, Done<KeyInfo> done) override;
@@ -46,9 +47,11 @@ class KmipBackend : public Backend {
   // Asks with the tag at one place, where the version leaves a choice, and then at the other one.
   void Submit(std::shared_ptr<Decryption> decryption);
 
-  const std::unique_ptr<Connector> connector_;
-  KnownServer known_;  // of the loop's turn
-  SessionPool pool_;   // last: it uses all above
+  IoLoop& loop_;
+  // Of the loop's turn.
+  std::unique_ptr<Connector> connector_;
+  KnownServer known_;
+  std::unique_ptr<SessionPool> pool_;  // uses both
 };
 
 }  // namespace okms::kmip

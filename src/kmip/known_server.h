@@ -88,6 +88,7 @@ class KnownServer {
   Now last_hang_up_;
 
   int lost_batches_ = 0;  // in a row
+  Now last_lost_batch_;
   Now single_until_;
   uint64_t next_id_ = 0;
 };

@@ -14,6 +14,7 @@ namespace {
 
 // Who asked and had no answer for so long was not answered; a caller may have less time than that.
 constexpr std::chrono::seconds kSilence{1};
+constexpr std::chrono::seconds kNegotiation{10};
 
 struct Payload {
   const Call& call;
@@ -31,6 +32,10 @@ void Session::Open(Deadline deadline) {
   opening_ = connector_.Open(deadline, [this](absl::StatusOr<std::unique_ptr<Channel>> channel) {
     Opened(std::move(channel));
   });
+  GiveUpAt(deadline);
+}
+
+void Session::GiveUpAt(Deadline deadline) {
   give_up_ = loop_.At(deadline, [this] {
     Suspect();
     if (connection_) {
@@ -59,6 +64,13 @@ void Session::BeReady() {
   since_ = Clock::now();
   give_up_.Stop();
   owner_.Ready(*this, !std::exchange(ready_, true));
+}
+
+void Session::NegotiateAnew() {
+  ready_ = false;
+  since_ = Clock::now();
+  GiveUpAt(since_ + kNegotiation);
+  owner_.Unready(*this);
 }
 
 void Session::Answered() {
@@ -95,7 +107,9 @@ void Session::Received(ByteView bytes) {
   std::vector<Answer> answers;
   if (const std::optional<Reply> reply = connection_->TakeReply()) {
     Answered();
-    owner_.Took(Clock::now() - since_, calls_.size());
+    if (!reply->version_refused && !reply->batch_refused) {
+      owner_.Took(Clock::now() - since_, calls_.size());
+    }
     answers = Read(*reply, status);
     if (reply->batch_refused) status.Update(absl::UnavailableError("the KMS takes no batches"));
     connection_->Forget();
@@ -103,7 +117,7 @@ void Session::Received(ByteView bytes) {
   if (!status.ok()) {
     Break(status);
   } else if (!connection_->idle()) {
-    ready_ = ready_ && !calls_.empty();  // or it has to negotiate anew
+    if (ready_ && calls_.empty()) NegotiateAnew();
   } else if (calls_.empty()) {
     Answered();
     BeReady();  // the KMS has something to do while the answers are told

@@ -31,6 +31,8 @@ class Session final : public Channel::Listener, public std::enable_shared_from_t
     virtual ~Owner() = default;
     // It may be asked something, for the first time or again; and perhaps is, before this returns.
     virtual void Ready(Session& session, bool first) = 0;
+    // It has to come to another version first; it is Ready then, or Broke.
+    virtual void Unready(Session& session) = 0;
     // It is of no use any more, and did not answer these. After this the owner forgets it.
     virtual void Broke(Session& session, const absl::Status& why,
                        std::vector<std::unique_ptr<Call>> calls) = 0;
@@ -93,7 +95,9 @@ class Session final : public Channel::Listener, public std::enable_shared_from_t
   };
 
   void Opened(absl::StatusOr<std::unique_ptr<Channel>> channel);
+  void GiveUpAt(Deadline deadline);
   void BeReady();
+  void NegotiateAnew();
   void Answered();
   void Flush();
   void Break(const absl::Status& why);

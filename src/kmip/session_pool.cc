@@ -112,6 +112,7 @@ void SessionPool::Expire(const Call& call) {
 
 void SessionPool::Serve() {
   for (const Rank rank : {Rank::kCheck, Rank::kEncrypt, Rank::kDecrypt}) {
+    DropLate(rank);
     while (queue_.size(rank) > 0 && MayWork(rank)) {
       Session* session = PickIdle(queue_.First(rank));
       if (session == nullptr) break;
@@ -132,6 +133,13 @@ bool SessionPool::MayWork(Rank rank) const {
 std::size_t SessionPool::CountReady() const {
   return static_cast<std::size_t>(std::count_if(
       sessions_.begin(), sessions_.end(), [](const auto& session) { return session->ready(); }));
+}
+
+void SessionPool::DropLate(Rank rank) {
+  const Deadline least = Clock::now() + batch_size_.Least();
+  while (queue_.size(rank) > 0 && queue_.First(rank).deadline < least) {
+    Expire(queue_.First(rank));
+  }
 }
 
 std::vector<std::unique_ptr<Call>> SessionPool::NextRequest(Rank rank) {
@@ -189,7 +197,7 @@ void SessionPool::Grow() {
              std::all_of(sessions_.begin(), sessions_.end(),
                          [&](const auto& one) { return one->since() <= now - kSilence; })) {
     for (const auto& session : sessions_) session->Suspect();
-    if (sessions_.size() == limit) DropOpenings(now - kInTheWay);
+    if (sessions_.size() == limit) DropOpenings(now - (limit < 3 ? kOpening / 2 : kInTheWay));
     most = sessions_.size() + 1;
   }
   if (wanted && sessions_.size() - ready < most && sessions_.size() < limit) {
@@ -204,10 +212,10 @@ void SessionPool::Grow() {
     return;
   }
   // Whatever becomes of those that are waited for.
-  if (!wanted) {
-    LookAgain(now + kPatience);
-  } else if (ready > 0 && now < growth_.paused_until()) {
+  if (ready > 0 && now < growth_.paused_until()) {
     LookAgain(growth_.paused_until());
+  } else if (!wanted && queue_.size(Rank::kDecrypt) > 0 && MayWork(Rank::kDecrypt)) {
+    LookAgain(queue_.First(Rank::kDecrypt).since + kPatience);
   } else {
     LookAgain(now + kSilence);
   }
@@ -266,16 +274,16 @@ void SessionPool::Broke(Session& session, const absl::Status& why,
 }
 
 void SessionPool::OpeningFailed(const Session& session, const absl::Status& why) {
+  if (CountReady() > 0) {
+    growth_.Failed(Clock::now());
+    return;
+  }
   // What the KMS answered first tells most: with another header it may say something else. A reset
   // may overtake the alert that says why.
   const bool tells_more = session.connected() && !opening_error_connected_;
   if (opening_error_.ok() || absl::IsUnauthenticated(why) || tells_more || !session.connected()) {
     opening_error_ = why;
     opening_error_connected_ = session.connected();
-  }
-  if (CountReady() > 0) {
-    growth_.Failed(Clock::now());
-    return;
   }
   // A silent one is no reason to give up: each call knows how long it can wait.
   if (!sessions_.empty() || absl::IsDeadlineExceeded(why)) return;
@@ -288,7 +296,9 @@ void SessionPool::OpeningFailed(const Session& session, const absl::Status& why)
 
 bool SessionPool::DropOpenings(Deadline since) {
   return std::erase_if(sessions_, [&](const auto& session) {
-           return !session->ready() && session->since() <= since;
+           const bool dropped = !session->ready() && session->since() <= since;
+           if (dropped) session->Suspect();
+           return dropped;
          }) > 0;
 }
 

@@ -55,6 +55,8 @@ class SessionPool : private Session::Owner {
   static void Finish(std::unique_ptr<Call> call, const Outcome& outcome);
   // Has idle sessions work, and opens more when calls wait all the same.
   void Serve();
+  // Those that the KMS could not answer in time any more.
+  void DropLate(Rank rank);
   std::vector<std::unique_ptr<Call>> NextRequest(Rank rank);
   // An idle session that the call may travel on; null when there is none.
   Session* PickIdle(const Call& call);
@@ -73,6 +75,7 @@ class SessionPool : private Session::Owner {
   std::size_t Limit() const { return growth_.Limit(CountReady(), Clock::now()); }
 
   void Ready(Session& session, bool first) override;
+  void Unready(Session&) override { Serve(); }
   void Broke(Session& session, const absl::Status& why,
              std::vector<std::unique_ptr<Call>> calls) override;
   void Took(std::chrono::nanoseconds time, std::size_t calls) override {

@@ -90,14 +90,16 @@ void IoLoop::Post(Task task) {
     ++waiting_;
   }
   if (InTurn()) return;
-  if (loop_wants_turn_ || !turn_.try_lock()) return;
+  if (loop_wants_turn_) return;
+  std::unique_lock lock(turn_, std::try_to_lock);
+  if (!lock) return;
   bool earlier = false;
   {
     const Turn turn(this);
     RunTasks(kTasksOfOthers);
     earlier = !timers_.empty() && timers_.begin()->first.first < armed_;
   }
-  turn_.unlock();
+  lock.unlock();
   // Who found the turn taken has left something in the inbox before: nothing is forgotten there.
   if (earlier || waiting_ > 0) Wake();
 }
