@@ -46,6 +46,9 @@ struct Config {
   bool check_only = false;  // say what is wrong, and do nothing else
   bool debug = false;
   std::vector<std::string> warnings;  // what is no mistake but hardly meant, a line each
+
+  // The KMS, for a line.
+  std::string KmsName() const { return rest_url.empty() ? server.ToString() : rest_url; }
 };
 
 // Parses the command line, argv[0] included, and the OKMS_* variables of the environment. Users and
