@@ -11,13 +11,14 @@
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/string_view.h"
+#include "app/protocols.h"
 #include "app/service_state.h"
 #include "base/log.h"
 
 namespace okms {
 
 std::variant<Config, int> ReadCommandLine(const std::vector<std::string>& argv) {
-  auto parsed = ParseConfig(argv);
+  auto parsed = ParseConfig(argv, Protocols());
   if (!parsed.ok()) {
     const absl::string_view mistakes = parsed.status().message();
     for (const absl::string_view mistake : absl::StrSplit(mistakes, '\n')) {

@@ -4,7 +4,6 @@
 #include "app/kms.h"
 
 #include <cstdint>
-#include <optional>
 #include <utility>
 #include <vector>
 
@@ -12,52 +11,19 @@
 #include "base/status.h"
 #include "core/annotated_backend.h"
 #include "core/shared_decrypts.h"
-#include "http/curl_client.h"
-#include "http/libcurl.h"
-#include "http/proxy.h"
-#include "http/retrying_client.h"
-#include "kmip/kmip_backend.h"
 #include "net/address.h"
 #include "net/host_port.h"
-#include "net/https_url.h"
 #include "net/lookup.h"
-#include "net/tls_connector.h"
-#include "net/tls_context.h"
-#include "rest/rest_backend.h"
-#include "rest/service_key.h"
 
 namespace okms {
 namespace {
 
 constexpr uint16_t kDnsPort = 53;  // over TCP: for answers that do not fit a datagram
 
-absl::StatusOr<std::unique_ptr<Backend>> ProtocolOf(const Config& config,
-                                                    std::shared_ptr<const TlsContext> tls,
-                                                    IoLoop& io) {
-  if (config.protocol == Protocol::kKmip) {
-    return std::make_unique<kmip::KmipBackend>(
-        io, std::make_unique<TlsConnector>(io, config.server, std::move(tls)),
-        config.max_connections);
-  }
-  const HttpsUrl url{config.rest_url, config.server};
-  const std::optional<http::Proxy> proxy = http::ProxyFor(config.server);
-  OKMS_ASSIGN_OR_RETURN(auto calls, http::CurlClient::Create(io, tls, url, proxy));
-  OKMS_ASSIGN_OR_RETURN(auto checks, http::CurlClient::Create(io, tls, url, proxy));
-  return std::make_unique<rest::RestBackend>(
-      std::make_unique<http::RetryingClient>(std::move(calls)),
-      std::make_unique<http::RetryingClient>(std::move(checks)),
-      rest::ServiceKeyApi(config.rest_url, config.okms_id));
-}
-
 }  // namespace
 
 absl::StatusOr<sandbox::Reach> ReachOf(const Config& config) {
-  std::vector<HostPort> hosts = {config.server};
-  if (config.protocol == Protocol::kRest) {
-    OKMS_RETURN_IF_ERROR(http::LoadLibCurl());
-    const std::optional<http::Proxy> proxy = http::ProxyFor(config.server);
-    if (proxy && proxy->server) hosts.push_back(*proxy->server);
-  }
+  OKMS_ASSIGN_OR_RETURN(const std::vector<HostPort> hosts, config.protocol->hosts(config));
   sandbox::Reach reach;
   bool names = false;
   for (const HostPort& host : hosts) {
@@ -77,9 +43,9 @@ absl::StatusOr<std::unique_ptr<Backend>> MakeBackend(const Config& config,
   if (!tls.ok()) {
     return std::make_unique<NoBackend>(WithCode(tls.status(), absl::StatusCode::kUnauthenticated));
   }
-  OKMS_ASSIGN_OR_RETURN(std::unique_ptr<Backend> protocol, ProtocolOf(config, *tls, io));
+  OKMS_ASSIGN_OR_RETURN(std::unique_ptr<Backend> kms, config.protocol->make(config, *tls, io));
   auto annotated = std::make_unique<AnnotatedBackend>(
-      std::move(protocol), [&credentials] { return credentials.Trouble(); });
+      std::move(kms), [&credentials] { return credentials.Trouble(); });
   return std::make_unique<SharedDecrypts>(std::move(annotated));
 }
 
