@@ -7,7 +7,10 @@
 #define OKMS_BASE_LOG_H_
 
 #include <functional>
+#include <string>
+#include <vector>
 
+#include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 
 namespace okms {
@@ -33,6 +36,12 @@ class Logger {
   }
   void Error(absl::string_view line) const { sink_(Severity::kError, line); }
   void Warning(absl::string_view line) const { sink_(Severity::kWarning, line); }
+  void Warnings(const std::vector<std::string>& lines) const {
+    for (const std::string& line : lines) Warning(line);
+  }
+  void WarnIfError(const absl::Status& status) const {
+    if (!status.ok()) Warning(status.message());
+  }
   void Notice(absl::string_view line) const { sink_(Severity::kNotice, line); }
   void Info(absl::string_view line) const { sink_(Severity::kInfo, line); }
   void Debug(absl::string_view line) const {

@@ -19,13 +19,12 @@
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "base/status.h"
-#include "base/uuid.h"
 #include "config/flags.h"
 #include "config/mistakes.h"
-#include "net/https_url.h"
 #include "version.h"
 
 namespace okms {
@@ -33,17 +32,6 @@ namespace {
 
 constexpr std::size_t kMaxKeyName = 1024;  // bytes; kube-apiserver's limit of a key id
 constexpr std::size_t kMaxConnections = 64;
-
-template <typename... Parts>
-absl::Status Bad(const Parts&... parts) {
-  return absl::InvalidArgumentError(absl::StrCat(parts...));
-}
-
-absl::Status Required(const std::string& value, absl::string_view flag, absl::string_view variable,
-                      absl::string_view what) {
-  if (!value.empty()) return absl::OkStatus();
-  return Bad(flag, " is missing: give ", what, " (or set ", variable, ")");
-}
 
 absl::StatusOr<uid_t> ParseUser(const std::string& text) {
   // The largest number stands for "no user" in chown(2) and its like, as it does for groups.
@@ -64,41 +52,19 @@ absl::StatusOr<gid_t> ParseGroup(const std::string& flag, const std::string& tex
   return entry->gr_gid;
 }
 
-absl::StatusOr<Protocol> ParseProtocol(const std::string& text) {
-  OKMS_RETURN_IF_ERROR(Required(text, "--protocol", "OKMS_PROTOCOL", "kmip or rest"));
-  if (text == "kmip") return Protocol::kKmip;
-  if (text == "rest") return Protocol::kRest;
-  return Bad("--protocol ", Printable(text), ": no such protocol; use kmip or rest");
-}
-
-// Where the KMS is: all that the two protocols say in different ways.
-absl::Status ParseServer(const RawFlags& raw, Config& config) {
-  if (config.protocol == Protocol::kKmip) {
-    OKMS_RETURN_IF_ERROR(
-        Required(raw.server, "--serv-addr", "OKMS_SERV_ADDR", "the KMS as host:port"));
-    auto server = ParseHostPort(raw.server);
-    if (!server.ok()) return Annotate(server.status(), "--serv-addr");
-    config.server = *std::move(server);
-    return absl::OkStatus();
+absl::StatusOr<const Protocol*> ParseProtocol(const std::string& text,
+                                              std::span<const Protocol> protocols) {
+  std::vector<absl::string_view> names;
+  for (const Protocol& protocol : protocols) {
+    if (text == protocol.name) return &protocol;
+    names.push_back(protocol.name);
   }
-  OKMS_RETURN_IF_ERROR(
-      Required(raw.server, "--serv-addr", "OKMS_SERV_ADDR", "the KMS as https://host"));
-  auto url = ParseHttpsUrl(raw.server);
-  if (!url.ok()) return Annotate(url.status(), "--serv-addr");
-  config.server = std::move(url->server);
-  config.rest_url = std::move(url->text);
-  return absl::OkStatus();
+  const std::string choice = absl::StrJoin(names, " or ");
+  OKMS_RETURN_IF_ERROR(Required(text, "--protocol", "OKMS_PROTOCOL", choice));
+  return Bad("--protocol ", Printable(text), ": no such protocol; use ", choice);
 }
 
-absl::StatusOr<std::string> ParseOkmsId(const RawFlags& raw) {
-  OKMS_RETURN_IF_ERROR(
-      Required(raw.okms_id, "--okms-id", "OKMS_ID", "the UUID of the OKMS domain"));
-  const std::optional<std::string> okms_id = ParseUuid(raw.okms_id);
-  if (okms_id) return *okms_id;
-  return Bad("--okms-id ", Printable(raw.okms_id), ": no UUID; give the id of the OKMS domain");
-}
-
-absl::Status CheckKeyName(const RawFlags& raw, Protocol protocol) {
+absl::Status CheckKeyName(const RawFlags& raw) {
   if (raw.key_id.empty() == raw.key_label.empty()) {
     return raw.key_id.empty()
                ? Bad("--encryption-key-id is missing: give the id of the key (or set OKMS_KEY_ID), "
@@ -107,10 +73,6 @@ absl::Status CheckKeyName(const RawFlags& raw, Protocol protocol) {
                      "OKMS_KEY_ID or OKMS_KEY_LABEL): use one of them");
   }
   const bool by_id = raw.key_label.empty();
-  if (by_id && protocol == Protocol::kRest && !ParseUuid(raw.key_id)) {
-    return Bad("--encryption-key-id ", Printable(raw.key_id),
-               ": no UUID, as the REST API has; give the id of a service key");
-  }
   if (const auto size = (by_id ? raw.key_id : raw.key_label).size(); size > kMaxKeyName) {
     return Bad(by_id ? "--encryption-key-id" : "--encryption-key-label", " has ", size,
                " bytes; at most ", kMaxKeyName, " are possible");
@@ -158,15 +120,12 @@ absl::StatusOr<NamedFile> ParseFile(absl::string_view flag, const std::string& p
   return NamedFile{std::string(flag), path, !path.empty() && path == CredentialOf(flag)};
 }
 
-Config Validate(const RawFlags& raw, Mistakes& mistakes) {
+Config Validate(const RawFlags& raw, std::span<const Protocol> protocols, Mistakes& mistakes) {
   Config config;
   // What it all hangs on: without it, the rest cannot be told.
-  const auto protocol = ParseProtocol(raw.protocol);
-  mistakes.Take(config.protocol, protocol);
-  if (protocol.ok()) mistakes.AddIfError(ParseServer(raw, config));
-  if (protocol.ok() && *protocol == Protocol::kRest)
-    mistakes.Take(config.okms_id, ParseOkmsId(raw));
-  mistakes.AddIfError(CheckKeyName(raw, config.protocol));
+  mistakes.Take(config.protocol, ParseProtocol(raw.protocol, protocols));
+  if (config.protocol != nullptr) config.protocol->parse(raw, config, mistakes);
+  mistakes.AddIfError(CheckKeyName(raw));
   mistakes.AddIfError(Required(raw.client_cert, "--client-cert", "OKMS_CLIENT_CERT",
                                "the PEM file of the access certificate"));
   mistakes.AddIfError(Required(raw.client_key, "--client-key", "OKMS_CLIENT_KEY",
@@ -180,7 +139,7 @@ Config Validate(const RawFlags& raw, Mistakes& mistakes) {
     mistakes.Add(
         "--ca-only needs --ca: give the PEM file of the only CA to trust (or set OKMS_CA_CERT)");
   }
-  config.tls.only_ca = config.protocol == Protocol::kKmip || ca_only;
+  config.tls.only_ca = config.tls.only_ca || ca_only;
   auto socket = ParseSocketAddress(raw.socket);
   mistakes.AddIfError(Annotate(socket.status(), "--sock"));
   if (socket.ok()) config.socket = *std::move(socket);
@@ -210,7 +169,8 @@ Config Validate(const RawFlags& raw, Mistakes& mistakes) {
 
 }  // namespace
 
-absl::StatusOr<std::variant<Config, Printout>> ParseConfig(const std::vector<std::string>& argv) {
+absl::StatusOr<std::variant<Config, Printout>> ParseConfig(const std::vector<std::string>& argv,
+                                                           std::span<const Protocol> protocols) {
   Mistakes mistakes;
   auto read = ReadFlags(argv, mistakes);
   if (auto* const printout = std::get_if<Printout>(&read)) return *std::move(printout);
@@ -218,7 +178,7 @@ absl::StatusOr<std::variant<Config, Printout>> ParseConfig(const std::vector<std
   bool version = false;
   mistakes.Take(version, ParseSwitch("--version", raw.version));
   if (version) return Printout{absl::StrCat("okms-k8s-encryption-provider ", kVersion, "\n")};
-  Config config = Validate(raw, mistakes);
+  Config config = Validate(raw, protocols, mistakes);
   if (!mistakes.status().ok()) {
     // A name that was mistyped may be why something is missing.
     for (const std::string& line : raw.unknown_variables) mistakes.Add(line);

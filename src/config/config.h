@@ -11,23 +11,23 @@
 #include <chrono>
 #include <cstddef>
 #include <optional>
+#include <span>
 #include <string>
 #include <variant>
 #include <vector>
 
 #include "absl/status/statusor.h"
 #include "config/flags.h"
+#include "config/protocol.h"
 #include "net/host_port.h"
 #include "net/socket_address.h"
 #include "net/tls_context.h"
 
 namespace okms {
 
-enum class Protocol { kKmip, kRest };
-
 // Immutable once parsed. Files are named here, not read.
 struct Config {
-  Protocol protocol = Protocol::kKmip;
+  const Protocol* protocol = nullptr;  // never null once parsed; not owned
   HostPort server;
   std::string rest_url;  // REST only: what the API's paths are appended to
   std::string okms_id;   // REST only: the domain, a UUID in canonical form
@@ -46,12 +46,17 @@ struct Config {
   bool check_only = false;  // say what is wrong, and do nothing else
   bool debug = false;
   std::vector<std::string> warnings;  // what is no mistake but hardly meant, a line each
+
+  // The KMS, for a line.
+  std::string KmsName() const { return rest_url.empty() ? server.ToString() : rest_url; }
 };
 
 // Parses the command line, argv[0] included, and the OKMS_* variables of the environment. Users and
-// groups are looked up by name. Errors: kInvalidArgument, one line for each mistake that names the
-// flag and the remedy.
-absl::StatusOr<std::variant<Config, Printout>> ParseConfig(const std::vector<std::string>& argv);
+// groups are looked up by name. `protocols` are those that may be chosen, and must outlive the
+// configuration. Errors: kInvalidArgument, one line for each mistake that names the flag and the
+// remedy.
+absl::StatusOr<std::variant<Config, Printout>> ParseConfig(const std::vector<std::string>& argv,
+                                                           std::span<const Protocol> protocols);
 
 }  // namespace okms
 

@@ -19,6 +19,18 @@
 
 namespace okms {
 
+// A mistake: a line that begins with the flag and names the remedy.
+template <typename... Parts>
+absl::Status Bad(const Parts&... parts) {
+  return absl::InvalidArgumentError(absl::StrCat(parts...));
+}
+
+inline absl::Status Required(const std::string& value, absl::string_view flag,
+                             absl::string_view variable, absl::string_view what) {
+  if (!value.empty()) return absl::OkStatus();
+  return Bad(flag, " is missing: give ", what, " (or set ", variable, ")");
+}
+
 class Mistakes {
  public:
   // A line that begins with the flag and names the remedy.

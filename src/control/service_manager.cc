@@ -4,15 +4,15 @@
 #include "control/service_manager.h"
 
 #include <sys/socket.h>
-#include <sys/un.h>
 
 #include <cerrno>
-#include <cstddef>
 #include <cstdlib>
+#include <optional>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
+#include "base/unix_address.h"
 
 namespace okms {
 
@@ -22,17 +22,12 @@ absl::StatusOr<ServiceManager> ServiceManager::Connect() {
   if (name.empty()) return ServiceManager();
   const std::string context =
       absl::StrCat("cannot reach the service manager at NOTIFY_SOCKET=", Printable(name));
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  if ((name[0] != '/' && name[0] != '@') || name.size() >= sizeof address.sun_path) {
+  const std::optional<UnixAddress> address = UnixAddress::Of(name);
+  if ((name[0] != '/' && name[0] != '@') || !address) {
     return absl::UnavailableError(absl::StrCat(context, ": not the name of a unix socket"));
   }
-  name.copy(address.sun_path, name.size());
-  if (name[0] == '@') address.sun_path[0] = '\0';  // an abstract name ends where the length says
-  const auto size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + name.size());
   UniqueFd socket(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-  // A sockaddr is what the socket API calls a sockaddr_un.
-  if (!socket || ::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), size) != 0) {
+  if (!socket || ::connect(socket.get(), address->get(), address->size()) != 0) {
     return ErrnoStatus(absl::StatusCode::kUnavailable, context, errno);
   }
   return ServiceManager(std::move(socket));

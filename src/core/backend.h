@@ -8,13 +8,13 @@
 
 #include <functional>
 #include <map>
-#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/deadline.h"
 #include "base/done.h"
 #include "base/secret.h"
+#include "core/key_info.h"
 
 namespace okms {
 
@@ -31,17 +31,6 @@ struct Ciphertext {
 // Encrypt comes seldom, and a cluster writes by it; Decrypts come in herds, and may all wait for a
 // KMS that does not answer them: they take no place from it.
 enum class Way { kDecrypts, kEncrypts, kChecks };
-
-// What the KMS shows of a key. It may hide anything from us: then only a round trip tells.
-struct KeyInfo {
-  // Why the key cannot be used, for example "is in state Deactivated, not Active"; empty when
-  // nothing that is shown speaks against it.
-  std::string unfit;
-  // Whether it was seen that the key is active; not, when the KMS hides states.
-  bool active = false;
-  // Its labels; none when the KMS hides them.
-  std::optional<std::vector<std::string>> labels;
-};
 
 // Where a label leads.
 struct Located {

@@ -55,12 +55,12 @@ void ProveAgainst(Backend& backend, const std::string& key_id, absl::Status no,
 // With the attributes at hand.
 void Judge(Backend& backend, const std::string& key_id, KeyInfo info, bool must_prove,
            NextDeadline deadline, Report done) {
-  if (!info.unfit.empty()) {
-    done({absl::FailedPreconditionError(absl::StrCat("key ", Printable(key_id), " ", info.unfit)),
+  if (const std::string why = WhyUnfit(info); !why.empty()) {
+    done({absl::FailedPreconditionError(absl::StrCat("key ", Printable(key_id), " ", why)),
           false,
           {},
           std::move(info)});
-  } else if (info.active && !must_prove) {
+  } else if (IsSeenActive(info) && !must_prove) {
     done({absl::OkStatus(), false, {}, std::move(info)});
   } else {
     Prove(backend, key_id, std::move(info), std::move(deadline), std::move(done));

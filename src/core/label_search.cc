@@ -35,11 +35,6 @@ using SearchPtr = std::unique_ptr<Search>;
 
 std::string Quoted(const std::string& label) { return absl::StrCat("\"", Printable(label), "\""); }
 
-bool ShowsLabel(const KeyInfo& info, const std::string& label) {
-  return info.labels &&
-         std::find(info.labels->begin(), info.labels->end(), label) != info.labels->end();
-}
-
 // As far as one can see.
 bool HasLabel(const KeyInfo& info, const std::string& label) {
   return !info.labels || ShowsLabel(info, label);
@@ -47,8 +42,9 @@ bool HasLabel(const KeyInfo& info, const std::string& label) {
 
 std::string Found(const LabelledKey& key, const std::string& label) {
   const std::string name = absl::StrCat("key ", Printable(key.id));
-  if (key.info.unfit.empty() && !key.info.labels) return absl::StrCat(name, " hides its label");
-  if (HasLabel(key.info, label)) return absl::StrCat(name, " ", key.info.unfit);
+  const std::string unfit = WhyUnfit(key.info);
+  if (unfit.empty() && !key.info.labels) return absl::StrCat(name, " hides its label");
+  if (HasLabel(key.info, label)) return absl::StrCat(name, " ", unfit);
   return absl::StrCat(name, " has the label ", Quoted(absl::StrJoin(*key.info.labels, "\", \"")),
                       ", not ", Quoted(label));
 }
@@ -70,7 +66,7 @@ absl::StatusOr<LabelledKey> Verdict(const std::string& label, std::vector<Labell
   std::vector<std::string> ids;
   const LabelledKey* fit = nullptr;
   for (const LabelledKey& key : seen) {
-    if (!HasLabel(key.info, label) || !key.info.unfit.empty()) continue;
+    if (!HasLabel(key.info, label) || !WhyUnfit(key.info).empty()) continue;
     ids.push_back(key.id);
     fit = &key;
   }
@@ -94,7 +90,7 @@ void Locate(SearchPtr search);
 void Conclude(SearchPtr search) {
   absl::StatusOr<LabelledKey> verdict = Verdict(search->label, search->seen);
   // The label may have moved since the KMS told where it leads.
-  const bool clean = verdict.ok() && verdict->info.unfit.empty() && verdict->info.labels;
+  const bool clean = verdict.ok() && WhyUnfit(verdict->info).empty() && verdict->info.labels;
   if (search->remembered && !clean) {
     search->seen.clear();
     Locate(std::move(search));

@@ -40,30 +40,6 @@ bool IsKey(absl::string_view theirs, absl::string_view ours) {
   return uuid && ParseUuid(theirs) == uuid;
 }
 
-// The first thing that makes a key unfit. What the server left out is not held against it: the
-// round trip that follows decides.
-std::string Unfit(const GetAttributesResponse& key) {
-  if (key.object_type && *key.object_type != ObjectType::kSymmetricKey) {
-    return absl::StrCat("is no symmetric key (object type ",
-                        static_cast<uint32_t>(*key.object_type), ")");
-  }
-  if (key.state && *key.state != State::kActive) {
-    return absl::StrCat("is in state ", ToString(*key.state), ", not Active");
-  }
-  if (key.algorithm && *key.algorithm != CryptographicAlgorithm::kAes) {
-    return absl::StrCat("is not an AES key (algorithm ", static_cast<uint32_t>(*key.algorithm),
-                        ")");
-  }
-  if (key.length && *key.length != 128 && *key.length != 192 && *key.length != 256) {
-    return absl::StrCat("has ", *key.length, " bits; AES has 128, 192 or 256");
-  }
-  if (key.usage_mask) {
-    if ((*key.usage_mask & kUsageEncrypt) == 0) return "may not Encrypt by its usage mask";
-    if ((*key.usage_mask & kUsageDecrypt) == 0) return "may not Decrypt by its usage mask";
-  }
-  return "";
-}
-
 Rank RankOf(Way way) {
   switch (way) {
     case Way::kDecrypts: return Rank::kDecrypt;
@@ -81,8 +57,22 @@ absl::StatusOr<KeyInfo> InfoOf(const GetAttributesResponse& attributes, const st
                                             Printable(key_id)));
   }
   KeyInfo info;
-  info.unfit = Unfit(attributes);
-  info.active = attributes.state == State::kActive;
+  if (const auto type = attributes.object_type) {
+    info.symmetric = {*type == ObjectType::kSymmetricKey,
+                      absl::StrCat("object type ", static_cast<uint32_t>(*type))};
+  }
+  if (const auto state = attributes.state) {
+    info.active = {*state == State::kActive, absl::StrCat(ToString(*state), ", not Active")};
+  }
+  if (const auto algorithm = attributes.algorithm) {
+    info.aes = {*algorithm == CryptographicAlgorithm::kAes,
+                absl::StrCat("algorithm ", static_cast<uint32_t>(*algorithm))};
+  }
+  info.bits = attributes.length;
+  if (const auto mask = attributes.usage_mask) {
+    info.encrypts = {(*mask & kUsageEncrypt) != 0, "Encrypt by its usage mask"};
+    info.decrypts = {(*mask & kUsageDecrypt) != 0, "Decrypt by its usage mask"};
+  }
   // Servers leave out what they do not show. A key without any name has none to compare either.
   if (!attributes.names.empty()) {
     info.labels.emplace(attributes.names.begin(), attributes.names.end());

@@ -148,6 +148,25 @@ absl::StatusOr<absl::string_view> TakeUniqueIdentifier(const Item& payload) {
   return item.AsText();
 }
 
+// What the requests of Encrypt and Decrypt have in common (sections 4.29 and 4.30).
+template <typename Request>
+void PutCipher(Writer& writer, const Request& request) {
+  Put(writer, tag::kUniqueIdentifier, request.unique_identifier);
+  Put(writer, tag::kCryptographicParameters, request.parameters);
+  Put(writer, tag::kData, request.data);
+  Put(writer, tag::kIvCounterNonce, request.iv);
+  Put(writer, tag::kAuthenticatedEncryptionAdditionalData, request.additional_data);
+}
+
+template <typename Request>
+absl::Status TakeCipher(const Item& payload, Request& request) {
+  OKMS_RETURN_IF_ERROR(Take(payload, tag::kUniqueIdentifier, request.unique_identifier));
+  OKMS_RETURN_IF_ERROR(Take(payload, tag::kCryptographicParameters, request.parameters));
+  OKMS_RETURN_IF_ERROR(Take(payload, tag::kData, request.data));
+  OKMS_RETURN_IF_ERROR(Take(payload, tag::kIvCounterNonce, request.iv));
+  return Take(payload, tag::kAuthenticatedEncryptionAdditionalData, request.additional_data);
+}
+
 }  // namespace
 
 void DiscoverVersionsRequest::Write(Writer& writer) const { WriteVersions(writer, versions); }
@@ -296,22 +315,11 @@ absl::StatusOr<CryptographicParameters> CryptographicParameters::Read(const Item
   return parameters;
 }
 
-void EncryptRequest::Write(Writer& writer) const {
-  Put(writer, tag::kUniqueIdentifier, unique_identifier);
-  Put(writer, tag::kCryptographicParameters, parameters);
-  Put(writer, tag::kData, data);
-  Put(writer, tag::kIvCounterNonce, iv);
-  Put(writer, tag::kAuthenticatedEncryptionAdditionalData, additional_data);
-}
+void EncryptRequest::Write(Writer& writer) const { PutCipher(writer, *this); }
 
 absl::StatusOr<EncryptRequest> EncryptRequest::Read(const Item& payload) {
   EncryptRequest request;
-  OKMS_RETURN_IF_ERROR(Take(payload, tag::kUniqueIdentifier, request.unique_identifier));
-  OKMS_RETURN_IF_ERROR(Take(payload, tag::kCryptographicParameters, request.parameters));
-  OKMS_RETURN_IF_ERROR(Take(payload, tag::kData, request.data));
-  OKMS_RETURN_IF_ERROR(Take(payload, tag::kIvCounterNonce, request.iv));
-  OKMS_RETURN_IF_ERROR(
-      Take(payload, tag::kAuthenticatedEncryptionAdditionalData, request.additional_data));
+  OKMS_RETURN_IF_ERROR(TakeCipher(payload, request));
   return request;
 }
 
@@ -332,22 +340,13 @@ absl::StatusOr<EncryptResponse> EncryptResponse::Read(const Item& payload) {
 }
 
 void DecryptRequest::Write(Writer& writer) const {
-  Put(writer, tag::kUniqueIdentifier, unique_identifier);
-  Put(writer, tag::kCryptographicParameters, parameters);
-  Put(writer, tag::kData, data);
-  Put(writer, tag::kIvCounterNonce, iv);
-  Put(writer, tag::kAuthenticatedEncryptionAdditionalData, additional_data);
+  PutCipher(writer, *this);
   Put(writer, tag::kAuthenticatedEncryptionTag, tag);
 }
 
 absl::StatusOr<DecryptRequest> DecryptRequest::Read(const Item& payload) {
   DecryptRequest request;
-  OKMS_RETURN_IF_ERROR(Take(payload, tag::kUniqueIdentifier, request.unique_identifier));
-  OKMS_RETURN_IF_ERROR(Take(payload, tag::kCryptographicParameters, request.parameters));
-  OKMS_RETURN_IF_ERROR(Take(payload, tag::kData, request.data));
-  OKMS_RETURN_IF_ERROR(Take(payload, tag::kIvCounterNonce, request.iv));
-  OKMS_RETURN_IF_ERROR(
-      Take(payload, tag::kAuthenticatedEncryptionAdditionalData, request.additional_data));
+  OKMS_RETURN_IF_ERROR(TakeCipher(payload, request));
   OKMS_RETURN_IF_ERROR(Take(payload, tag::kAuthenticatedEncryptionTag, request.tag));
   return request;
 }

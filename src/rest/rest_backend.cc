@@ -24,24 +24,24 @@ namespace {
 constexpr std::chrono::seconds kListLasts{60};
 constexpr std::size_t kMaxPages = 1000;  // of 100 keys each
 
-// Why the key cannot be used; empty when nothing speaks against it.
-std::string Unfit(const ServiceKey& key) {
-  if (key.type != "oct") {
-    return absl::StrCat("is no symmetric key (type ", Printable(key.type, 40), ", not oct)");
+KeyInfo InfoOf(const ServiceKey& key) {
+  KeyInfo info;
+  info.symmetric = {key.type == "oct", absl::StrCat("type ", Printable(key.type, 40), ", not oct")};
+  if (key.state) {
+    info.active = {*key.state == "active", absl::StrCat(Printable(*key.state, 40), ", not active")};
   }
-  if (key.state && *key.state != "active") {
-    return absl::StrCat("is in state ", Printable(*key.state, 40), ", not active");
+  if (key.operations) {
+    const std::vector<std::string>& may = *key.operations;
+    const auto use = [&](absl::string_view operation) {
+      return KeyInfo::Trait{std::find(may.begin(), may.end(), operation) != may.end(),
+                            absl::StrCat(operation, " (its operations: ",
+                                         Printable(absl::StrJoin(may, ", "), 100), ")")};
+    };
+    info.encrypts = use("encrypt");
+    info.decrypts = use("decrypt");
   }
-  if (!key.operations) return "";
-  const std::vector<std::string>& operations = *key.operations;
-  for (const absl::string_view needed : {"encrypt", "decrypt"}) {
-    if (std::find(operations.begin(), operations.end(), needed) == operations.end()) {
-      return absl::StrCat("may not ", needed,
-                          " (its operations: ", Printable(absl::StrJoin(operations, ", "), 100),
-                          ")");
-    }
-  }
-  return "";
+  info.labels = {key.name};
+  return info;
 }
 
 absl::StatusOr<KeyInfo> ReadInfo(const std::string& uuid,
@@ -55,7 +55,7 @@ absl::StatusOr<KeyInfo> ReadInfo(const std::string& uuid,
     return absl::DataLossError(
         absl::StrCat("REST get key: the answer is about key ", key->id, ", not ", uuid));
   }
-  return KeyInfo{Unfit(*key), key->state == "active", std::vector<std::string>{key->name}};
+  return InfoOf(*key);
 }
 
 // What can be said about a stored record without the KMS.
@@ -158,8 +158,8 @@ void RestBackend::Inspect(const std::string& key_id, Deadline deadline, Done<Key
 void RestBackend::Review(const std::string& uuid, const absl::StatusOr<KeyInfo>& info) {
   if (!info.ok() && !absl::IsNotFound(info.status())) return;  // nothing was shown
   found_.With([&](Found& found) {
-    const bool borne_out = info.ok() && info->unfit.empty() && info->active && info->labels &&
-                           info->labels->front() == found.label;
+    const bool borne_out = info.ok() && WhyUnfit(*info).empty() && IsSeenActive(*info) &&
+                           ShowsLabel(*info, found.label);
     if (found.uuid == uuid && !borne_out) found = {};
   });
 }

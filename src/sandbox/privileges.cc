@@ -136,6 +136,11 @@ absl::Status ClearCapabilities(bool bounding_set_too) {
 
 absl::Status CheckUser(const std::string& user) { return Wanted(user).status(); }
 
+std::string Account::Advice() const {
+  return absl::StrCat("there is no user ", kDefaultUser, ": running as the free id ", uid,
+                      "; create that user, or name one with --user");
+}
+
 absl::StatusOr<Account> DropPrivileges(const std::string& user) {
   OKMS_ASSIGN_OR_RETURN(const Account account, Wanted(user));
   if (::geteuid() != 0) {

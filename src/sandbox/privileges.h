@@ -24,6 +24,9 @@ struct Account {
   // There is no such user: an id that was free. It may be somebody else's tomorrow, so that
   // whoever has it deserves no trust.
   bool borrowed = false;
+
+  // To be said when it is.
+  std::string Advice() const;
 };
 
 // Started as root: becomes `user` (a name, a number, or NUMBER:NUMBER for a user and a group

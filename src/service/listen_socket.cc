@@ -26,6 +26,7 @@
 #include "absl/strings/string_view.h"
 #include "base/deadline.h"
 #include "base/status.h"
+#include "base/unix_address.h"
 
 namespace okms {
 namespace {
@@ -34,24 +35,6 @@ constexpr char kSystemdName[] = "kms";
 constexpr mode_t kSocketMode = 0660;
 constexpr std::chrono::seconds kLockPatience{3};
 constexpr std::chrono::milliseconds kLockPause{5};
-
-struct UnixAddress {
-  sockaddr_un address{};
-  socklen_t size = 0;
-  // A sockaddr is what the socket API calls a sockaddr_un.
-  const sockaddr* get() const { return reinterpret_cast<const sockaddr*>(&address); }
-};
-
-UnixAddress ToUnix(const SocketAddress& address) {
-  UnixAddress result;
-  result.address.sun_family = AF_UNIX;
-  const bool abstract = address.path.empty();
-  const std::string& name = abstract ? address.abstract_name : address.path;
-  // An abstract name begins with a NUL byte and ends where the length says.
-  std::memcpy(result.address.sun_path + (abstract ? 1 : 0), name.data(), name.size());
-  result.size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + name.size() + 1);
-  return result;
-}
 
 absl::StatusOr<UniqueFd> NewSocket() {
   UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
@@ -123,8 +106,8 @@ absl::StatusOr<There> LookAt(const SocketAddress& address) {
     return Refuse(address, "is there already and is no socket; remove it");
   }
   OKMS_ASSIGN_OR_RETURN(const UniqueFd probe, NewSocket());
-  const UnixAddress target = ToUnix(address);
-  if (::connect(probe.get(), target.get(), target.size) == 0 || errno == EAGAIN) {
+  const UnixAddress target = UnixAddress::Of(address.ToString()).value();
+  if (::connect(probe.get(), target.get(), target.size()) == 0 || errno == EAGAIN) {
     return There::kLiveSocket;
   }
   if (errno == ECONNREFUSED || errno == ENOENT) return There::kDeadSocket;
@@ -221,11 +204,11 @@ absl::StatusOr<ListenSocket> ListenSocket::Bind(const SocketAddress& address,
     OKMS_RETURN_IF_ERROR(ClearPath(address));
   }
   OKMS_ASSIGN_OR_RETURN(UniqueFd fd, NewSocket());
-  const UnixAddress target = ToUnix(address);
+  const UnixAddress target = UnixAddress::Of(address.ToString()).value();
 
   // The file has its final mode from birth. Until listen(2), nobody can connect to it.
   const mode_t old_mask = ::umask(static_cast<mode_t>(~kSocketMode & 0777));
-  const int bound = ::bind(fd.get(), target.get(), target.size);
+  const int bound = ::bind(fd.get(), target.get(), target.size());
   const int bind_error = errno;
   ::umask(old_mask);
   if (bound != 0) return NoPlace(address, "bind", bind_error);

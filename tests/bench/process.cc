@@ -5,19 +5,20 @@
 
 #include <signal.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <cstddef>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <optional>
 #include <sstream>
 #include <stdexcept>
 #include <system_error>
 #include <thread>
 
 #include "absl/strings/str_cat.h"
+#include "base/unix_address.h"
 
 namespace okms::test {
 
@@ -53,14 +54,8 @@ bool HasStopped(pid_t pid) {
 
 UniqueFd Connect(const std::string& socket) {
   UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  socket.copy(address.sun_path, sizeof address.sun_path - 1);
-  const bool abstract = address.sun_path[0] == '@';
-  if (abstract) address.sun_path[0] = '\0';
-  const auto size =
-      static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + socket.size() + (abstract ? 0 : 1));
-  if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), size) != 0) return {};
+  const std::optional<UnixAddress> address = UnixAddress::Of(socket);
+  if (!address || ::connect(fd.get(), address->get(), address->size()) != 0) return {};
   return fd;
 }
 

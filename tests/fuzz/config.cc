@@ -11,6 +11,7 @@
 #include <variant>
 #include <vector>
 
+#include "app/protocols.h"
 #include "base/secret.h"
 #include "fuzz/require.h"
 
@@ -31,7 +32,7 @@ std::vector<std::string> Arguments(absl::string_view text) {
 }
 
 void Check(absl::string_view text) {
-  const auto parsed = ParseConfig(Arguments(text));
+  const auto parsed = ParseConfig(Arguments(text), Protocols());
   if (!parsed.ok()) {
     OKMS_REQUIRE(parsed.status().code() == absl::StatusCode::kInvalidArgument);
     for (const char c : parsed.status().message()) {

@@ -8,7 +8,6 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -25,6 +24,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/unix_address.h"
 #include "integration/http2.h"
 #include "integration/plugin_test.h"
 #include "integration/unix_socket.h"
@@ -296,18 +296,14 @@ TEST_F(SocketsTest, TwoInTheAbstractNamespaceAreOneTooMany) {
 class Flood {
  public:
   explicit Flood(const std::string& abstract_name) {
-    sockaddr_un address{};
-    address.sun_family = AF_UNIX;
-    abstract_name.copy(&address.sun_path[1], abstract_name.size() - 1, 1);
-    const auto size = offsetof(sockaddr_un, sun_path) + abstract_name.size();
+    const UnixAddress address = UnixAddress::Of(abstract_name).value();
     for (int i = 0; i < 3; ++i) {
-      strangers_.emplace_back([this, address, size](const std::stop_token& stop) {
+      strangers_.emplace_back([this, address](const std::stop_token& stop) {
         constexpr uid_t kStranger = 65534;
         if (::syscall(SYS_setresuid, kStranger, kStranger, kStranger) != 0) return;
         while (!stop.stop_requested()) {
           const UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-          if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address),
-                        static_cast<socklen_t>(size)) == 0) {
+          if (::connect(fd.get(), address.get(), address.size()) == 0) {
             ++connected_;
           }
         }

@@ -5,13 +5,12 @@
 
 #include <poll.h>
 #include <sys/syscall.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <cstring>
+#include <optional>
 #include <thread>
 #include <utility>
 
@@ -19,6 +18,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/deadline.h"
 #include "base/status.h"
+#include "base/unix_address.h"
 #include "integration/wait.h"
 
 namespace okms::test {
@@ -32,12 +32,10 @@ absl::Status Failed(absl::string_view what, const std::string& path) {
 template <typename Call>
 absl::StatusOr<UniqueFd> NewSocket(const std::string& path, int type, absl::string_view what,
                                    Call call) {
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  if (path.size() >= sizeof address.sun_path) return absl::InvalidArgumentError(path);
-  std::memcpy(address.sun_path, path.data(), path.size());
+  const std::optional<UnixAddress> address = UnixAddress::Of(path);
+  if (!address) return absl::InvalidArgumentError(path);
   UniqueFd fd(::socket(AF_UNIX, type | SOCK_CLOEXEC, 0));
-  if (!fd || call(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
+  if (!fd || call(fd.get(), address->get(), address->size()) != 0) {
     return Failed(what, path);
   }
   return fd;

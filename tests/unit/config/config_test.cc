@@ -18,6 +18,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "app/protocols.h"
 #include "support/status_is.h"
 #include "support/temp_dir.h"
 #include "unit/environment.h"
@@ -67,7 +68,7 @@ class ConfigTest : public ::testing::Test {
 
   static absl::StatusOr<std::variant<Config, Printout>> ParseAny(Arguments arguments) {
     arguments.insert(arguments.begin(), "okms-k8s-encryption-provider");
-    return ParseConfig(arguments);
+    return ParseConfig(arguments, Protocols());
   }
   static absl::StatusOr<Config> Parse(Arguments arguments) {
     auto parsed = ParseAny(std::move(arguments));
@@ -128,7 +129,7 @@ TEST_F(ConfigTest, DefaultsAreThoseOfTheGoPlugin) {
   EXPECT_EQ(config->tls.ca.option, "--ca");
   EXPECT_EQ(config->tls.ca.path, "");
   EXPECT_TRUE(config->tls.only_ca);
-  EXPECT_EQ(config->protocol, Protocol::kKmip);
+  EXPECT_EQ(config->protocol->name, "kmip");
   EXPECT_EQ(config->rest_url, "");
   EXPECT_EQ(config->okms_id, "");
   EXPECT_FALSE(config->debug);
@@ -137,7 +138,7 @@ TEST_F(ConfigTest, DefaultsAreThoseOfTheGoPlugin) {
 TEST_F(ConfigTest, DefaultsWithRest) {
   const auto config = Parse(MinimalRest());
   ASSERT_THAT(config, IsOk());
-  EXPECT_EQ(config->protocol, Protocol::kRest);
+  EXPECT_EQ(config->protocol->name, "rest");
   EXPECT_EQ(config->server.host, "kms");
   EXPECT_EQ(config->server.port, 443);
   EXPECT_EQ(config->rest_url, "https://kms");
@@ -411,10 +412,10 @@ TEST_F(ConfigTest, ProtocolByFlagAndVariable) {
   Set("OKMS_PROTOCOL", "rest");
   const auto config = Parse(Minimal());
   ASSERT_THAT(config, IsOk());
-  EXPECT_EQ(config->protocol, Protocol::kKmip);
+  EXPECT_EQ(config->protocol->name, "kmip");
   const auto rest = Parse(Without({"--protocol"}, MinimalRest()));
   ASSERT_THAT(rest, IsOk());
-  EXPECT_EQ(rest->protocol, Protocol::kRest);
+  EXPECT_EQ(rest->protocol->name, "rest");
 }
 
 TEST_F(ConfigTest, EverythingByVariables) {
@@ -447,7 +448,7 @@ TEST_F(ConfigTest, EverythingByVariablesWithRest) {
   Set("OKMS_CA_ONLY", "true");
   const auto config = Parse({});
   ASSERT_THAT(config, IsOk());
-  EXPECT_EQ(config->protocol, Protocol::kRest);
+  EXPECT_EQ(config->protocol->name, "rest");
   EXPECT_EQ(config->rest_url, "https://eu-west-rbx.okms.ovh.net");
   EXPECT_EQ(config->server.host, "eu-west-rbx.okms.ovh.net");
   EXPECT_EQ(config->server.port, 443);
@@ -974,7 +975,7 @@ INSTANTIATE_TEST_SUITE_P(Each, VersionTest, ::testing::Values("--version", "-ver
 
 TEST_F(ConfigTest, NoArgumentsAtAllIsAMistakeNotACrash) {
   EXPECT_THAT(
-      ParseConfig({}),
+      ParseConfig({}, Protocols()),
       StatusIs(absl::StatusCode::kInvalidArgument,
                HasSubstr("--protocol is missing: give kmip or rest (or set OKMS_PROTOCOL)")));
 }

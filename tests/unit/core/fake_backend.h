@@ -9,8 +9,10 @@
 #include <gtest/gtest.h>
 
 #include <deque>
+#include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "core/backend.h"
@@ -65,6 +67,20 @@ class FakeBackend : public Backend {
   std::deque<Call<Ciphertext>> encrypt;
   std::deque<Call<Secret>> decrypt;
 };
+
+using Labels = std::optional<std::vector<std::string>>;
+// A key that is seen to be active, and one that is no more; without labels, they are hidden.
+inline KeyInfo ActiveKey(Labels labels = {}) {
+  KeyInfo info;
+  info.active = {true, ""};
+  info.labels = std::move(labels);
+  return info;
+}
+inline KeyInfo DeactivatedKey(Labels labels = {}) {
+  KeyInfo info = ActiveKey(std::move(labels));
+  info.active = {false, "Deactivated, not Active"};
+  return info;
+}
 
 inline Secret Plain(absl::string_view text) { return Secret(AsBytes(text)); }
 

@@ -54,7 +54,7 @@ class KeyCheckTest : public ::testing::Test {
   auto Decrypted(absl::StatusOr<Secret> result) {
     return FakeBackend::Answer<Secret>(backend_.decrypt, std::move(result));
   }
-  static KeyInfo Active() { return {"", true, {{"kek"}}}; }
+  static KeyInfo Active() { return test::ActiveKey({{"kek"}}); }
   static KeyInfo Hidden() { return {}; }
 
   FakeBackend backend_;
@@ -130,7 +130,7 @@ TEST_F(KeyCheckTest, WhatIsKnownIsNotAskedAgain) {
 TEST_F(KeyCheckTest, AKeyThatIsUnfitIsNamedWithTheReasonAndNotUsed) {
   for (const bool must_prove : {kMustProve, kAttributesSuffice}) {
     Start(must_prove, {}, "key\n1");
-    Inspected(KeyInfo{"is in state Deactivated, not Active", false, {}});
+    Inspected(test::DeactivatedKey());
     EXPECT_EQ(backend_.pending(), 0u);
     ASSERT_TRUE(report_);
     EXPECT_THAT(report_->status, StatusIs(Code::kFailedPrecondition,
@@ -139,9 +139,12 @@ TEST_F(KeyCheckTest, AKeyThatIsUnfitIsNamedWithTheReasonAndNotUsed) {
     EXPECT_TRUE(report_->info);
   }
   // Active, but of the wrong kind.
-  Start(kAttributesSuffice, KeyInfo{"is an RSA key", true, {}});
+  KeyInfo rsa = Active();
+  rsa.symmetric = {false, "type RSA"};
+  Start(kAttributesSuffice, rsa);
   ASSERT_TRUE(report_);
-  EXPECT_THAT(report_->status, StatusIs(Code::kFailedPrecondition, "key key-1 is an RSA key"));
+  EXPECT_THAT(report_->status,
+              StatusIs(Code::kFailedPrecondition, "key key-1 is no symmetric key (type RSA)"));
 }
 
 TEST_F(KeyCheckTest, EachProbeIsAnother) {

@@ -88,7 +88,7 @@ class KeyManagerTest : public ::testing::Test {
   }
 
   static Ciphertext Record() { return {"ciphertext", {{"iv.okms.ovh.com", "iv"}}}; }
-  static KeyInfo Active() { return {"", true, {{"kek"}}}; }
+  static KeyInfo Active() { return test::ActiveKey({{"kek"}}); }
   void Inspected(absl::StatusOr<KeyInfo> info = Active()) {
     FakeBackend::Answer<KeyInfo>(backend_->inspect, std::move(info));
   }
@@ -310,7 +310,7 @@ TEST_F(KeyManagerTest, CallsThatSucceedOutweighChecksThatFail) {
 TEST_F(KeyManagerTest, ANoIsAnErrorAtOnce) {
   Adopt();
   Pass(10s);
-  Inspected(KeyInfo{"is in state Deactivated, not Active", false, {}});
+  Inspected(test::DeactivatedKey());
   EXPECT_THAT(StatusNow(),
               StatusIs(Code::kFailedPrecondition, "key key-1 is in state Deactivated, not Active"));
   // It still decrypts, which does not make it one that encrypts.
@@ -678,7 +678,7 @@ TEST_F(LabelTest, ACandidateThatFailsIsSaidAndHarmsNothing) {
     Inspected();
     while (!backend_->encrypt.empty()) RoundTrip();
     Located({"key-2"});
-    Inspected(KeyInfo{"is in state Deactivated, not Active", false, {{"kek"}}});
+    Inspected(test::DeactivatedKey({{"kek"}}));
     EXPECT_EQ(*StatusNow(), "key-1");
   }
   EXPECT_EQ(log_, (Lines{{Severity::kError,
@@ -780,7 +780,7 @@ TEST_F(LabelTest, TheWayBackFromARefusedKeyIsShort) {
   const Deadline begin = now_;
   while (keys_->Current().key_id == "key-2" && now_ - begin < 2min) {
     AwaitCheck();
-    Inspected(KeyInfo{"is in state Deactivated, not Active", false, {{"kek"}}});
+    Inspected(test::DeactivatedKey({{"kek"}}));
     Located({"key-1"});
     Inspected();
     RoundTrip();
@@ -854,7 +854,7 @@ TEST_F(LabelTest, ASearchThatDoesNotEndKeepsNoLookAtTheKeyWaiting) {
                           "trouble with the key's name: the KMS does not say where it leads: the "
                           "answer is not complete yet; key key-1 stays in use"}}));
   while (backend_->inspect.empty()) Pass(100ms);
-  Inspected(KeyInfo{"is in state Deactivated, not Active", false, {{"kek"}}});
+  Inspected(test::DeactivatedKey({{"kek"}}));
   EXPECT_FALSE(StatusNow().ok());
 }
 
@@ -879,7 +879,7 @@ TEST_F(LabelTest, WithoutAKeyWhatIsWrongWithTheNameIsTheReason) {
 TEST_F(LabelTest, AHiddenNameIsSaid) {
   keys_->Tick();
   Located({"key-1"});
-  Inspected(KeyInfo{"", true, {}});
+  Inspected(test::ActiveKey());
   RoundTrip();
   EXPECT_EQ(*StatusNow(), "key-1");
   ASSERT_THAT(log_, SizeIs(2));

@@ -12,6 +12,7 @@
 #include <string>
 
 #include "support/status_is.h"
+#include "unit/core/fake_backend.h"
 
 namespace okms {
 namespace {
@@ -22,8 +23,8 @@ using ::testing::HasSubstr;
 
 constexpr Deadline kStart = Deadline(1000h);
 
-KeyInfo Shown() { return {"", true, {{"kek"}}}; }
-KeyInfo Hidden() { return {"", true, {}}; }
+KeyInfo Shown() { return test::ActiveKey({{"kek"}}); }
+KeyInfo Hidden() { return test::ActiveKey(); }
 KeyReport Works(Clock::duration took = 1ms) { return {absl::OkStatus(), true, took, Shown()}; }
 
 class KeyStateTest : public ::testing::Test {

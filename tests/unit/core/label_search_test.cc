@@ -31,9 +31,9 @@ using Labels = std::vector<std::string>;
 
 constexpr Deadline kStart = Deadline(1000h);
 
-KeyInfo Active(Labels labels = {"etcd-prod"}) { return {"", true, std::move(labels)}; }
+KeyInfo Active(Labels labels = {"etcd-prod"}) { return test::ActiveKey(std::move(labels)); }
 KeyInfo Deactivated(Labels labels = {"etcd-prod"}) {
-  return {"is in state Deactivated, not Active", false, std::move(labels)};
+  return test::DeactivatedKey(std::move(labels));
 }
 KeyInfo Hidden() { return {}; }
 
@@ -103,7 +103,7 @@ TEST_F(LabelSearchTest, AKeyThatHidesItsLabelDoesNotCountBesideOneThatShowsIt) {
   Find();
   Located({"k1", "k2"});
   Inspected("k1", Deactivated());
-  Inspected("k2", KeyInfo{"", true, {}});
+  Inspected("k2", test::ActiveKey());
   EXPECT_THAT(Found(), StatusIs(Code::kFailedPrecondition,
                                 "the label \"etcd-prod\" fits no active key: key k1 is in state "
                                 "Deactivated, not Active; key k2 hides its label"));
@@ -122,7 +122,7 @@ TEST_F(LabelSearchTest, AKeyThatIsAloneIsGivenThoughItIsUnfit) {
   Located({"k1"});
   Inspected("k1", Deactivated());
   ASSERT_EQ(FoundId(), "k1");
-  EXPECT_EQ(Found()->info.unfit, "is in state Deactivated, not Active");
+  EXPECT_EQ(WhyUnfit(Found()->info), "is in state Deactivated, not Active");
 }
 
 TEST_F(LabelSearchTest, HiddenLabelsAreLeftToTheCaller) {

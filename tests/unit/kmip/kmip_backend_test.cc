@@ -195,8 +195,8 @@ TEST_F(InspectTest, AsksForAllThatTells) {
   };
   const auto key = Inspect();
   ASSERT_THAT(key, IsOk());
-  EXPECT_EQ(key->unfit, "");
-  EXPECT_TRUE(key->active);
+  EXPECT_EQ(WhyUnfit(*key), "");
+  EXPECT_TRUE(IsSeenActive(*key));
   ASSERT_TRUE(key->labels.has_value());
   EXPECT_THAT(*key->labels, ElementsAre("etcd", "etcd-2"));
   EXPECT_THAT(Operations(), ElementsAre(Operation::kGetAttributes));
@@ -240,8 +240,8 @@ TEST_P(UnfitKeyTest, IsShownWithItsReason) {
   GetParam().spoil(attributes_);
   const auto key = Inspect();
   ASSERT_THAT(key, IsOk());
-  EXPECT_EQ(key->unfit, GetParam().why);
-  EXPECT_EQ(key->active, GetParam().active);
+  EXPECT_EQ(WhyUnfit(*key), GetParam().why);
+  EXPECT_EQ(IsSeenActive(*key), GetParam().active);
   EXPECT_TRUE(key->labels.has_value());
 }
 
@@ -249,7 +249,7 @@ TEST_F(InspectTest, TakesEveryAesLengthAndFurtherUsages) {
   for (const int32_t length : {128, 192, 256}) {
     attributes_.length = length;
     attributes_.usage_mask = 0xFF;
-    EXPECT_EQ(Inspect()->unfit, "") << length;
+    EXPECT_EQ(WhyUnfit(*Inspect()), "") << length;
   }
 }
 
@@ -264,8 +264,8 @@ TEST_F(InspectTest, WhatTheServerLeavesOutIsNotHeldAgainstTheKey) {
   attributes_.unique_identifier = "5";
   const auto key = Inspect();
   ASSERT_THAT(key, IsOk());
-  EXPECT_EQ(key->unfit, "");
-  EXPECT_FALSE(key->active);
+  EXPECT_EQ(WhyUnfit(*key), "");
+  EXPECT_FALSE(IsSeenActive(*key));
   EXPECT_FALSE(key->labels.has_value());
 }
 
@@ -284,7 +284,7 @@ TEST_F(InspectTest, ServerMayRefuseToShowTheNameAlone) {
     };
     const auto key = Inspect();
     ASSERT_THAT(key, IsOk());
-    EXPECT_EQ(key->unfit, "is in state Deactivated, not Active");
+    EXPECT_EQ(WhyUnfit(*key), "is in state Deactivated, not Active");
     EXPECT_FALSE(key->labels.has_value());
   }
 }
@@ -296,8 +296,8 @@ TEST_F(InspectTest, ServerMayRefuseToShowAttributes) {
     handler_ = [=](const Request& request) { return Refusal(request, reason); };
     const auto key = Inspect();
     ASSERT_THAT(key, IsOk());
-    EXPECT_EQ(key->unfit, "");
-    EXPECT_FALSE(key->active);
+    EXPECT_EQ(WhyUnfit(*key), "");
+    EXPECT_FALSE(IsSeenActive(*key));
     EXPECT_FALSE(key->labels.has_value());
   }
 }

@@ -134,8 +134,8 @@ TEST_F(RestBackendTest, KeyIsShown) {
   answers_ = {{kKeyPath, Ok(Key())}};
   const auto key = Inspect();
   ASSERT_THAT(key, IsOk());
-  EXPECT_EQ(key->unfit, "");
-  EXPECT_TRUE(key->active);
+  EXPECT_EQ(WhyUnfit(*key), "");
+  EXPECT_TRUE(IsSeenActive(*key));
   ASSERT_TRUE(key->labels.has_value());
   EXPECT_THAT(*key->labels, ElementsAre("etcd"));
   EXPECT_THAT(http_.paths(), ElementsAre(kKeyPath));
@@ -201,8 +201,8 @@ TEST_P(UnfitKeyTest, IsShownWithItsReason) {
   answers_ = {{kKeyPath, Ok(GetParam().key)}};
   const auto key = Inspect();
   ASSERT_THAT(key, IsOk());
-  EXPECT_EQ(key->unfit, GetParam().why);
-  EXPECT_EQ(key->active, GetParam().active);
+  EXPECT_EQ(WhyUnfit(*key), GetParam().why);
+  EXPECT_EQ(IsSeenActive(*key), GetParam().active);
   EXPECT_TRUE(key->labels.has_value());
 }
 
@@ -217,15 +217,15 @@ TEST_F(RestBackendTest, KeyWithoutAStateIsNotSeenToBeActive) {
   answers_ = {{kKeyPath, Ok(Without(Key(), "attributes"))}};
   const auto key = Inspect();
   ASSERT_THAT(key, IsOk());
-  EXPECT_EQ(key->unfit, "");
-  EXPECT_FALSE(key->active);
+  EXPECT_EQ(WhyUnfit(*key), "");
+  EXPECT_FALSE(IsSeenActive(*key));
 }
 
 TEST_F(RestBackendTest, KeyWithoutOperationsIsTaken) {
   answers_ = {{kKeyPath, Ok(Without(Key(), "operations"))}};
   const auto key = Inspect();
   ASSERT_THAT(key, IsOk());
-  EXPECT_EQ(key->unfit, "");
+  EXPECT_EQ(WhyUnfit(*key), "");
 }
 
 // It may still encrypt and decrypt.
@@ -233,8 +233,8 @@ TEST_F(RestBackendTest, KeyThatMayNotBeSeen) {
   answers_ = {{kKeyPath, Response(403)}};
   const auto key = Inspect();
   ASSERT_THAT(key, IsOk());
-  EXPECT_EQ(key->unfit, "");
-  EXPECT_FALSE(key->active);
+  EXPECT_EQ(WhyUnfit(*key), "");
+  EXPECT_FALSE(IsSeenActive(*key));
   EXPECT_FALSE(key->labels.has_value());
 }
 

@@ -3,8 +3,8 @@
 
 // --check-config: whatever the start would stumble over, without starting.
 
-#ifndef OKMS_CHECK_CONFIG_H_
-#define OKMS_CHECK_CONFIG_H_
+#ifndef OKMS_APP_CHECK_CONFIG_H_
+#define OKMS_APP_CHECK_CONFIG_H_
 
 #include "base/log.h"
 #include "config/config.h"
@@ -17,4 +17,4 @@ bool CheckConfig(const Config& config, const Logger& log);
 
 }  // namespace okms
 
-#endif  // OKMS_CHECK_CONFIG_H_
+#endif  // OKMS_APP_CHECK_CONFIG_H_

@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The okms-k8s-encryption-provider authors
 // SPDX-License-Identifier: Apache-2.0
 
-#include "check_config.h"
+#include "app/check_config.h"
 
 #include <cstdio>
 #include <ctime>
@@ -9,8 +9,8 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "app/kms.h"
 #include "base/utf8.h"
-#include "http/libcurl.h"
 #include "net/tls_context.h"
 #include "sandbox/privileges.h"
 #include "service/kms_server.h"
@@ -35,7 +35,7 @@ bool CheckConfig(const Config& config, const Logger& log) {
   };
   const auto tls = TlsContext::Create(config.tls);
   if (tls.ok()) {
-    for (const std::string& warning : (*tls)->warnings()) log.Warning(warning);
+    log.Warnings((*tls)->warnings());
     // No reason not to start, but one not to wait for it.
     if (const auto trouble = (*tls)->validity().At(std::time(nullptr))) {
       look(absl::FailedPreconditionError(trouble->Text()));
@@ -45,15 +45,13 @@ bool CheckConfig(const Config& config, const Logger& log) {
     // Of several files the first mistake ends Create; that of the CA is another one.
     look(TlsContext::CheckRoots(config.tls, tls.status()));
   }
-  if (config.protocol == Protocol::kRest) look(http::LoadLibCurl());
+  look(ReachOf(config).status());
   const auto socket = ListenSocket::Check(config.socket, config.socket_group);
   look(socket.status());
   look(sandbox::CheckUser(config.user));
   PeerPolicy policy{config.allowed_uids, config.allowed_gids};
-  for (const std::string& warning : policy.ForgetUnknown()) log.Warning(warning);
-  if (const absl::Status room = KmsServer::ReserveDescriptors(); !room.ok()) {
-    log.Warning(room.message());
-  }
+  log.Warnings(policy.ForgetUnknown());
+  log.WarnIfError(KmsServer::ReserveDescriptors());
   if (!well) return false;
   const std::string line = absl::StrCat("all is well: ", (*tls)->Summary(), "; socket ",
                                         config.socket.ToString(), " ", SocketState(*socket));

@@ -1,0 +1,37 @@
+// SPDX-FileCopyrightText: The okms-k8s-encryption-provider authors
+// SPDX-License-Identifier: Apache-2.0
+
+#include "app/socket.h"
+
+#include <optional>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/status.h"
+
+namespace okms {
+
+absl::StatusOr<ListenSocket> OpenSocket(const Config& config, const absl::Status& unusable) {
+  OKMS_ASSIGN_OR_RETURN(std::optional<ListenSocket> inherited, ListenSocket::FromSystemd());
+  if (inherited) return *std::move(inherited);
+  OKMS_RETURN_IF_ERROR(unusable);
+  return ListenSocket::Bind(config.socket, config.socket_group);
+}
+
+void SocketWatch::Look() {
+  const std::string what = file_.Look();
+  std::string trouble =
+      what.empty() ? "" : absl::StrCat("NOBODY CAN CONNECT: ", socket_.path(), " ", what);
+  if (trouble == trouble_) return;
+  trouble_ = std::move(trouble);
+  if (what.empty()) {
+    log_.Notice(absl::StrCat(socket_.path(), ": our socket file is there again"));
+    return;
+  }
+  log_.Error(absl::StrCat(socket_.path(), ": our socket file ", what,
+                          ": nobody can connect any more; ",
+                          socket_.from_systemd() ? "restart the socket unit, this service with it"
+                                                 : "restart this service"));
+}
+
+}  // namespace okms

@@ -1,0 +1,88 @@
+// SPDX-FileCopyrightText: The okms-k8s-encryption-provider authors
+// SPDX-License-Identifier: Apache-2.0
+
+#include "app/ticks.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/status.h"
+#include "core/health.h"
+
+namespace okms {
+namespace {
+
+// How often to look whether files are still in reach; at those of the name service twice before the
+// end.
+constexpr std::chrono::seconds kLookInterval{5};
+
+// How long Status tells what is wrong with a file before the process ends, for systemd to start it
+// anew. kube-apiserver asks each 10 seconds while it is not ready, so it hears of it each time; and
+// after these, at the latest, a file that was put in place is read, which the sandbox forbids here.
+constexpr std::chrono::seconds kServeTheReason{15};
+
+constexpr char kReplaced[] =
+    ": out of the sandbox's reach: this machine's /etc, or where that file is, was replaced after "
+    "the start; ending, for the service manager to start it anew";
+
+}  // namespace
+
+Ticks::Ticks(const Parts& parts)
+    : parts_(parts),
+      give_up_(parts.credentials.tls().ok() ? Deadline::max() : Clock::now() + kServeTheReason),
+      resolver_files_(parts.reach.files),
+      watchdog_({{"a call", [this] { return parts_.server.CallDeadline(); }},
+                 {"a check of the key", [this] { return parts_.keys.CheckDeadline(); }},
+                 {"gRPC", [this] { return parts_.server.ProbeDeadline(); }}},
+                parts.config.timeout + kLate, parts.log, [this] { parts_.state.Alive(); }) {}
+
+absl::Status Ticks::Begin() {
+  EventLoop& loop = parts_.loop;
+  OKMS_RETURN_IF_ERROR(loop.Repeat([this] { return LookAtKey(); }));
+  OKMS_RETURN_IF_ERROR(loop.Repeat([this] { return LookAtSocket(); }));
+  OKMS_RETURN_IF_ERROR(loop.Repeat([this] { return GiveUp(); }));
+  OKMS_RETURN_IF_ERROR(loop.Repeat([this] { return LookAtResolverFiles(); }));
+  OKMS_RETURN_IF_ERROR(loop.Repeat([this] { return parts_.server.Tick(); }));
+  const auto interval = Watchdog::Interval();
+  if (!interval) return absl::OkStatus();
+  return loop.Repeat([this, interval] {
+    watchdog_.Tick();
+    return Clock::now() + *interval;
+  });
+}
+
+Deadline Ticks::LookAtKey() {
+  const Deadline next = parts_.keys.Tick();
+  parts_.credentials.Tick(parts_.log);
+  const std::string& socket = parts_.socket.trouble();
+  const std::string certificates = parts_.credentials.Summary();
+  parts_.state.Is(
+      StatusLine(parts_.keys.Current(), Clock::now(),
+                 absl::StrCat(socket.empty() ? "" : "; ", socket, certificates.empty() ? "" : "; ",
+                              certificates, "; ", parts_.confinement.landlock)));
+  return next;
+}
+
+Deadline Ticks::LookAtSocket() {
+  parts_.socket.Look();
+  return Clock::now() + kLookInterval;
+}
+
+Deadline Ticks::LookAtResolverFiles() {
+  if (const std::string lost = resolver_files_.Look(); !lost.empty()) {
+    End(absl::UnavailableError(absl::StrCat(lost, kReplaced)));
+  }
+  return Clock::now() + kLookInterval;
+}
+
+Deadline Ticks::GiveUp() {
+  if (Expired(give_up_)) End(parts_.credentials.tls().status());
+  return give_up_;
+}
+
+void Ticks::End(absl::Status why) {
+  end_ = std::move(why);
+  parts_.loop.Exit();
+}
+
+}  // namespace okms
