@@ -58,18 +58,25 @@ let
     instanceName:
     let
       read =
-        suffix:
-        units.read (../systemd + "/${name}.${suffix}.in") {
+        file:
+        units.read (../systemd + "/${file}.in") {
           OKMS_UNIT = unitOf instanceName;
+          OKMS_ALARM = alarmOf instanceName;
           OKMS_FOLDER = "${name}/${instanceName}";
           OKMS_WHICH = " (${instanceName})";
           OKMS_PROGRAM = lib.getExe cfg.package;
           OKMS_DOCUMENTATION = "${cfg.package}/share/doc/${name}";
         };
     in
-    lib.genAttrs [ "service" "socket" ] read;
+    {
+      service = read "${name}.service";
+      socket = read "${name}.socket";
+      alarmService = read "${name}-alarm.service";
+      alarmTimer = read "${name}-alarm.timer";
+    };
 
   unitOf = instanceName: "${name}@${instanceName}";
+  alarmOf = instanceName: "${name}-alarm@${instanceName}";
   isName = instanceName: builtins.match "[A-Za-z0-9_.-]+" instanceName != null;
   # NixOS's own complaint about the units of a bad name would come first, and say less.
   unitsOf =
@@ -84,14 +91,16 @@ let
     description = lib.head sections.Unit.Description;
     documentation = units.words sections.Unit "Documentation";
     requires = units.words sections.Unit "Requires";
+    wants = units.words sections.Unit "Wants";
     after = units.words sections.Unit "After";
     before = units.words sections.Unit "Before";
-    wantedBy = units.words sections.Install "WantedBy";
+    wantedBy = units.words (sections.Install or { }) "WantedBy";
     unitConfig = units.toConfig (
       removeAttrs sections.Unit [
         "Description"
         "Documentation"
         "Requires"
+        "Wants"
         "After"
         "Before"
       ]
@@ -129,6 +138,20 @@ let
           EnvironmentFile = literally i.environmentFile;
         };
     };
+
+  alarmServiceOf =
+    instanceName: _:
+    let
+      sections = (templatesOf instanceName).alarmService;
+    in
+    common sections // { serviceConfig = units.toConfig sections.Service; };
+
+  alarmTimerOf =
+    instanceName: _:
+    let
+      sections = (templatesOf instanceName).alarmTimer;
+    in
+    common sections // { timerConfig = units.toConfig sections.Timer; };
 
   socketOf =
     instanceName: i:
@@ -197,8 +220,10 @@ in
   config = lib.mkIf cfg.enable {
     assertions = lib.concatLists (lib.mapAttrsToList mistakes instances);
 
-    systemd.services = unitsOf unitOf serviceOf // unitsOf bindingOf bindingService;
+    systemd.services =
+      unitsOf unitOf serviceOf // unitsOf alarmOf alarmServiceOf // unitsOf bindingOf bindingService;
     systemd.sockets = unitsOf unitOf socketOf;
+    systemd.timers = unitsOf alarmOf alarmTimerOf;
 
     users.users.${user} = {
       isSystemUser = true;

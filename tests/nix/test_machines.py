@@ -16,7 +16,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "systemd"))
 # pylint: disable=wrong-import-position
-from test_units import NAME, Failure, add_targets, security, verify  # noqa: E402
+from test_units import (  # noqa: E402
+    NAME, Failure, add_program, add_system, security, verify)
 
 # The module's own: configuration and credentials are options, and NixOS adds variables.
 OWN_KEYS = {"Environment", "EnvironmentFile", "LoadCredential", "Documentation",
@@ -53,17 +54,17 @@ def check_alike(units: dict[str, str], package: str, build: Path) -> None:
     for name, text in units.items():
         if BINDING.fullmatch(name):
             continue
-        match = re.fullmatch(rf"{NAME}@(\w+)\.(service|socket)", name)
+        match = re.fullmatch(rf"({NAME}(?:-alarm)?)@(\w+)\.(service|socket|timer)", name)
         if match is None:
             raise Failure(f"{name}: no unit of an instance")
-        instance, suffix = match.groups()
-        template = (build / f"systemd/{NAME}@.{suffix}").read_text().replace("%i", instance)
+        unit, instance, suffix = match.groups()
+        template = (build / f"systemd/{unit}@.{suffix}").read_text().replace("%i", instance)
         template = re.sub(rf"(?<==)/\S*/{NAME}(?=\s)", f"{package}/bin/{NAME}", template)
         found = differences(text, template)
         if found:
             raise Failure(f"{name}: {'; '.join(found)}")
         # The same look at something else finds it.
-        for wrong in (text.replace("RemoveOnStop=yes", "").replace("UMask=0077", ""),
+        for wrong in (re.sub("RemoveOnStop=yes|UMask=0077|StopWhenUnneeded=yes", "", text),
                       text + "\nNice=1"):
             if not differences(wrong, template):
                 raise Failure(f"{name}: a difference from {template} is not seen")
@@ -74,11 +75,9 @@ def check_analysis(units: dict[str, str], package: str, root: Path) -> None:
                 for word in re.findall(r"^ExecStart=(\S+)", text, re.MULTILINE)}
     if f"{package}/bin/{NAME}" not in programs:
         raise Failure(f"nobody starts {package}/bin/{NAME}")
-    for program in (root / path.lstrip("/") for path in programs):
-        program.parent.mkdir(parents=True)
-        program.write_text("")
-        program.chmod(0o755)
-    folder = add_targets(root)
+    for program in programs:
+        add_program(root / program.lstrip("/"))
+    folder = add_system(root)
     for name, text in units.items():
         (folder / name).write_text(text)
     paths = [str(folder / name) for name in units]
@@ -91,7 +90,8 @@ def check_analysis(units: dict[str, str], package: str, root: Path) -> None:
         if said:
             raise Failure(f"{path.name}: {said}")
         good = path.read_text()
-        path.write_text(good.replace("UMask=", "UMusk=").replace("PrivateUsers=yes", ""))
+        path.write_text(re.sub("PrivateUsers=yes|CapabilityBoundingSet=", "",
+                               good.replace("UMask=", "UMusk=")))
         if not verify(root, [str(path)]) or not security(path):
             raise Failure(f"{path.name}: systemd-analyze does not see what is wrong")
         path.write_text(good)

@@ -22,22 +22,29 @@ NAME = "okms-k8s-encryption-provider"
 SKIPPED = 77  # what CTest is told to count as skipped
 # Exposure, times ten, as --threshold= wants it.
 MOST_EXPOSURE = 10
-# The template pair is looked at as one of its instances too.
-UNITS = [f"{NAME}{instance}.{kind}" for instance in ("", "@", "@one")
-         for kind in ("socket", "service")]
+KINDS = (".socket", ".service", "-alarm.timer", "-alarm.service")
+# The templates are looked at as one of their instances too.
+UNITS = [NAME + kind.replace(".", f"{instance}.") for instance in ("", "@", "@one")
+         for kind in KINDS]
 
 
 class Failure(Exception):
     pass
 
 
-def add_targets(root: Path) -> Path:
-    """Those of systemd's own that the units refer to. Returns their folder."""
+def add_system(root: Path) -> Path:
+    """What the units refer to besides: a shell, and targets. Returns the folder of the latter."""
+    add_program(root / "bin/sh")
     folder = root / "etc/systemd/system"
     folder.mkdir(parents=True)
-    for target in ("basic", "multi-user", "network", "shutdown", "sockets", "sysinit"):
+    for target in ("basic", "multi-user", "network", "shutdown", "sockets", "sysinit", "timers"):
         (folder / f"{target}.target").write_text(f"[Unit]\nDescription={target}\n")
     return folder
+
+
+def add_program(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch(0o755)
 
 
 class Tree:
@@ -81,7 +88,7 @@ def check_install(tree: Tree, options: argparse.Namespace) -> None:
     found = tree.files()
     same(found, (
         prefix / "bin" / NAME,
-        *(units / f"{NAME}{at}.{kind}" for at in ("", "@") for kind in ("socket", "service")),
+        *(units / name for name in UNITS if "@one" not in name),
         prefix / options.sysusers_folder / f"{NAME}.conf",
         prefix / options.tmpfiles_folder / f"{NAME}.conf",
         *(share / f"doc/{NAME}" / name
@@ -93,7 +100,7 @@ def check_install(tree: Tree, options: argparse.Namespace) -> None:
     ))
     for path in found:
         text = (tree.root / path.lstrip("/")).read_bytes()
-        if path.endswith((".service", ".socket")) and (b"@OKMS" in text or b"${" in text):
+        if path.endswith((".service", ".socket", ".timer")) and (b"@OKMS" in text or b"${" in text):
             raise Failure(f"{path}: a placeholder is left")
     with tempfile.TemporaryDirectory(prefix="okms-tools-") as folder:
         tools = Tree(Path(folder), options, "--component", "tools")
@@ -109,7 +116,7 @@ def verify(root: Path, units: list[str]) -> str:
 
 
 def check_verify(tree: Tree, _: argparse.Namespace) -> None:
-    add_targets(tree.root)
+    add_system(tree.root)
     units = [str(tree.unit(name)) for name in UNITS if "@." not in name]
     service = tree.unit(f"{NAME}.service")
     documents = next(path.parent for path in tree.root.rglob("encrypted-key.conf"))

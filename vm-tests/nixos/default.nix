@@ -32,6 +32,7 @@ in
 lib.mapAttrs scenario {
   access = { };
   activation = { };
+  alarm = { };
   control_plane.machine = ./control-plane.nix;
   control_plane_rest = {
     script = "control_plane";

@@ -53,8 +53,9 @@ with subtest("it installs with what it depends on, and neither starts nor is ena
 
 with subtest("what it brings is in place"):
     machine.succeed(f"dpkg --verify {PLUGIN}", "dpkg --audit")
-    said = machine.succeed(f"systemd-analyze verify --man=no {SERVICE} {SOCKET} "
-                           f"{PLUGIN}@one.service {PLUGIN}@one.socket 2>&1")
+    units = " ".join(f"{PLUGIN}{kind}.{suffix}" for kind in ("", "@one", "-alarm", "-alarm@one")
+                     for suffix in ("service", "timer" if "alarm" in kind else "socket"))
+    said = machine.succeed(f"systemd-analyze verify --man=no {units} 2>&1")
     assert said == "", said
     machine.succeed(f"gunzip --stdout /usr/share/man/man8/{PLUGIN}.8.gz | grep LoadCredential",
                     f"bash -n /usr/share/bash-completion/completions/{PLUGIN}",
@@ -145,7 +146,8 @@ with subtest("removed, it is stopped and disabled, with its socket"):
     machine.succeed(f"dpkg --remove {PLUGIN}")
     nothing_runs()
     machine.fail(f"test -e {one}")
-    assert machine.succeed(f"systemctl list-units --all --no-legend '{PLUGIN}*'").strip() == ""
+    # The alarm looks once more, and finds nothing.
+    machine.wait_until_succeeds(f"[ -z \"$(systemctl list-units --all --no-legend '{PLUGIN}*')\" ]")
     assert machine.succeed(f"systemctl list-unit-files --no-legend '{PLUGIN}*' || true").strip() == ""
     assert processes() == []
     machine.succeed(f"test -s {FOLDER}/client.key", f"test -s {FOLDER}/one/client.key")

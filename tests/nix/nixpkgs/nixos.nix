@@ -87,6 +87,11 @@ let
       };
     };
   };
+  timer = types.submodule {
+    options = unitOptions // {
+      timerConfig = any;
+    };
+  };
   socket = types.submodule {
     options = unitOptions // {
       socketConfig = any;
@@ -141,6 +146,10 @@ let
           };
           sockets = mkOption {
             type = types.attrsOf socket;
+            default = { };
+          };
+          timers = mkOption {
+            type = types.attrsOf timer;
             default = { };
           };
           tmpfiles = {
@@ -247,6 +256,8 @@ let
     "[Unit]\n${cat (section (unitSection u))}\n[Socket]\n${cat (section u.socketConfig)}${
       cat (map (s: "ListenStream=${s}\n") u.listenStreams)
     }${install u}";
+  timerText =
+    u: "[Unit]\n${cat (section (unitSection u))}\n[Timer]\n${cat (section u.timerConfig)}${install u}";
 in
 modules:
 let
@@ -260,7 +271,8 @@ let
   c = ev.config;
   units =
     lib.mapAttrs' (n: u: lib.nameValuePair "${n}.service" { text = serviceText u; }) c.systemd.services
-    // lib.mapAttrs' (n: u: lib.nameValuePair "${n}.socket" { text = socketText u; }) c.systemd.sockets;
+    // lib.mapAttrs' (n: u: lib.nameValuePair "${n}.socket" { text = socketText u; }) c.systemd.sockets
+    // lib.mapAttrs' (n: u: lib.nameValuePair "${n}.timer" { text = timerText u; }) c.systemd.timers;
 in
 {
   inherit (ev) options;
