@@ -161,6 +161,7 @@ absl::Status Connection::TakeNegotiated() {
 absl::Status Connection::TakeOne() {
   OKMS_ASSIGN_OR_RETURN(Response response, DecodeOne());
   asked_.clear();
+  known_.SingleAnswered();
   reply_.emplace().items.resize(1);
   if (std::exchange(untried_, false)) {
     known_.Answered();

@@ -90,9 +90,9 @@ void KnownServer::BatchRefused(Now now) {
 }
 
 void KnownServer::BatchLost(Now now) {
-  // Several that are lost at the same time have one reason.
-  if (lost_batches_ > 0 && now < last_lost_batch_ + kAttempt) return;
-  last_lost_batch_ = now;
+  // Several that are lost at the same time have one reason, which may be another.
+  if (lost_batches_ > 0 && !answered_since_loss_) return;
+  answered_since_loss_ = false;
   if (++lost_batches_ > 1) BatchRefused(now);
 }
 

@@ -61,8 +61,10 @@ class KnownServer {
   // takes no more.
   std::size_t MostItems(Now now) const;
   void BatchAnswered() { lost_batches_ = 0; }
+  void SingleAnswered() { answered_since_loss_ = true; }
   void BatchRefused(Now now);
-  // A connection was lost with a batch under way. Once that may be an accident.
+  // A connection was lost with a batch under way. Once that may be an accident; when it happens
+  // again, though single ones were answered meanwhile, it is not.
   void BatchLost(Now now);
 
   // ---- Its habits
@@ -88,7 +90,7 @@ class KnownServer {
   Now last_hang_up_;
 
   int lost_batches_ = 0;  // in a row
-  Now last_lost_batch_;
+  bool answered_since_loss_ = false;
   Now single_until_;
   uint64_t next_id_ = 0;
 };

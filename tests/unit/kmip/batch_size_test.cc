@@ -46,6 +46,14 @@ TEST(BatchSizeTest, TheLastOneMustHaveTheTime) {
   EXPECT_EQ(size.Most(100, kSessions, 100ms), 1U);
 }
 
+TEST(BatchSizeTest, WhoHasLessThanHalfOfTheTimeIsTooLate) {
+  BatchSize size;
+  EXPECT_EQ(size.Least(), 0s);
+  size.Took(300ms, 1);
+  size.Took(600ms, 4);
+  EXPECT_EQ(size.Least(), 150ms);
+}
+
 TEST(BatchSizeTest, WhatChangesIsSeen) {
   BatchSize size;
   size.Took(5ms, 1);

@@ -141,6 +141,9 @@ TEST_F(KnownServerTest, TwoLostBatchesInARowMeanOneItem) {
   known_.BatchAnswered();
   known_.BatchLost(now_);
   EXPECT_EQ(known_.MostItems(now_), 16U);
+  known_.BatchLost(now_);
+  EXPECT_EQ(known_.MostItems(now_), 16U) << "nothing was answered meanwhile: it may be the same";
+  known_.SingleAnswered();
   known_.BatchLost(now_ + 1h);
   EXPECT_EQ(known_.MostItems(now_ + 1h), 1U);
   // And it begins anew.

@@ -508,6 +508,50 @@ TEST_F(SessionPoolTest, WhatIsPastItsDeadlineNeverReachesTheKms) {
   EXPECT_EQ(Asked(), 2);
 }
 
+// What was late before it could be asked, as after a stall: no connection is thrown away for it.
+TEST_F(SessionPoolTest, WhatIsLateIsNotAskedAnyMore) {
+  ASSERT_THAT(Run(), IsOk());
+  loop_->RunInTurn([&] {
+    for (int i = 0; i < 3; ++i) Start(held_.emplace_back(), Rank::kDecrypt, Clock::now());
+  });
+  for (auto& answer : held_) {
+    EXPECT_THAT(answer.Get(), StatusIs(kDeadlineExceeded, "the KMS was busy for too long"));
+  }
+  EXPECT_EQ(Asked(), 1);
+  EXPECT_EQ(kms_.dials(), 1);
+}
+
+// It has to come to a version anew, and does not answer: others are opened beside it.
+TEST_F(SessionPoolTest, SessionThatHangsInItsNegotiationAnewHoldsNobodyUp) {
+  ASSERT_THAT(Run(), IsOk());
+  kms_.CloseIdle();
+  auto asked = std::make_shared<std::atomic<int>>(0);
+  kms_.Handle([asked](const Request& request) {
+    switch ((*asked)++) {
+      case 0: return Unreadable();
+      case 1: return Hangs();
+      default: return Answers(Found)(request);
+    }
+  });
+  EXPECT_THAT(Run(), IsOk());
+  EXPECT_EQ(kms_.dials(), 3);
+}
+
+// The KMS refuses one more, later all are gone: what is told is of now.
+TEST_F(SessionPoolTest, OldReasonsAreNotTold) {
+  ASSERT_THAT(Run(), IsOk());
+  kms_.FailDial(absl::UnavailableError("an old reason"));
+  Occupy(1);
+  Start(held_.emplace_back(), Rank::kCheck);  // which opens another one in vain
+  kms_.AwaitDials(2);
+  kms_.Release();
+  for (auto& answer : held_) ASSERT_THAT(answer.Get(), IsOk());
+  kms_.CloseIdle();
+  kms_.HangDial();
+  EXPECT_THAT(Run(Rank::kDecrypt, Clock::now() + 20ms),
+              StatusIs(kDeadlineExceeded, "kms: connect: no answer in time"));
+}
+
 TEST_F(SessionPoolTest, SessionsAreOpenedWhileCallsWait) {
   known_.BatchRefused(Clock::now());
   Occupy(3);
