@@ -12,7 +12,7 @@
 namespace okms {
 namespace {
 
-// Sixteen for the KMS, one for the log, some ten of gRPC's, which has more on a larger machine.
+// One for the KMS, one for the log, some ten of gRPC's, which has more on a larger machine.
 constexpr std::size_t kThreads = 40;
 
 // Of glibc's malloc, which would make one for each of the first threads, eight times as many as

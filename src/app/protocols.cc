@@ -3,6 +3,7 @@
 
 #include "app/protocols.h"
 
+#include <algorithm>
 #include <optional>
 #include <string>
 #include <utility>
@@ -29,6 +30,10 @@ using Hosts = absl::StatusOr<std::vector<HostPort>>;
 using Made = absl::StatusOr<std::unique_ptr<Backend>>;
 using Tls = std::shared_ptr<const TlsContext>;
 
+std::size_t MostConnections(const Config& config, std::size_t by_default) {
+  return config.max_connections > 0 ? config.max_connections : by_default;
+}
+
 // ---- KMIP
 
 absl::StatusOr<HostPort> ParseKmipServer(const RawFlags& raw) {
@@ -49,10 +54,14 @@ Hosts KmipHosts(const Config& config) { return std::vector{config.server}; }
 Made MakeKmip(const Config& config, Tls tls, IoLoop& io) {
   return std::make_unique<kmip::KmipBackend>(
       io, std::make_unique<TlsConnector>(io, config.server, std::move(tls)),
-      config.max_connections);
+      MostConnections(config, kmip::KmipBackend::kMostSessions));
 }
 
 // ---- REST
+
+// Of HTTP/1.1. A check that hangs must not keep the next one waiting, nor what is encrypted, which
+// is verified there.
+constexpr std::size_t kConnectionsForChecks = 16;
 
 absl::StatusOr<HttpsUrl> ParseRestServer(const RawFlags& raw) {
   OKMS_RETURN_IF_ERROR(
@@ -93,8 +102,10 @@ Hosts RestHosts(const Config& config) {
 Made MakeRest(const Config& config, Tls tls, IoLoop& io) {
   const HttpsUrl url{config.rest_url, config.server};
   const std::optional<http::Proxy> proxy = http::ProxyFor(config.server);
-  OKMS_ASSIGN_OR_RETURN(auto calls, http::CurlClient::Create(io, tls, url, proxy));
-  OKMS_ASSIGN_OR_RETURN(auto checks, http::CurlClient::Create(io, tls, url, proxy));
+  const std::size_t most = MostConnections(config, http::CurlClient::kMostConnections);
+  const std::size_t for_checks = std::min(most, kConnectionsForChecks);
+  OKMS_ASSIGN_OR_RETURN(auto calls, http::CurlClient::Create(io, tls, url, proxy, most));
+  OKMS_ASSIGN_OR_RETURN(auto checks, http::CurlClient::Create(io, tls, url, proxy, for_checks));
   return std::make_unique<rest::RestBackend>(
       std::make_unique<http::RetryingClient>(std::move(calls)),
       std::make_unique<http::RetryingClient>(std::move(checks)),

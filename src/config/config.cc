@@ -96,9 +96,10 @@ absl::StatusOr<std::chrono::milliseconds> ParseDuration(absl::string_view flag,
 
 absl::StatusOr<std::size_t> ParseMaxConnections(const std::string& text) {
   std::size_t number = 0;
+  if (text.empty()) return number;
   if (absl::SimpleAtoi(text, &number) && number >= 1 && number <= kMaxConnections) return number;
   return Bad("--max-connections ", Printable(text), ": no number between 1 and ", kMaxConnections,
-             "; give for example ", kDefaultMaxConnections);
+             "; give for example 8");
 }
 
 absl::StatusOr<bool> ParseSwitch(absl::string_view flag, const std::string& text) {

@@ -36,7 +36,7 @@ struct Config {
   std::vector<uid_t> allowed_uids;
   std::vector<gid_t> allowed_gids;
   std::chrono::milliseconds timeout{};  // of one operation
-  std::size_t max_connections{};        // to the KMS; at least one
+  std::size_t max_connections{};        // to the KMS; 0: as many as the protocol has by default
   // Exactly one of the two is not empty.
   std::string key_id;
   std::string key_label;

@@ -131,8 +131,7 @@ void Declaration::Declare(RawFlags& raw) {
       ->capture_default_str()
       ->group("KMS");
   Add("--max-connections", raw.max_connections, "OKMS_MAX_CONNECTIONS",
-      "Connections to the KMS at most, 1 to 64")
-      ->capture_default_str()
+      "Connections to the KMS at most, 1 to 64. Default: 16 for kmip, 32 for rest")
       ->group("KMS");
   Add("--okms-id", raw.okms_id, "OKMS_ID", "Id of the OKMS domain, a UUID (required for rest)")
       ->group("KMS");

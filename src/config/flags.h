@@ -17,7 +17,6 @@ namespace okms {
 
 inline constexpr char kDefaultSocket[] = "/var/run/okms_etcd_plugin.sock";
 inline constexpr char kDefaultTimeout[] = "10s";
-inline constexpr char kDefaultMaxConnections[] = "16";
 inline constexpr char kDefaultLabelGrace[] = "15m";
 
 struct RawFlags {
@@ -25,7 +24,7 @@ struct RawFlags {
   std::string server;
   std::string socket = kDefaultSocket;
   std::string timeout = kDefaultTimeout;
-  std::string max_connections = kDefaultMaxConnections;
+  std::string max_connections;
   std::string key_id;
   std::string key_label;
   std::string label_grace = kDefaultLabelGrace;

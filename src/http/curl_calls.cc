@@ -24,14 +24,15 @@ absl::Status Stopping() { return absl::CancelledError("the plugin is stopping");
 }  // namespace
 
 CurlCalls::CurlCalls(IoLoop& loop, std::shared_ptr<const TlsContext> tls, HttpsUrl base,
-                     std::optional<Proxy> proxy, const std::string& name_servers)
+                     std::optional<Proxy> proxy, std::size_t most_connections,
+                     const std::string& name_servers)
     : loop_(loop),
       base_(std::move(base)),
       peer_(base_.server.ToString()),
       proxy_(std::move(proxy)),
       names_(loop, base_.server, proxy_, name_servers, [this] { StartDue(); }),
       template_(std::move(tls), base_.server.host),
-      multi_(loop, [this] { Look(); }) {}
+      multi_(loop, most_connections, [this] { Look(); }) {}
 
 absl::Status CurlCalls::Start() {
   if (!multi_.Open()) return absl::FailedPreconditionError("libcurl: no multi handle");

@@ -34,7 +34,8 @@ namespace okms::http {
 class CurlCalls {
  public:
   CurlCalls(IoLoop& loop, std::shared_ptr<const TlsContext> tls, HttpsUrl base,
-            std::optional<Proxy> proxy, const std::string& name_servers);
+            std::optional<Proxy> proxy, std::size_t most_connections,
+            const std::string& name_servers);
   CurlCalls(const CurlCalls&) = delete;
   CurlCalls& operator=(const CurlCalls&) = delete;
 

@@ -22,13 +22,15 @@ namespace okms::http {
 class CurlCalls;
 
 // All transfers to one server, in the turn of the I/O loop: many streams of one HTTP/2 connection,
-// or, with a server of HTTP/1.1 only, up to 32 connections. Connections are kept for reuse; one
+// or, with a server of HTTP/1.1 only, several connections. Connections are kept for reuse; one
 // that is found dead costs no error, and one whose server fell silent is not used again. Those that
 // carried a secret are closed half a second after the last one: libcurl's buffers for HTTP/2 keep
 // what came. Names are looked up beside the transfers; while the name server is away, the last good
 // answer serves.
 class CurlClient : public HttpClient {
  public:
+  static constexpr std::size_t kMostConnections = 32;  // unless somebody says otherwise
+
   // All requests go to `base`, through `proxy` if there is one. `loop` must outlive it. When this
   // is the first to use libcurl, there must be no other threads. For tests: `name_servers` as
   // Lookup takes them. Errors: kFailedPrecondition (this libcurl cannot be used).
@@ -36,6 +38,7 @@ class CurlClient : public HttpClient {
                                                             std::shared_ptr<const TlsContext> tls,
                                                             HttpsUrl base,
                                                             std::optional<Proxy> proxy,
+                                                            std::size_t most_connections,
                                                             const std::string& name_servers = "");
   // What is under way ends with kCancelled. Waits for the turn; not in it.
   ~CurlClient() override;

@@ -12,14 +12,10 @@
 #include <chrono>
 
 namespace okms::http {
-namespace {
 
-constexpr long kMaxConnections = 32;  // of HTTP/1.1, where each carries one call at a time
-
-}  // namespace
-
-CurlMulti::CurlMulti(IoLoop& loop, std::function<void()> worked)
+CurlMulti::CurlMulti(IoLoop& loop, std::size_t most_connections, std::function<void()> worked)
     : loop_(loop),
+      most_connections_(static_cast<long>(most_connections)),
       worked_(std::move(worked)),
       connections_(loop, [this](curl_socket_t fd, int events) {
         Act(fd, events);
@@ -32,8 +28,8 @@ bool CurlMulti::Open() {
   const auto set = [&](CURLMoption option, auto value) {
     Curl().multi_setopt(multi.get(), option, value);
   };
-  set(CURLMOPT_MAX_HOST_CONNECTIONS, kMaxConnections);
-  set(CURLMOPT_MAXCONNECTS, kMaxConnections);
+  set(CURLMOPT_MAX_HOST_CONNECTIONS, most_connections_);
+  set(CURLMOPT_MAXCONNECTS, most_connections_);
   set(CURLMOPT_SOCKETFUNCTION, OnSocket);
   set(CURLMOPT_SOCKETDATA, this);
   set(CURLMOPT_TIMERFUNCTION, OnTimer);

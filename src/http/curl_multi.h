@@ -20,9 +20,10 @@ namespace okms::http {
 // Of the loop's turn. What was added to it is removed before its end.
 class CurlMulti {
  public:
+  // `most_connections`: of HTTP/1.1, where each carries one call at a time; at least one.
   // `worked` is called in the turn in which libcurl has done something, when it can be called
   // again.
-  CurlMulti(IoLoop& loop, std::function<void()> worked);
+  CurlMulti(IoLoop& loop, std::size_t most_connections, std::function<void()> worked);
   ~CurlMulti() { Close(); }
   CurlMulti(const CurlMulti&) = delete;
   CurlMulti& operator=(const CurlMulti&) = delete;
@@ -51,6 +52,7 @@ class CurlMulti {
   void Act(curl_socket_t fd, int events);
 
   IoLoop& loop_;
+  const long most_connections_;
   const std::function<void()> worked_;
   CurlConnections connections_;
   bool closed_ = false;

@@ -28,6 +28,8 @@ inline constexpr char kAlgorithmAesGcm[] = "AES_GCM";
 
 class KmipBackend : public Backend {
  public:
+  static constexpr std::size_t kMostSessions = 16;  // unless somebody says otherwise
+
   // `loop` must outlive it. `most_sessions`: at least one.
   KmipBackend(IoLoop& loop, std::unique_ptr<Connector> connector, std::size_t most_sessions);
   ~KmipBackend() override;

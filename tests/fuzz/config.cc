@@ -43,7 +43,7 @@ void Check(absl::string_view text) {
   if (const auto* config = std::get_if<Config>(&*parsed)) {
     OKMS_REQUIRE(config->key_id.empty() != config->key_label.empty());
     OKMS_REQUIRE(config->timeout.count() > 0);
-    OKMS_REQUIRE(config->max_connections >= 1 && config->max_connections <= 64);
+    OKMS_REQUIRE(config->max_connections <= 64);
     OKMS_REQUIRE(!config->server.host.empty());
     OKMS_REQUIRE(!config->tls.client_cert.path.empty() && !config->tls.client_key.path.empty());
   } else {

@@ -118,7 +118,7 @@ TEST_F(ConfigTest, DefaultsAreThoseOfTheGoPlugin) {
   EXPECT_THAT(config->allowed_uids, IsEmpty());
   EXPECT_THAT(config->allowed_gids, IsEmpty());
   EXPECT_EQ(config->timeout, 10s);
-  EXPECT_EQ(config->max_connections, 16U);
+  EXPECT_EQ(config->max_connections, 0U);
   EXPECT_EQ(config->label_grace, 15min);
   EXPECT_EQ(config->key_id, "key-1");
   EXPECT_EQ(config->key_label, "");
@@ -687,23 +687,23 @@ const Mistake kMistakes[] = {
     {"NoConnections",
      {},
      {"--max-connections=0"},
-     "--max-connections 0: no number between 1 and 64; give for example 16"},
+     "--max-connections 0: no number between 1 and 64; give for example 8"},
     {"TooManyConnections",
      {},
      {"--max-connections=65"},
-     "--max-connections 65: no number between 1 and 64; give for example 16"},
+     "--max-connections 65: no number between 1 and 64; give for example 8"},
     {"NegativeConnections",
      {},
      {"--max-connections=-1"},
-     "--max-connections -1: no number between 1 and 64; give for example 16"},
+     "--max-connections -1: no number between 1 and 64; give for example 8"},
     {"HalfAConnection",
      {},
      {"--max-connections=1.5"},
-     "--max-connections 1.5: no number between 1 and 64; give for example 16"},
+     "--max-connections 1.5: no number between 1 and 64; give for example 8"},
     {"ConnectionsAreText",
      {},
      {"--max-connections=few"},
-     "--max-connections few: no number between 1 and 64; give for example 16"},
+     "--max-connections few: no number between 1 and 64; give for example 8"},
     {"LabelGraceIsText",
      {},
      {"--label-grace=soon"},

@@ -70,7 +70,7 @@ using Code = absl::StatusCode;
 using Result = absl::StatusOr<HttpResponse>;
 
 constexpr std::size_t kMaxAnswer = std::size_t{1024} * 1024;
-constexpr int kMaxConnections = 32;
+constexpr int kMaxConnections = 5;
 constexpr int kMaxUnderWay = 1024;
 
 Deadline Later() { return Clock::now() + 2min; }
@@ -112,7 +112,7 @@ class CurlClientTest : public ::testing::Test {
     EXPECT_THAT(LoadLibCurl(), IsOk());  // as main does, for ProxyFor
     auto proxy = ProxyFor(base.server);
     auto client = CurlClient::Create(loop(), *std::move(tls), std::move(base), std::move(proxy),
-                                     name_servers);
+                                     kMaxConnections, name_servers);
     EXPECT_THAT(client, IsOk());
     return *std::move(client);
   }
@@ -179,7 +179,7 @@ TEST_F(CurlClientDeathTest, CreateLoadsLibcurlItself) {
                                        {"--ca", pki_.ca()}});
         const auto loop = *IoLoop::Create();
         const bool good =
-            CurlClient::Create(*loop, *std::move(tls), *ParseHttpsUrl("https://kms"), {}).ok();
+            CurlClient::Create(*loop, *std::move(tls), *ParseHttpsUrl("https://kms"), {}, 1).ok();
         std::_Exit(good ? 0 : 1);
       },
       ::testing::ExitedWithCode(0), "");
