@@ -20,7 +20,9 @@ void BatchSize::Took(Time time, std::size_t items) {
 }
 
 std::size_t BatchSize::Most(std::size_t waiting, std::size_t sessions, Time left) const {
-  const Time each = together_.count() > 0 ? together_ : alone_;
+  // A single measurement may be far off, and must not be the last: several take no longer, each,
+  // than one alone.
+  const Time each = together_.count() > 0 ? std::min(together_, alone_) : alone_;
   // Two are enough to see what it is.
   const std::size_t share = std::max<std::size_t>(2, (waiting + sessions - 1) / sessions);
   const bool worth_it = together_.count() > 0 && 3 * together_ < 2 * alone_;

@@ -21,7 +21,12 @@ void Growth::Failed(Clock::time_point now) {
 }
 
 std::size_t Growth::Limit(std::size_t there, Clock::time_point now) const {
-  return now < until_ && there > 0 ? std::min(there, most_) : most_;
+  const std::size_t more = now < until_ ? 0 : 1;
+  return std::min(most_, Sharing(there) + (pause_.count() > 0 ? more : 0));
+}
+
+std::size_t Growth::Sharing(std::size_t there) const {
+  return pause_.count() > 0 && there > 0 ? std::min(there, most_) : most_;
 }
 
 bool MayWork(Rank rank, const std::array<std::size_t, kRanks>& busy, std::size_t limit) {

@@ -16,8 +16,8 @@
 namespace okms::kmip {
 
 // Servers let in only so many. One that refuses the next connection, or lets it hang, while those
-// that are there go on, is left alone for a while; meanwhile there are as many as there are. Pure:
-// the time is given. Not thread-safe.
+// that are there go on, is left alone for a while, and then asked for one more. Until that is
+// there, those that are share all work. Pure: the time is given. Not thread-safe.
 class Growth {
  public:
   static constexpr std::chrono::seconds kFirstPause{1};
@@ -31,6 +31,8 @@ class Growth {
 
   // How many sessions there may be now, of which `there` are ready.
   std::size_t Limit(std::size_t there, Clock::time_point now) const;
+  // How many share the work, or will soon.
+  std::size_t Sharing(std::size_t there) const;
   // When that may be more again.
   Clock::time_point paused_until() const { return until_; }
 

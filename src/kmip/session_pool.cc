@@ -26,6 +26,8 @@ constexpr seconds kTidyInterval{5};
 constexpr milliseconds kPatience{2};
 // After so long without an answer, an opening is not the only one that is waited for.
 constexpr seconds kSilence{1};
+// Between two openings that fail, with a server that was there.
+constexpr milliseconds kPause{200};
 // It may take longer than the calls that wait for it, but not for ever; and less when it is in the
 // way of another one.
 constexpr seconds kOpening{10};
@@ -127,7 +129,7 @@ bool SessionPool::MayWork(Rank rank) const {
   for (const auto& session : sessions_) {
     if (session->busy()) ++busy[static_cast<std::size_t>(session->rank())];
   }
-  return kmip::MayWork(rank, busy, Limit());
+  return kmip::MayWork(rank, busy, Sharing());
 }
 
 std::size_t SessionPool::CountReady() const {
@@ -158,7 +160,7 @@ std::vector<std::unique_ptr<Call>> SessionPool::NextRequest(Rank rank) {
 }
 
 Session* SessionPool::PickIdle(const Call& call) {
-  const bool any = call.not_on == 0 || Limit() == 1;
+  const bool any = call.not_on == 0 || Sharing() == 1;
   for (auto next = sessions_.rbegin(); next != sessions_.rend(); ++next) {
     Session& session = **next;
     if (session.idle() && session.IsFresh() && (any || session.id() != call.not_on)) {
@@ -200,7 +202,8 @@ void SessionPool::Grow() {
     if (sessions_.size() == limit) DropOpenings(now - (limit < 3 ? kOpening / 2 : kInTheWay));
     most = sessions_.size() + 1;
   }
-  if (wanted && sessions_.size() - ready < most && sessions_.size() < limit) {
+  const bool too_soon = ready == 0 && now < next_opening_;
+  if (wanted && !too_soon && sessions_.size() - ready < most && sessions_.size() < limit) {
     const bool prove = ready > 0 || connector_.HasSeveralAddresses();
     Session::Owner& owner = *this;
     const auto session =
@@ -212,7 +215,9 @@ void SessionPool::Grow() {
     return;
   }
   // Whatever becomes of those that are waited for.
-  if (ready > 0 && now < growth_.paused_until()) {
+  if (too_soon) {
+    LookAgain(next_opening_);
+  } else if (ready > 0 && now < growth_.paused_until()) {
     LookAgain(growth_.paused_until());
   } else if (!wanted && queue_.size(Rank::kDecrypt) > 0 && MayWork(Rank::kDecrypt)) {
     LookAgain(queue_.First(Rank::kDecrypt).since + kPatience);
@@ -285,6 +290,8 @@ void SessionPool::OpeningFailed(const Session& session, const absl::Status& why)
     opening_error_ = why;
     opening_error_connected_ = session.connected();
   }
+  // One that is just being restarted is back in a moment, and all that wait would have failed.
+  if (known_.was_negotiated()) next_opening_ = Clock::now() + kPause;
   // A silent one is no reason to give up: each call knows how long it can wait.
   if (!sessions_.empty() || absl::IsDeadlineExceeded(why)) return;
   const int most = WorthRetrying(why) ? known_.MostDials() : 0;

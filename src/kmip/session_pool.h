@@ -72,7 +72,7 @@ class SessionPool : private Session::Owner {
   void Tidy();
 
   std::size_t CountReady() const;
-  std::size_t Limit() const { return growth_.Limit(CountReady(), Clock::now()); }
+  std::size_t Sharing() const { return growth_.Sharing(CountReady()); }
 
   void Ready(Session& session, bool first) override;
   void Unready(Session&) override { Serve(); }
@@ -95,6 +95,7 @@ class SessionPool : private Session::Owner {
   std::vector<std::shared_ptr<Session>> sessions_;  // the one that was idle last comes last
   uint64_t last_id_ = 0;
   uint64_t proven_by_others_ = 0;         // the session whose Encrypt is being answered
+  Deadline next_opening_;                 // while there is no session
   absl::Status opening_error_;            // of the openings since a session was there
   bool opening_error_connected_ = false;  // and whether it came after the connection was there
   Deadline look_again_at_;

@@ -46,6 +46,13 @@ TEST(BatchSizeTest, TheLastOneMustHaveTheTime) {
   EXPECT_EQ(size.Most(100, kSessions, 100ms), 1U);
 }
 
+TEST(BatchSizeTest, OneSlowBatchIsNotTheLast) {
+  BatchSize size;
+  size.Took(20ms, 1);
+  size.Took(2200ms, 2);
+  EXPECT_EQ(size.Most(100, kSessions, 2s), 25U);
+}
+
 TEST(BatchSizeTest, WhoHasLessThanHalfOfTheTimeIsTooLate) {
   BatchSize size;
   EXPECT_EQ(size.Least(), 0s);

@@ -26,7 +26,24 @@ TEST(GrowthTest, AfterARefusalThereAreAsManyAsThereAre) {
   EXPECT_EQ(growth.Limit(2, now), 2U);
   EXPECT_EQ(growth.Limit(1, now), 1U);
   EXPECT_EQ(growth.paused_until(), now + 1s);
-  EXPECT_EQ(growth.Limit(2, now + 1s), 16U);
+}
+
+TEST(GrowthTest, AfterThePauseOneMoreIsAskedForWhileTheOthersShare) {
+  const auto now = Clock::now();
+  Growth growth(16);
+  EXPECT_EQ(growth.Sharing(2), 16U);
+  growth.Failed(now);
+  EXPECT_EQ(growth.Limit(2, now + 1s), 3U);
+  EXPECT_EQ(growth.Sharing(2), 2U);
+  growth.Succeeded();
+  EXPECT_EQ(growth.Limit(3, now + 1s), 16U);
+  EXPECT_EQ(growth.Sharing(3), 16U);
+}
+
+TEST(GrowthTest, ThereAreNeverMoreThanAllowed) {
+  Growth growth(2);
+  growth.Failed(Clock::now());
+  EXPECT_EQ(growth.Limit(2, Clock::now() + 1h), 2U);
 }
 
 TEST(GrowthTest, WithNoneThereItIsNoLimit) {
