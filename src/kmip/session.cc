@@ -7,6 +7,8 @@
 #include <chrono>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
+#include "base/debug.h"
 #include "base/status.h"
 
 namespace okms::kmip {
@@ -93,6 +95,9 @@ void Session::Ask(std::vector<std::unique_ptr<Call>> calls) {
     items.push_back({call->operation, {}, payloads.emplace_back(Payload{*call, version})});
   }
   calls_ = std::move(calls);
+  if (items.size() > 1) {
+    Debug([&] { return absl::StrCat("KMIP: ", items.size(), " Decrypts in one request"); });
+  }
   if (absl::Status status = connection_->Ask(items); !status.ok()) {
     Break(status);
     return;

@@ -138,7 +138,7 @@ class Plugin:
 
     def __init__(self, program: Path, kms_call: Path, folder: Path, pki: Pki, kms_address: str, *,
                  key_id: str | None = None, label: str | None = None, user: str = "alice",
-                 okms_id: str | None = None) -> None:
+                 okms_id: str | None = None, flags: tuple[str, ...] = ()) -> None:
         if (key_id is None) == (label is None):
             raise ValueError("a key id or a label, not both")
         folder.mkdir(parents=True, exist_ok=True)
@@ -149,7 +149,7 @@ class Plugin:
         self._argv = [str(program), "--protocol", *protocol, "--serv-addr", kms_address, *key,
                       "--client-cert", str(pki.certificate(user)),
                       "--client-key", str(pki.key(user)), "--ca", str(pki.authority),
-                      "--sock", str(self.socket), "--timeout", "10s"]
+                      "--sock", str(self.socket), "--timeout", "10s", *flags]
         self.process = Process("plugin", folder / "plugin.log")
 
     def start(self) -> None:

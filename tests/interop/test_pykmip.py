@@ -7,6 +7,7 @@ One class per server mode; the tests of a class share its server, each has a plu
 
 from __future__ import annotations
 
+import concurrent.futures
 import os
 import re
 import tempfile
@@ -61,11 +62,11 @@ class ServerMode(unittest.TestCase):
     def operations_of_alice(cls) -> set[str]:
         return {request.operation for request in cls.kms.requests() if request.user == "alice"}
 
-    def plugin(self, **key: str) -> Plugin:
+    def plugin(self, flags: tuple[str, ...] = (), **key: str) -> Plugin:
         """A running plugin with `key_id=` or `label=`."""
         own_folder = Path(tempfile.mkdtemp(dir=folder, prefix="plugin-"))
         plugin = Plugin(Programs.plugin, Programs.kms_call, own_folder, pki, self.kms.address,
-                        **key)
+                        flags=flags, **key)
         self.addCleanup(self.stop_plugin, plugin)
         plugin.start()
         return plugin
@@ -129,6 +130,33 @@ class PlainServer(ServerMode):
         self.assertEqual(self.kms.tls_version(), "TLSv1.2")
         self.assert_round_trip()
         self.assertIn(("1.4", "Encrypt", "alice"), self.kms.requests())
+
+    def test_decrypts_travel_together(self) -> None:
+        """What waits for the only connection goes as one request, each with its own answer."""
+        key_id = self.kms.active_key(self.id())
+        plugin = self.plugin(("--max-connections", "1", "--debug"), key_id=key_id)
+        plugin.ready()
+        seeds = [self.encrypt_seed(plugin, key_id) for _ in range(8)]
+        damaged = dict(seeds[3][1])
+        damaged["ciphertext"] = "00" + damaged["ciphertext"][2:]
+
+        def some_together() -> bool:
+            with concurrent.futures.ThreadPoolExecutor(16) as pool:
+                calls = [(seed, pool.submit(plugin.decrypt, record)) for seed, record in 2 * seeds]
+                bad = pool.submit(plugin.decrypt, damaged)
+                for seed, call in calls:
+                    self.assertTrue(call.result().ok, call.result().body)
+                    self.assertEqual(bytes.fromhex(call.result().body["plaintext"]), seed)
+                self.assertFalse(bad.result().ok)
+            return "Decrypts in one request" in plugin.process.logs[0].read_text(errors="replace")
+
+        for _ in range(20):
+            if some_together():
+                break
+        else:
+            self.fail("no two of 17 Decrypts at once travelled together")
+        log = plugin.process.logs[0].read_text(errors="replace")
+        self.assertNotIn("no more than one request at a time", log)
 
     def test_same_seed_twice_gives_two_records(self) -> None:
         plugin = self.plugin(key_id=self.kms.active_key(self.id()))
