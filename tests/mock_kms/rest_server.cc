@@ -75,12 +75,18 @@ RestRequest FromHttplib(const httplib::Request& request) {
   return converted;
 }
 
+bool HasBody(const httplib::Request& request) {
+  return request.has_header("Content-Length") || request.has_header("Transfer-Encoding");
+}
+
+// Of a request that was not read to its end there may be something left, which the next one on the
+// same connection would begin with.
+void CloseAfter(httplib::Response& response) { response.set_header("Connection", "close"); }
+
 // Whether cpp-httplib reads a body, which it does after the first of the two functions.
 bool ReadsBody(const httplib::Request& request) {
-  const bool announced =
-      request.has_header("Content-Length") || request.has_header("Transfer-Encoding");
-  return announced && (request.method == "POST" || request.method == "PUT" ||
-                       request.method == "PATCH" || request.method == "DELETE");
+  return HasBody(request) && (request.method == "POST" || request.method == "PUT" ||
+                              request.method == "PATCH" || request.method == "DELETE");
 }
 
 // A pointer to SSL in older releases of cpp-httplib, to void in newer ones.
@@ -168,6 +174,7 @@ absl::StatusOr<std::unique_ptr<RestServer>> RestServer::Start(const std::string&
   http.set_pre_routing_handler([self = server.get()](const auto& request, auto& response) {
     if (ReadsBody(request)) return httplib::Server::HandlerResponse::Unhandled;
     SkipBody(request);
+    if (HasBody(request)) CloseAfter(response);
     Answer(self->handler_, request, response);
     return httplib::Server::HandlerResponse::Handled;
   });
@@ -178,6 +185,7 @@ absl::StatusOr<std::unique_ptr<RestServer>> RestServer::Start(const std::string&
     if (reached_us && response.status == 404) {
       Answer(self->handler_, request, response);
     } else {
+      CloseAfter(response);
       Deliver({RestError(response.status, {"malformed request"})}, response);
     }
   };
