@@ -56,7 +56,7 @@ struct Call {
 };
 
 // A call of the operation that `request` makes, given the version; `read` gets its response, and
-// `done` what came of it.
+// `finish` what came of it.
 template <typename OperationRequest>
 std::unique_ptr<Call> MakeCall(
     Rank rank, Deadline deadline,

@@ -140,18 +140,6 @@ absl::Status CheckRecord(const Ciphertext& record) {
   return absl::OkStatus();
 }
 
-// Answers with `result`, or with why there is none.
-template <typename T>
-auto Finish(std::shared_ptr<absl::StatusOr<T>> result, Done<T> done) {
-  return [result = std::move(result), done = std::move(done)](const Outcome& outcome) mutable {
-    if (outcome.status.ok()) {
-      done(*std::move(result));
-    } else {
-      done(outcome.status);
-    }
-  };
-}
-
 template <typename T>
 std::shared_ptr<absl::StatusOr<T>> NoResult() {
   return std::make_shared<absl::StatusOr<T>>(absl::InternalError("no result"));
@@ -272,8 +260,15 @@ void KmipBackend::Encrypt(Way way, const std::string& key_id, Secret plaintext, 
     }
     return result->status();
   };
+  auto finish = [result, done = std::move(done)](const Outcome& outcome) mutable {
+    if (outcome.status.ok()) {
+      done(*std::move(result));
+    } else {
+      done(outcome.status);
+    }
+  };
   pool_->Submit(MakeCall<EncryptRequest>(RankOf(way), deadline, std::move(request), std::move(read),
-                                         Finish(result, std::move(done))));
+                                         std::move(finish)));
 }
 
 // What is under way for one Decrypt.

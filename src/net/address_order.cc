@@ -14,33 +14,26 @@ constexpr std::size_t kMaxSilent = 16;
 }  // namespace
 
 void AddressOrder::Sort(std::vector<Address>& addresses) const {
-  known_.With([&](const Known& known) {
-    const auto place = [&](const Address& address) {
-      const std::string text = address.ToString();
-      if (text == known.last_good) return 0;
-      const auto& silent = known.silent;
-      return std::find(silent.begin(), silent.end(), text) == silent.end() ? 1 : 2;
-    };
-    std::stable_sort(addresses.begin(), addresses.end(),
-                     [&](const Address& a, const Address& b) { return place(a) < place(b); });
-  });
+  const auto place = [this](const Address& address) {
+    const std::string text = address.ToString();
+    if (text == last_good_) return 0;
+    return std::find(silent_.begin(), silent_.end(), text) == silent_.end() ? 1 : 2;
+  };
+  std::stable_sort(addresses.begin(), addresses.end(),
+                   [&](const Address& a, const Address& b) { return place(a) < place(b); });
 }
 
 void AddressOrder::Answered(const Address& address) {
-  known_.With([&](Known& known) {
-    known.last_good = address.ToString();
-    std::erase(known.silent, *known.last_good);
-  });
+  last_good_ = address.ToString();
+  std::erase(silent_, *last_good_);
 }
 
 void AddressOrder::Silent(const Address& address) {
-  known_.With([&](Known& known) {
-    const std::string text = address.ToString();
-    if (known.last_good == text) known.last_good.reset();
-    std::erase(known.silent, text);
-    known.silent.push_back(text);
-    if (known.silent.size() > kMaxSilent) known.silent.pop_front();
-  });
+  const std::string text = address.ToString();
+  if (last_good_ == text) last_good_.reset();
+  std::erase(silent_, text);
+  silent_.push_back(text);
+  if (silent_.size() > kMaxSilent) silent_.pop_front();
 }
 
 }  // namespace okms

@@ -11,14 +11,14 @@
 #include <string>
 #include <vector>
 
-#include "base/guarded.h"
 #include "net/address.h"
 
 namespace okms {
 
 // Remembers how addresses did: the one that answered last comes first; those that were silent come
 // last, however well they took the connection, so that a host that is dead behind its address costs
-// one call. Nothing is left out: what was silent is tried again when the others fail. Thread-safe.
+// one call. Nothing is left out: what was silent is tried again when the others fail. Of the
+// I/O loop's turn, as all that asks it.
 class AddressOrder {
  public:
   // Otherwise the order stays.
@@ -30,11 +30,8 @@ class AddressOrder {
   void Silent(const Address& address);
 
  private:
-  struct Known {
-    std::optional<std::string> last_good;
-    std::deque<std::string> silent;
-  };
-  Guarded<Known> known_;
+  std::optional<std::string> last_good_;
+  std::deque<std::string> silent_;
 };
 
 }  // namespace okms
