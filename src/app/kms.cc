@@ -23,12 +23,15 @@ constexpr uint16_t kDnsPort = 53;  // over TCP: for answers that do not fit a da
 }  // namespace
 
 absl::StatusOr<sandbox::Reach> ReachOf(const Config& config) {
-  OKMS_ASSIGN_OR_RETURN(const std::vector<HostPort> hosts, config.protocol->hosts(config));
   sandbox::Reach reach;
   bool names = false;
-  for (const HostPort& host : hosts) {
-    reach.tcp_ports.push_back(host.port);
-    names = names || !ParseAddress(host);
+  for (const Server& server : config.servers) {
+    OKMS_ASSIGN_OR_RETURN(const std::vector<HostPort> hosts,
+                          config.protocol->hosts(config, server));
+    for (const HostPort& host : hosts) {
+      reach.tcp_ports.push_back(host.port);
+      names = names || !ParseAddress(host);
+    }
   }
   if (names) {
     for (const ResolverFile& file : ResolverFiles()) reach.files.emplace_back(file.path);
@@ -43,7 +46,8 @@ absl::StatusOr<std::unique_ptr<Backend>> MakeBackend(const Config& config,
   if (!tls.ok()) {
     return std::make_unique<NoBackend>(WithCode(tls.status(), absl::StatusCode::kUnauthenticated));
   }
-  OKMS_ASSIGN_OR_RETURN(std::unique_ptr<Backend> kms, config.protocol->make(config, *tls, io));
+  OKMS_ASSIGN_OR_RETURN(std::unique_ptr<Backend> kms,
+                        config.protocol->make(config, config.servers.front(), *tls, io));
   auto annotated = std::make_unique<AnnotatedBackend>(
       std::move(kms), [&credentials] { return credentials.Trouble(); });
   return std::make_unique<SharedDecrypts>(std::move(annotated));

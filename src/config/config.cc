@@ -170,6 +170,12 @@ Config Validate(const RawFlags& raw, std::span<const Protocol> protocols, Mistak
 
 }  // namespace
 
+std::string Config::KmsName() const {
+  return absl::StrJoin(servers, ", ", [](std::string* line, const Server& server) {
+    absl::StrAppend(line, server.Name());
+  });
+}
+
 absl::StatusOr<std::variant<Config, Printout>> ParseConfig(const std::vector<std::string>& argv,
                                                            std::span<const Protocol> protocols) {
   Mistakes mistakes;

@@ -21,7 +21,7 @@ inline constexpr char kDefaultLabelGrace[] = "15m";
 
 struct RawFlags {
   std::string protocol;
-  std::string server;
+  std::vector<std::string> servers;
   std::string socket = kDefaultSocket;
   std::string timeout = kDefaultTimeout;
   std::string max_connections;

@@ -110,8 +110,8 @@ class ConfigTest : public ::testing::Test {
 TEST_F(ConfigTest, DefaultsAreThoseOfTheGoPlugin) {
   const auto config = Parse(Minimal());
   ASSERT_THAT(config, IsOk());
-  EXPECT_EQ(config->server.host, "kms");
-  EXPECT_EQ(config->server.port, 5696);
+  EXPECT_EQ(config->servers.front().host.host, "kms");
+  EXPECT_EQ(config->servers.front().host.port, 5696);
   EXPECT_EQ(config->socket.path, "/var/run/okms_etcd_plugin.sock");
   EXPECT_EQ(config->socket.abstract_name, "");
   EXPECT_EQ(config->socket_group, std::nullopt);
@@ -130,7 +130,7 @@ TEST_F(ConfigTest, DefaultsAreThoseOfTheGoPlugin) {
   EXPECT_EQ(config->tls.ca.path, "");
   EXPECT_TRUE(config->tls.only_ca);
   EXPECT_EQ(config->protocol->name, "kmip");
-  EXPECT_EQ(config->rest_url, "");
+  EXPECT_EQ(config->servers.front().url, "");
   EXPECT_EQ(config->okms_id, "");
   EXPECT_FALSE(config->debug);
 }
@@ -139,9 +139,9 @@ TEST_F(ConfigTest, DefaultsWithRest) {
   const auto config = Parse(MinimalRest());
   ASSERT_THAT(config, IsOk());
   EXPECT_EQ(config->protocol->name, "rest");
-  EXPECT_EQ(config->server.host, "kms");
-  EXPECT_EQ(config->server.port, 443);
-  EXPECT_EQ(config->rest_url, "https://kms");
+  EXPECT_EQ(config->servers.front().host.host, "kms");
+  EXPECT_EQ(config->servers.front().host.port, 443);
+  EXPECT_EQ(config->servers.front().url, "https://kms");
   EXPECT_EQ(config->okms_id, kOkmsId);
   EXPECT_EQ(config->socket.path, "/var/run/okms_etcd_plugin.sock");
   EXPECT_EQ(config->timeout, 10s);
@@ -170,6 +170,7 @@ struct OptionCase {
   bool is_the_key = false;
   bool rest = false;       // it counts with that protocol
   bool is_switch = false;  // as in Go, its value follows only an equals sign
+  bool is_list = false;    // of several, each counts
 };
 
 void PrintTo(const OptionCase& option, std::ostream* out) { *out << option.name; }
@@ -181,9 +182,13 @@ std::vector<OptionCase> Options() {
        "OKMS_SERV_ADDR",
        "one:1",
        "two:2",
-       [](const Config& c) { return c.server.ToString(); },
+       [](const Config& c) { return c.KmsName(); },
        {},
-       {}},
+       {},
+       false,
+       false,
+       false,
+       true},
       {"User",
        {"--user"},
        "OKMS_USER",
@@ -300,9 +305,13 @@ std::vector<OptionCase> Options() {
        "OKMS_SERV_ADDR",
        "https://one",
        "https://two:8443/path/",
-       [](const Config& c) { return absl::StrCat(c.rest_url, " ", c.server.ToString()); },
+       [](const Config& c) {
+         return absl::StrCat(c.KmsName(), " ", c.servers.front().host.ToString());
+       },
        "https://one one:443",
        "https://two:8443/path two:8443",
+       false,
+       true,
        false,
        true},
       {"CaOnly",
@@ -372,6 +381,7 @@ TEST_P(OptionTest, OneDashIsEnough) {
 }
 
 TEST_P(OptionTest, TheLastOneWins) {
+  if (GetParam().is_list) return;  // SeveralServersKeepTheirOrder
   for (const std::string& one : GetParam().flags) {
     for (const std::string& other : GetParam().flags) {
       ExpectSecond(
@@ -402,6 +412,32 @@ TEST_P(OptionTest, EmptyVariableCountsAsUnset) {
   }
 }
 
+TEST_F(ConfigTest, SeveralServersKeepTheirOrder) {
+  const Arguments others = Without({"--serv-addr"}, Minimal());
+  const auto names = [&](const Arguments& more) {
+    Arguments arguments = others;
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    const auto config = Parse(arguments);
+    return config.ok() ? config->KmsName() : std::string(config.status().message());
+  };
+  EXPECT_EQ(names({"--serv-addr=b:1,a:2"}), "b:1, a:2");
+  EXPECT_EQ(names({"--serv-addr", "b:1, a:2 ,[2001:db8::1]:3"}), "b:1, a:2, [2001:db8::1]:3");
+  EXPECT_EQ(names({"--serv-addr=b:1", "--kmip-addr=a:2", "-serv-addr", "c:3"}), "b:1, a:2, c:3");
+  Set("OKMS_SERV_ADDR", "b:1,a:2");
+  EXPECT_EQ(names({}), "b:1, a:2");
+  EXPECT_EQ(names({"--serv-addr=c:3"}), "c:3");
+}
+
+TEST_F(ConfigTest, SeveralServersOverRest) {
+  Arguments arguments = Without({"--serv-addr"}, MinimalRest());
+  arguments.push_back("--serv-addr=https://a,https://b:8443/kms/");
+  const auto config = Parse(arguments);
+  ASSERT_THAT(config, IsOk());
+  EXPECT_EQ(config->KmsName(), "https://a, https://b:8443/kms");
+  ASSERT_EQ(config->servers.size(), 2U);
+  EXPECT_EQ(config->servers.back().host.ToString(), "b:8443");
+}
+
 TEST_F(ConfigTest, ProtocolByFlagAndVariable) {
   const Arguments others = Without({"--protocol"}, Minimal());
   EXPECT_THAT(Parse(others),
@@ -426,7 +462,7 @@ TEST_F(ConfigTest, EverythingByVariables) {
   Set("OKMS_CLIENT_KEY", "/c.key");
   const auto config = Parse({});
   ASSERT_THAT(config, IsOk());
-  EXPECT_EQ(config->server.host, "eu-west-rbx.okms.ovh.net");
+  EXPECT_EQ(config->servers.front().host.host, "eu-west-rbx.okms.ovh.net");
   EXPECT_EQ(config->key_id, "");
   EXPECT_EQ(config->key_label, "etcd");
 }
@@ -449,9 +485,9 @@ TEST_F(ConfigTest, EverythingByVariablesWithRest) {
   const auto config = Parse({});
   ASSERT_THAT(config, IsOk());
   EXPECT_EQ(config->protocol->name, "rest");
-  EXPECT_EQ(config->rest_url, "https://eu-west-rbx.okms.ovh.net");
-  EXPECT_EQ(config->server.host, "eu-west-rbx.okms.ovh.net");
-  EXPECT_EQ(config->server.port, 443);
+  EXPECT_EQ(config->servers.front().url, "https://eu-west-rbx.okms.ovh.net");
+  EXPECT_EQ(config->servers.front().host.host, "eu-west-rbx.okms.ovh.net");
+  EXPECT_EQ(config->servers.front().host.port, 443);
   EXPECT_EQ(config->okms_id, kOkmsId);
   EXPECT_EQ(config->key_id, "");
   EXPECT_EQ(config->key_label, "etcd");
@@ -628,6 +664,34 @@ const Mistake kMistakes[] = {
      {"--serv-addr"},
      {},
      "--serv-addr is missing: give the KMS as host:port (or set OKMS_SERV_ADDR)"},
+    {"ServersWithNothingBetween",
+     {"--serv-addr"},
+     {"--serv-addr=a:1,,b:2"},
+     "--serv-addr: an empty value among several; take the comma away, or fill it in"},
+    {"ServersWithACommaAtTheEnd",
+     {"--serv-addr"},
+     {"--serv-addr=a:1,"},
+     "--serv-addr: an empty value among several; take the comma away, or fill it in"},
+    {"NothingButCommas",
+     {"--serv-addr"},
+     {"--serv-addr=,"},
+     "--serv-addr is missing: give the KMS as host:port (or set OKMS_SERV_ADDR)"},
+    {"TheSameServerTwice",
+     {"--serv-addr"},
+     {"--serv-addr=kms:1,other:1", "--serv-addr=KMS:1"},
+     "--serv-addr KMS:1: is given twice; name each host once"},
+    {"OneOfTheServersWithoutPort",
+     {"--serv-addr"},
+     {"--serv-addr=kms:1,other"},
+     "--serv-addr: \"other\" has no port; give host:port, for example kms:5696"},
+    {"OneOfTheServersOfTheOtherProtocol",
+     {"--serv-addr"},
+     {"--serv-addr=kms:1,https://other"},
+     "--serv-addr: \"https://other\" is a URL; give host:port, for example kms:5696"},
+    {"TooManyServers",
+     {"--serv-addr"},
+     {"--serv-addr=a:1,a:2,a:3,a:4,a:5,a:6,a:7,a:8,a:9,a:10,a:11,a:12,a:13,a:14,a:15,a:16,a:17"},
+     "--serv-addr names 17 hosts; at most 16 are possible"},
     {"ServerWithoutPort",
      {},
      {"--serv-addr=kms"},
@@ -825,6 +889,14 @@ const Mistake kRestMistakes[] = {
      {},
      {"--serv-addr=kms:5696"},
      "--serv-addr: kms:5696: no https URL; give for example https://eu-west-rbx.okms.ovh.net"},
+    {"TheSameServerTwice",
+     {"--serv-addr"},
+     {"--serv-addr=https://kms,https://KMS:443/"},
+     "--serv-addr https://KMS:443: is given twice; name each host once"},
+    {"OneOfTheServersOfTheOtherProtocol",
+     {"--serv-addr"},
+     {"--serv-addr=https://kms,other:5696"},
+     "--serv-addr: other:5696: no https URL; give for example https://eu-west-rbx.okms.ovh.net"},
     {"ServerWithoutTls",
      {},
      {"--serv-addr=http://kms"},
