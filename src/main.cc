@@ -59,8 +59,8 @@ absl::Status Run(const Config& config, LogQueue& log_queue, const Logger& log,
   log_queue.Start();
   if (confinement.account.borrowed) log.Notice(confinement.account.Advice());
   OKMS_ASSIGN_OR_RETURN(const std::unique_ptr<IoLoop> io, IoLoop::Create());
-  OKMS_ASSIGN_OR_RETURN(std::unique_ptr<Backend> backend, MakeBackend(config, credentials, *io));
-  KeyManager keys(std::move(backend), log, KeyPolicyOf(config));
+  OKMS_ASSIGN_OR_RETURN(Kms kms, MakeKms(config, credentials, *io));
+  KeyManager keys(std::move(kms.backend), log, KeyPolicyOf(config));
   OKMS_ASSIGN_OR_RETURN(const std::unique_ptr<KmsServer> server,
                         KmsServer::Start(keys, log, config.timeout));
   policy.AllowDefaults(!confinement.account.borrowed);  // now that it is known who we are

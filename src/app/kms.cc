@@ -40,17 +40,36 @@ absl::StatusOr<sandbox::Reach> ReachOf(const Config& config) {
   return reach;
 }
 
-absl::StatusOr<std::unique_ptr<Backend>> MakeBackend(const Config& config,
-                                                     const Credentials& credentials, IoLoop& io) {
-  const Credentials::Tls& tls = credentials.tls();
-  if (!tls.ok()) {
-    return std::make_unique<NoBackend>(WithCode(tls.status(), absl::StatusCode::kUnauthenticated));
+absl::StatusOr<std::vector<std::unique_ptr<Backend>>> MakeServers(
+    const Config& config, const std::shared_ptr<const TlsContext>& tls, IoLoop& io) {
+  std::vector<std::unique_ptr<Backend>> servers;
+  for (const Server& server : config.servers) {
+    OKMS_ASSIGN_OR_RETURN(servers.emplace_back(), config.protocol->make(config, server, tls, io));
   }
-  OKMS_ASSIGN_OR_RETURN(std::unique_ptr<Backend> kms,
-                        config.protocol->make(config, config.servers.front(), *tls, io));
+  return servers;
+}
+
+absl::StatusOr<Kms> MakeKms(const Config& config, const Credentials& credentials, IoLoop& io) {
+  std::vector<std::unique_ptr<Backend>> servers;
+  if (const Credentials::Tls& tls = credentials.tls(); tls.ok()) {
+    OKMS_ASSIGN_OR_RETURN(servers, MakeServers(config, *tls, io));
+  } else {
+    const absl::Status why = WithCode(tls.status(), absl::StatusCode::kUnauthenticated);
+    for (std::size_t i = 0; i < config.servers.size(); ++i) {
+      servers.push_back(std::make_unique<NoBackend>(why));
+    }
+  }
+  Kms kms;
+  std::vector<std::unique_ptr<Backend>> hosts;
+  for (std::unique_ptr<Backend>& server : servers) {
+    auto host = std::make_unique<ReplaceableBackend>(std::move(server));
+    kms.servers.push_back(host.get());
+    hosts.push_back(std::move(host));
+  }
   auto annotated = std::make_unique<AnnotatedBackend>(
-      std::move(kms), [&credentials] { return credentials.Trouble(); });
-  return std::make_unique<SharedDecrypts>(std::move(annotated));
+      std::move(hosts.front()), [&credentials] { return credentials.Trouble(); });
+  kms.backend = std::make_unique<SharedDecrypts>(std::move(annotated));
+  return kms;
 }
 
 KeyPolicy KeyPolicyOf(const Config& config) {
