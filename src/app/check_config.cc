@@ -37,8 +37,12 @@ bool CheckConfig(const Config& config, const Logger& log) {
   if (tls.ok()) {
     log.Warnings((*tls)->warnings());
     // No reason not to start, but one not to wait for it.
-    if (const auto trouble = (*tls)->validity().At(std::time(nullptr))) {
-      look(absl::FailedPreconditionError(trouble->Text()));
+    for (const Validity::Remark& remark : (*tls)->validity().Remarks(std::time(nullptr))) {
+      if (remark.wrong) {
+        look(absl::FailedPreconditionError(remark.Text()));
+      } else {
+        log.Warning(remark.Text());
+      }
     }
   } else {
     look(tls.status());
