@@ -216,6 +216,7 @@ TEST_F(CommandLineTest, ACheckLooksAtAllThatTheStartNeeds) {
   flags_["--check-config"] = "";
   std::ofstream(dir_ / "empty.pem") << "";
   flags_["--client-cert"] = dir_ / "none.pem";
+  flags_["--client-key"] = dir_.path();
   flags_["--ca"] = dir_ / "empty.pem";
   flags_["--sock"] = dir_ / "none/kms.sock";
   flags_["--user"] = "no-such-user";
@@ -223,6 +224,7 @@ TEST_F(CommandLineTest, ACheckLooksAtAllThatTheStartNeeds) {
   EXPECT_EQ(ended.exit_status, 1);
   EXPECT_EQ(ended.out, "");
   EXPECT_THAT(ended.err, MatchesRegex("error: --client-cert [^\n]+ cannot be read[^\n]+\n"
+                                      "error: --client-key [^\n]+ is a directory[^\n]+\n"
                                       "error: --ca [^\n]+ is empty; give the PEM file\n"
                                       "error: --sock [^\n]+ there is no folder [^\n]+\n"
                                       "error: --user no-such-user: no such user[^\n]+\n"));
