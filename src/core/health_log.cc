@@ -16,8 +16,8 @@ namespace {
 // Many calls that fail side by side may each have another reason to tell.
 constexpr std::size_t kMaxReasons = 8;
 
-// Replicas of a KMS that disagree about a label, or hands that disagree about a file, are no reason
-// to fill the log: after some lines of the name there is one in so long, for what it is then.
+// Replicas of a KMS that disagree about a label are no reason to fill the log: after some lines of
+// the name there is one in so long, for what it is then.
 constexpr std::chrono::minutes kLineOfName{10};
 constexpr int kLinesOfName = 8;
 

@@ -27,6 +27,9 @@ class HealthLog {
   // What is new since the last call.
   std::vector<Line> Changes(const Health& health, Deadline now);
 
+  // Somebody has given the key another name: what comes of it is always said.
+  void NameWasGiven() { name_spent_ = Deadline(); }
+
   // Whether the last that was said is that something is wrong with the key.
   bool unwell() const { return !reasons_.empty(); }
 

@@ -249,7 +249,10 @@ OtherKeys::Counts KeyManager::OtherDecrypts() const {
 }
 
 void KeyManager::SetName(KeyId name) {
-  state_.With([&](State& state) { state.key.SetName(std::move(name), now_()); });
+  state_.With([&](State& state) {
+    state.key.SetName(std::move(name), now_());
+    state.log.NameWasGiven();
+  });
   Advance();
 }
 

@@ -221,6 +221,15 @@ TEST_F(HealthLogTest, ANameThatGoesBackAndForthIsSaidAFewTimesAndWhatItComesToIn
   EXPECT_EQ(lines.size(), 4U) << "after a calm there is room again";
 }
 
+TEST_F(HealthLogTest, WhatComesOfANameThatSomebodyGaveIsAlwaysSaid) {
+  Ready();
+  for (int i = 0; i < 100; ++i) {
+    log_.NameWasGiven();
+    health_.note = i % 2 == 0 ? std::optional(Failing()) : std::nullopt;
+    EXPECT_EQ(Say().size(), 1U);
+  }
+}
+
 // The lines that were spared do not keep it from being said that another key is in use.
 TEST_F(HealthLogTest, ThatAKeyIsAdoptedIsAlwaysSaid) {
   Ready();
