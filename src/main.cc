@@ -17,6 +17,7 @@
 #include "absl/strings/str_join.h"
 #include "app/check_config.h"
 #include "app/command_line.h"
+#include "app/key_file.h"
 #include "app/kms.h"
 #include "app/process.h"
 #include "app/service_state.h"
@@ -67,9 +68,10 @@ absl::Status Run(const Config& config, LogQueue& log_queue, const Logger& log,
   Listener listener(socket.fd(), std::move(policy), log,
                     [&](UniqueFd connection) { return server->Serve(std::move(connection)); });
   OKMS_RETURN_IF_ERROR(loop->OnReadable(socket.fd(), [&] { return listener.Accept(); }));
-  OKMS_RETURN_IF_ERROR(HeedSignals(*loop, log));
-  Ticks ticks(
-      {config, log, *loop, credentials, keys, *server, socket_watch, state, reach, confinement});
+  KeyFile key_file(config, log, [&](KeyId name) { keys.SetName(std::move(name)); });
+  OKMS_RETURN_IF_ERROR(HeedSignals(*loop, log, key_file));
+  Ticks ticks({config, log, *loop, credentials, keys, *server, socket_watch, key_file, state, reach,
+               confinement});
   OKMS_RETURN_IF_ERROR(ticks.Begin());
 
   // Not a byte from outside has been read yet.

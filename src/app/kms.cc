@@ -4,6 +4,9 @@
 #include "app/kms.h"
 
 #include <cstdint>
+#include <filesystem>
+#include <string>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -36,6 +39,10 @@ absl::StatusOr<sandbox::Reach> ReachOf(const Config& config) {
   if (names) {
     for (const ResolverFile& file : ResolverFiles()) reach.files.emplace_back(file.path);
     reach.tcp_ports.push_back(kDnsPort);
+  }
+  if (const std::string& path = config.key_id_file.path; !path.empty()) {
+    std::error_code error;
+    reach.own_files.push_back(std::filesystem::absolute(path, error).string());
   }
   return reach;
 }
@@ -73,7 +80,9 @@ absl::StatusOr<Kms> MakeKms(const Config& config, const Credentials& credentials
 }
 
 KeyPolicy KeyPolicyOf(const Config& config) {
-  KeyName key = KeyId{config.key_id};
+  KeyId id{config.key_id};
+  if (!config.key_id_file.path.empty()) id.option = config.key_id_file.option;
+  KeyName key = std::move(id);
   if (!config.key_label.empty()) key = KeyLabel{config.key_label};
   return {std::move(key), config.timeout, config.label_grace};
 }

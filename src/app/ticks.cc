@@ -55,11 +55,13 @@ Deadline Ticks::LookAtKey() {
   const Deadline next = parts_.keys.Tick();
   parts_.credentials.Tick(parts_.log);
   const std::string& socket = parts_.socket.trouble();
+  const std::string& key_file = parts_.key_file.trouble();
   const std::string certificates = parts_.credentials.Summary();
   parts_.state.Is(
       StatusLine(parts_.keys.Current(), Clock::now(),
-                 absl::StrCat(socket.empty() ? "" : "; ", socket, certificates.empty() ? "" : "; ",
-                              certificates, "; ", parts_.confinement.landlock)));
+                 absl::StrCat(key_file.empty() ? "" : "; ", key_file, socket.empty() ? "" : "; ",
+                              socket, certificates.empty() ? "" : "; ", certificates, "; ",
+                              parts_.confinement.landlock)));
   return next;
 }
 

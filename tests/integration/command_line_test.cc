@@ -43,8 +43,10 @@ TEST_F(CommandLineTest, WhatIsMissingIsNamed) {
       {"--protocol", "--protocol is missing: give kmip or rest (or set OKMS_PROTOCOL)"},
       {"--serv-addr", "--serv-addr is missing: give the KMS as host:port (or set OKMS_SERV_ADDR)"},
       {"--encryption-key-id",
-       "--encryption-key-id is missing: give the id of the key (or set OKMS_KEY_ID), or its label "
-       "with --encryption-key-label (OKMS_KEY_LABEL)"},
+       "--encryption-key-id is missing: give the id of the key (or set OKMS_KEY_ID), its label "
+       "with "
+       "--encryption-key-label (OKMS_KEY_LABEL), or a file that holds the id with "
+       "--encryption-key-id-file (OKMS_KEY_ID_FILE)"},
       {"--client-cert",
        "--client-cert is missing: give the PEM file of the access certificate (or set "
        "OKMS_CLIENT_CERT)"},
