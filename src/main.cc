@@ -60,7 +60,7 @@ absl::Status Run(const Config& config, LogQueue& log_queue, const Logger& log,
   log_queue.Start();
   if (confinement.account.borrowed) log.Notice(confinement.account.Advice());
   OKMS_ASSIGN_OR_RETURN(const std::unique_ptr<IoLoop> io, IoLoop::Create());
-  OKMS_ASSIGN_OR_RETURN(Kms kms, MakeKms(config, credentials, *io));
+  OKMS_ASSIGN_OR_RETURN(Kms kms, MakeKms(config, credentials, log, *io));
   KeyManager keys(std::move(kms.backend), log, KeyPolicyOf(config));
   OKMS_ASSIGN_OR_RETURN(const std::unique_ptr<KmsServer> server,
                         KmsServer::Start(keys, log, config.timeout));
@@ -70,8 +70,8 @@ absl::Status Run(const Config& config, LogQueue& log_queue, const Logger& log,
   OKMS_RETURN_IF_ERROR(loop->OnReadable(socket.fd(), [&] { return listener.Accept(); }));
   KeyFile key_file(config, log, [&](KeyId name) { keys.SetName(std::move(name)); });
   OKMS_RETURN_IF_ERROR(HeedSignals(*loop, log, key_file));
-  Ticks ticks({config, log, *loop, credentials, keys, *server, socket_watch, key_file, state, reach,
-               confinement});
+  Ticks ticks({config, log, *loop, credentials, keys, kms, *server, socket_watch, key_file, state,
+               reach, confinement});
   OKMS_RETURN_IF_ERROR(ticks.Begin());
 
   // Not a byte from outside has been read yet.

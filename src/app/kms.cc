@@ -13,6 +13,7 @@
 #include "absl/status/status.h"
 #include "base/status.h"
 #include "core/annotated_backend.h"
+#include "core/failover.h"
 #include "core/shared_decrypts.h"
 #include "net/address.h"
 #include "net/host_port.h"
@@ -56,7 +57,8 @@ absl::StatusOr<std::vector<std::unique_ptr<Backend>>> MakeServers(
   return servers;
 }
 
-absl::StatusOr<Kms> MakeKms(const Config& config, const Credentials& credentials, IoLoop& io) {
+absl::StatusOr<Kms> MakeKms(const Config& config, const Credentials& credentials, const Logger& log,
+                            IoLoop& io) {
   std::vector<std::unique_ptr<Backend>> servers;
   if (const Credentials::Tls& tls = credentials.tls(); tls.ok()) {
     OKMS_ASSIGN_OR_RETURN(servers, MakeServers(config, *tls, io));
@@ -67,14 +69,25 @@ absl::StatusOr<Kms> MakeKms(const Config& config, const Credentials& credentials
     }
   }
   Kms kms;
-  std::vector<std::unique_ptr<Backend>> hosts;
-  for (std::unique_ptr<Backend>& server : servers) {
-    auto host = std::make_unique<ReplaceableBackend>(std::move(server));
+  std::vector<Failover::Host> hosts;
+  for (std::size_t i = 0; i < servers.size(); ++i) {
+    auto host = std::make_unique<ReplaceableBackend>(std::move(servers[i]));
     kms.servers.push_back(host.get());
-    hosts.push_back(std::move(host));
+    hosts.push_back({config.servers[i].Name(), std::move(host)});
+  }
+  std::unique_ptr<Backend> all;
+  if (hosts.size() == 1) {
+    all = std::move(hosts.front().backend);
+  } else {
+    const auto call_at = [&io](Deadline time, IoLoop::Task task) {
+      io.PostAt(time, std::move(task));
+    };
+    auto failover = std::make_unique<Failover>(std::move(hosts), call_at, log);
+    kms.failover = failover.get();
+    all = std::move(failover);
   }
   auto annotated = std::make_unique<AnnotatedBackend>(
-      std::move(hosts.front()), [&credentials] { return credentials.Trouble(); });
+      std::move(all), [&credentials] { return credentials.Trouble(); });
   kms.backend = std::make_unique<SharedDecrypts>(std::move(annotated));
   return kms;
 }

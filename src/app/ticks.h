@@ -11,6 +11,7 @@
 
 #include "absl/status/status.h"
 #include "app/key_file.h"
+#include "app/kms.h"
 #include "app/service_state.h"
 #include "app/socket.h"
 #include "base/deadline.h"
@@ -40,6 +41,7 @@ class Ticks {
     EventLoop& loop;
     Credentials& credentials;
     KeyManager& keys;
+    const Kms& kms;
     KmsServer& server;
     SocketWatch& socket;
     const KeyFile& key_file;
