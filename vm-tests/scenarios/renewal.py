@@ -5,6 +5,8 @@
 # is good: whatever is written, the service goes on.
 # lanes: nspawn
 
+import os
+
 start_all()
 machine.wait_for_unit("okms-mock-kms.service")
 RENEW = f"{PLUGIN}-renew@{INSTANCE}.service" if INSTANCE else f"{PLUGIN}-renew.service"
@@ -24,10 +26,9 @@ def issue(name: str, *options: str) -> None:
         f"-CAcreateserial -out {name}.pem {shlex.join(options or ('-days', '30'))} 2>&1")
 
 
-def write(certificate: str, key: str = "") -> None:
-    """Of that name, in place: not at once, as a file that is renamed would be."""
-    machine.succeed(f"cat {NEW}/{certificate}.pem > {CERTIFICATE}",
-                    *([f"cat {NEW}/{key}.key > {KEY}"] if key else []))
+def writing(certificate: str, key: str) -> str:
+    """A command that writes those in place: not at once, as a file that is renamed would be."""
+    return f"cat {NEW}/{certificate}.pem > {CERTIFICATE}; cat {NEW}/{key}.key > {KEY}"
 
 
 def is_used(name: str) -> str:
@@ -56,20 +57,23 @@ def wait_for_end_of_looks(since: int = -1) -> str:
     return unit("ActiveState", RENEW)
 
 
+SAID = f"journalctl --sync; journalctl --no-pager --output=cat --unit={RENEW} _TRANSPORT=stdout"
+
+
 def lines() -> list[str]:
     """What was said of renewals."""
-    return machine.succeed(
-        f"journalctl --sync; journalctl --no-pager --output=cat --unit={RENEW} _TRANSPORT=stdout"
-    ).splitlines()
+    return machine.succeed(SAID).splitlines()
 
 
-def is_refused(why: str, used: str) -> None:
-    """In one line; the service goes on as it is."""
+def refused(change: str, why: str, used: str) -> None:
+    """The command makes a change that is. One line says so, and the service goes on as it is."""
     before = len(lines())
-    wait_for_journal(why, service=RENEW)
+    machine.succeed(change)
+    machine.wait_until_succeeds(f"[ $({{ {SAID}; }} | wc -l) -gt {before} ]", timeout=30)
     assert wait_for_end_of_looks() == "failed"
-    said = [line for line in lines() if why in line]
-    assert said[-1].startswith("not renewed, the files in use stay in use: "), (before, said)
+    said = lines()[before:]
+    assert len(said) == 1 and why in said[0], said
+    assert said[0].startswith("not renewed, the files in use stay in use: "), said
     machine.succeed(is_used(used))
     assert unit("MainPID", SERVICE) == process
     round_trip()
@@ -91,18 +95,17 @@ with subtest("a file that is touched, or written as it was, restarts nothing"):
     process = unit("MainPID", SERVICE)
     before = looked()
     machine.succeed(f"touch {CERTIFICATE} {KEY}")
-    wait_for_end_of_looks(before)
+    assert wait_for_end_of_looks(before) == "inactive"
     before = looked()
-    write("old", "old")
+    machine.succeed(writing("old", "old"))
     assert wait_for_end_of_looks(before) == "inactive"
     assert unit("MainPID", SERVICE) == process
     assert lines() == []
 
 with subtest("half a pair is refused, the service goes on; the other half is waited for, under load"):
-    start_load(seconds=15)
-    write("first")
-    is_refused("does not belong", used="old")
-    write("first", "first")
+    start_load(seconds=10)
+    refused(f"cat {NEW}/first.pem > {CERTIFICATE}", "does not belong", used="old")
+    machine.succeed(f"cat {NEW}/first.key > {KEY}")
     wait_for_renewal("first")
     assert unit("MainPID", SERVICE) != process
     load = finish_load()
@@ -117,24 +120,72 @@ with subtest("the new certificate is the one in use: the KMS knows no other any 
 
 with subtest("written at once, it is taken without a word"):
     said = lines()
-    write("second", "second")
+    machine.succeed(writing("second", "second"))
     wait_for_renewal("second")
     assert lines() == said, lines()
 
 process = unit("MainPID", SERVICE)
 
 with subtest("a pair that is broken, out of date, or of two is refused, and says why"):
-    machine.succeed(f"head -c 700 {NEW}/first.pem > {CERTIFICATE}")
-    is_refused("certificate", used="second")
-    write("expired", "expired")
-    is_refused("expired on", used="second")
-    write("first", "third")
-    is_refused("does not belong", used="second")
-    machine.succeed(f"rm {KEY}")
-    is_refused("found no file", used="second")
+    refused(f"head -c 700 {NEW}/first.pem > {CERTIFICATE}", "is broken", used="second")
+    refused(writing("expired", "expired"), "expired on", used="second")
+    refused(writing("first", "third"), "does not belong", used="second")
+    refused(f"rm {KEY}", "found no file", used="second")
     assert RENEW in machine.succeed("systemctl list-units --failed --plain --no-legend")
 
 with subtest("then a good one is taken, and nothing is failed any more"):
-    write("third", "third")
+    machine.succeed(writing("third", "third"))
     wait_for_renewal("third")
     assert unit("ActiveState", RENEW) == "inactive"
+
+with subtest("however often is written: a restart when it has ended, and not before"):
+    process = unit("MainPID", SERVICE)
+    both = "; ".join(writing(name, name) for name in ("first", "second"))
+    machine.succeed(f"for i in $(seq 300); do {both}; done")
+    assert unit("MainPID", SERVICE) == process
+    wait_for_renewal("second")
+    for name in (PATH_UNIT, TIMER):
+        assert unit("ActiveState", name) == "active", name
+
+with subtest("links that are swung: the folder of the old files goes, as Kubernetes does it"):
+    folder = os.path.dirname(CERTIFICATE)
+    for name in ("first", "second"):
+        machine.succeed(f"mkdir {folder}/{name}",
+                        f"cp {NEW}/{name}.pem {folder}/{name}/client.pem",
+                        f"cp {NEW}/{name}.key {folder}/{name}/client.key")
+    machine.succeed(f"cd {folder}; ln -s second now",
+                    *(f"ln -sfn now/{os.path.basename(name)} {name}" for name in (CERTIFICATE, KEY)))
+    machine.succeed(f"cd {folder}; ln -s first next; mv -T next now; rm -r second")
+    wait_for_renewal("first")
+
+with subtest("a link in the middle of a chain, which nothing tells of, is found in time"):
+    machine.succeed(*(f"mkdir -p /root/chain/{name}; cp {NEW}/{name}.pem /root/chain/{name}/client.pem; "
+                      f"cp {NEW}/{name}.key /root/chain/{name}/client.key" for name in ("first", "third")),
+                    "ln -s first /root/chain/now",
+                    f"ln -sfn /root/chain/now/client.pem {CERTIFICATE}",
+                    f"ln -sfn /root/chain/now/client.key {KEY}")
+    wait_for_end_of_looks(looked() - 1)
+    machine.succeed("cd /root/chain; ln -s third next; mv -T next now")
+    drop_in(TIMER, "[Timer]\nOnActiveSec=\nOnActiveSec=1s\n")
+    machine.succeed(f"systemctl restart {TIMER}")
+    wait_for_renewal("third")
+    remove_drop_in(TIMER)
+
+with subtest("other files than the service is given: one restart, then a word, and no more"):
+    machine.succeed("mkdir -m 700 /root/other; "
+                    f"cp {NEW}/first.pem /root/other/client.pem; cp {NEW}/first.key /root/other/client.key")
+    drop_in(RENEW, "[Service]\nLoadCredential=client-cert:/root/other/client.pem\n"
+                   "LoadCredential=client-key:/root/other/client.key\n")
+    process = unit("MainPID", SERVICE)
+    machine.succeed(f"systemctl start {RENEW}")
+    machine.wait_until_succeeds(f"[ $(systemctl show --value --property=MainPID {SERVICE}) != {process} ]")
+    machine.wait_for_unit(SERVICE)
+    machine.succeed(f"systemctl start {RENEW}")
+    wait_for_journal("had the old ones again", service=RENEW)
+    assert wait_for_end_of_looks() == "failed"
+
+with subtest("stopped, there is nothing to renew, and nothing is failed"):
+    machine.succeed(f"systemctl stop {SOCKET} {SERVICE}")
+    machine.wait_until_succeeds(f"[ $(systemctl show --value --property=ActiveState {RENEW}) = inactive ]")
+    for name in (PATH_UNIT, TIMER):
+        assert unit("ActiveState", name) == "inactive", name
