@@ -168,6 +168,20 @@ let
       serviceConfig = passing i sections;
     };
 
+  # Files that can change, and their folders, in which links to them do.
+  watched =
+    i:
+    let
+      paths = lib.filter (path: path != null && !inStore path) [
+        i.credentials.clientCertificate
+        i.credentials.clientKey
+        i.credentials.clientKeyEncrypted
+        i.credentials.ca
+      ];
+      inStore = path: lib.isPath path || lib.hasPrefix "${builtins.storeDir}/" (toString path);
+    in
+    lib.unique (map dirOf paths ++ paths);
+
   renewPathOf =
     instanceName: i:
     let
@@ -175,15 +189,9 @@ let
     in
     common sections
     // {
+      enable = watched i != [ ];
       pathConfig = units.toConfig sections.Path // {
-        PathChanged = map literally (
-          lib.filter (path: path != null) [
-            (public i.credentials.clientCertificate)
-            i.credentials.clientKey
-            (public i.credentials.clientKeyEncrypted)
-            (public i.credentials.ca)
-          ]
-        );
+        PathChanged = map literally (watched i);
       };
     };
 

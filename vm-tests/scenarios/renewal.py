@@ -140,8 +140,9 @@ with subtest("then a good one is taken, and nothing is failed any more"):
 
 with subtest("however often is written: a restart when it has ended, and not before"):
     process = unit("MainPID", SERVICE)
-    both = "; ".join(writing(name, name) for name in ("first", "second"))
-    machine.succeed(f"for i in $(seq 300); do {both}; done")
+    machine.succeed("for i in $(seq 300); do for name in first second; do "
+                    f"{{ echo $i; cat {NEW}/$name.pem; }} > {CERTIFICATE}; cat {NEW}/$name.key > {KEY}; "
+                    f"done; done", writing("second", "second"))
     assert unit("MainPID", SERVICE) == process
     wait_for_renewal("second")
     for name in (PATH_UNIT, TIMER):
@@ -158,7 +159,7 @@ with subtest("links that are swung: the folder of the old files goes, as Kuberne
     machine.succeed(f"cd {folder}; ln -s first next; mv -T next now; rm -r second")
     wait_for_renewal("first")
 
-with subtest("a link in the middle of a chain, which nothing tells of, is found in time"):
+with subtest("a link elsewhere, which nothing tells of, is found in time"):
     machine.succeed(*(f"mkdir -p /root/chain/{name}; cp {NEW}/{name}.pem /root/chain/{name}/client.pem; "
                       f"cp {NEW}/{name}.key /root/chain/{name}/client.key" for name in ("first", "third")),
                     "ln -s first /root/chain/now",

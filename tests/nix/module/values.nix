@@ -221,6 +221,7 @@ in
     want = [
       {
         PathChanged = [
+          "/var/lib/secrets"
           "/var/lib/secrets/client.pem"
           "/var/lib/secrets/client.key.cred"
           "/var/lib/secrets/ca.pem"
@@ -228,6 +229,7 @@ in
       }
       {
         PathChanged = [
+          "/var/lib/secrets"
           "/var/lib/secrets/client.pem"
           "/var/lib/secrets/client.key"
         ];
