@@ -19,6 +19,7 @@
 #include "app/command_line.h"
 #include "app/kms.h"
 #include "app/process.h"
+#include "app/reload.h"
 #include "app/service_state.h"
 #include "app/signals.h"
 #include "app/socket.h"
@@ -41,7 +42,7 @@ namespace {
 absl::Status Run(const Config& config, LogQueue& log_queue, const Logger& log,
                  ServiceState& state) {
   const DebugTo debug(log);
-  Credentials credentials(TlsContext::Create(config.tls));
+  Credentials credentials(config.tls);
   const absl::Status unusable = credentials.tls().status();
   if (unusable.ok()) log.Warnings((*credentials.tls())->warnings());
   if (!HeapIsWiped()) log.Warning(kHeapIsNotWiped);
@@ -67,9 +68,11 @@ absl::Status Run(const Config& config, LogQueue& log_queue, const Logger& log,
   Listener listener(socket.fd(), std::move(policy), log,
                     [&](UniqueFd connection) { return server->Serve(std::move(connection)); });
   OKMS_RETURN_IF_ERROR(loop->OnReadable(socket.fd(), [&] { return listener.Accept(); }));
-  OKMS_RETURN_IF_ERROR(HeedSignals(*loop, log));
-  Ticks ticks(
-      {config, log, *loop, credentials, keys, *server, socket_watch, state, reach, confinement});
+  Reload reload({credentials, kms.servers, HostMaker(config, *io), [&] { return keys.Current(); },
+                 state, log, config.timeout});
+  OKMS_RETURN_IF_ERROR(HeedSignals(*loop, log, [&] { reload.Ask(); }));
+  Ticks ticks({config, log, *loop, credentials, keys, *server, socket_watch, reload, state, reach,
+               confinement});
   OKMS_RETURN_IF_ERROR(ticks.Begin());
 
   // Not a byte from outside has been read yet.

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "app/reload.h"
 #include "config/config.h"
 #include "core/backend.h"
 #include "core/key_manager.h"
@@ -37,6 +38,9 @@ struct Kms {
 
 // `credentials` and `io` must outlive it. Without usable certificates it answers why.
 absl::StatusOr<Kms> MakeKms(const Config& config, const Credentials& credentials, IoLoop& io);
+
+// Makes the hosts anew, by another certificate. Both must outlive it.
+Reload::Maker HostMaker(const Config& config, IoLoop& io);
 
 KeyPolicy KeyPolicyOf(const Config& config);
 

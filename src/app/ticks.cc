@@ -40,6 +40,7 @@ absl::Status Ticks::Begin() {
   EventLoop& loop = parts_.loop;
   OKMS_RETURN_IF_ERROR(loop.Repeat([this] { return LookAtKey(); }));
   OKMS_RETURN_IF_ERROR(loop.Repeat([this] { return LookAtSocket(); }));
+  OKMS_RETURN_IF_ERROR(loop.Repeat([this] { return parts_.reload.Tick(); }));
   OKMS_RETURN_IF_ERROR(loop.Repeat([this] { return GiveUp(); }));
   OKMS_RETURN_IF_ERROR(loop.Repeat([this] { return LookAtResolverFiles(); }));
   OKMS_RETURN_IF_ERROR(loop.Repeat([this] { return parts_.server.Tick(); }));
@@ -54,12 +55,12 @@ absl::Status Ticks::Begin() {
 Deadline Ticks::LookAtKey() {
   const Deadline next = parts_.keys.Tick();
   parts_.credentials.Tick(parts_.log);
-  const std::string& socket = parts_.socket.trouble();
-  const std::string certificates = parts_.credentials.Summary();
-  parts_.state.Is(
-      StatusLine(parts_.keys.Current(), Clock::now(),
-                 absl::StrCat(socket.empty() ? "" : "; ", socket, certificates.empty() ? "" : "; ",
-                              certificates, "; ", parts_.confinement.landlock)));
+  std::string more;
+  for (const std::string& each : {parts_.socket.trouble(), parts_.reload.trouble(),
+                                  parts_.credentials.Summary(), parts_.confinement.landlock}) {
+    if (!each.empty()) absl::StrAppend(&more, "; ", each);
+  }
+  parts_.state.Is(StatusLine(parts_.keys.Current(), Clock::now(), more));
   return next;
 }
 
@@ -76,7 +77,9 @@ Deadline Ticks::LookAtResolverFiles() {
 }
 
 Deadline Ticks::GiveUp() {
-  if (Expired(give_up_)) End(parts_.credentials.tls().status());
+  const absl::Status unusable = parts_.credentials.tls().status();
+  if (unusable.ok()) return Deadline::max();
+  if (Expired(give_up_)) End(unusable);
   return give_up_;
 }
 

@@ -10,6 +10,7 @@
 #include <string>
 
 #include "absl/status/status.h"
+#include "app/reload.h"
 #include "app/service_state.h"
 #include "app/socket.h"
 #include "base/deadline.h"
@@ -41,6 +42,7 @@ class Ticks {
     KeyManager& keys;
     KmsServer& server;
     SocketWatch& socket;
+    Reload& reload;
     ServiceState& state;
     const sandbox::Reach& reach;
     const sandbox::Confinement& confinement;
