@@ -35,6 +35,12 @@ TEST_F(FailoverTest, ARoundTripOfAChecksIsTheRecordByWhichAllAreProbedAtOnce) {
   Pass(0ms);
   ReadsRecord(a());
   ReadsRecord(b());
+  Encrypt(Way::kChecks, "another key");
+  Encrypted(a(), Ciphertext{"record", {}});
+  failover_->Decrypt(Way::kChecks, "another key", {"record", {}}, now_ + 3s, Into(decrypted_));
+  Decrypted(a(), Plain("seed"));
+  Pass(0ms);
+  ReadsRecord(b());
 }
 
 TEST_F(FailoverTest, AWrongCiphertextIsNoRecord) {
