@@ -35,7 +35,10 @@ absl::StatusOr<std::string> Content(const std::string& path) {
   const auto failed = [](const char* what, int error) {
     return absl::InvalidArgumentError(absl::StrCat(
         "cannot be read: ", ErrnoStatus(absl::StatusCode::kUnknown, what, error).message(),
-        error == EACCES ? "; let this service's user read it" : "; correct the path"));
+        error == EACCES
+            ? "; let this service's user read it; where its folder was replaced, restart "
+              "this service"
+            : "; correct the path"));
   };
   const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
   if (!fd) return failed("open", errno);

@@ -255,6 +255,7 @@ REST = ("--protocol=rest\n--serv-addr\nhttps://kms:8443/a/\n--okms-id=" + KEY_ID
 CONFIGS = {
     "required": REQUIRED,
     "label": REQUIRED.replace("--encryption-key-id=k", "--encryption-key-label=etcd"),
+    "key_id_file": REQUIRED.replace("--encryption-key-id=k", "--encryption-key-id-file=/no/k"),
     "all": REQUIRED + "\n--timeout=1m30s\n--ca=/ca.pem\n--sock=@kms\n--sock-group=0\n--allow-uid=1"
            "\n--allow-gid\n2\n--debug=false\n--okms-id=x\n--max-connections=4",
     "aliases": "-protocol\nkmip\n-kmip-addr=kms:1\n-kmip-key-id=k\n-client-cert=c\n-client-key=k",

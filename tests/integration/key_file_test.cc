@@ -265,7 +265,8 @@ TEST_F(KmipKeyFileTest, ThatItCannotBeReadAgainIsSaidAtTheStart) {
   StartReady();
   ExpectLineOnce(absl::StrCat("error: --encryption-key-id-file ", path_,
                               ": cannot be read: open: Permission denied; let this service's user "
-                              "read it; what it held before counts on: key key-1"));
+                              "read it; where its folder was replaced, restart this service; what "
+                              "it held before counts on: key key-1"));
   ExpectKeyInUse("key-1");
 }
 

@@ -81,6 +81,10 @@ TEST_F(LabelsTest, AMovedLabelIsFollowedByItselfAndOldRecordsStayReadable) {
   kms().handler().Put(key_);
   Put("id=key-2,name=kek");
   ASSERT_TRUE(AwaitKey("key-2", kTwoChecks));
+  EXPECT_TRUE(plugin().WaitForLine(
+      "notice: the key's name leads to key key-2 now, which is being proven; key key-1 stays in "
+      "use"))
+      << plugin().Err();
   EXPECT_TRUE(
       plugin().WaitForLine("notice: ready: key key-2 encrypts and decrypts; it replaces key key-1"))
       << plugin().Err();

@@ -97,7 +97,9 @@ TEST_F(KeyIdFileTest, OneThatMayNotBeRead) {
   ASSERT_EQ(::chmod(path_.c_str(), 0), 0);
   constexpr uid_t kNobody = 65534;
   if (::geteuid() == 0) ::setfsuid(kNobody);  // root may read everything
-  ExpectWrong(Read(), "cannot be read: open: Permission denied; let this service's user read it");
+  ExpectWrong(Read(),
+              "cannot be read: open: Permission denied; let this service's user read it; where its "
+              "folder was replaced, restart this service");
   ::setfsuid(::geteuid());
 }
 
