@@ -53,19 +53,17 @@ void Reload::Look(Deadline now) {
 
 void Reload::Read(bool changed, Deadline now) {
   const Credentials::Tls read = parts_.credentials.ReadAgain();
+  const Credentials::Tls in_use = parts_.credentials.tls();
   // Root could have read it, at the start.
   const bool forbidden = absl::IsPermissionDenied(read.status());
-  if (forbidden && !changed && trouble_.empty()) return SayUnchanged();
+  if (forbidden && !changed && trouble_.empty() && in_use.ok()) return SayUnchanged();
   if (!read.ok()) {
     return Refuse(absl::StrCat(read.status().message(), forbidden ? ", or restart it" : ""),
                   now + kLook);
   }
   // Who asks again and again must not have the KMS begin again and again.
   if (proof_ && (*read)->identity() == candidate_->identity()) return;
-  const Credentials::Tls in_use = parts_.credentials.tls();
-  if (in_use.ok() && (*in_use)->identity() == (*read)->identity()) {
-    return SayUnchanged();
-  }
+  if (in_use.ok() && (*in_use)->identity() == (*read)->identity()) return SayUnchanged();
   if (const auto trouble = (*read)->validity().At(std::time(nullptr))) {
     return Refuse(trouble->Text(), now + kLook);
   }

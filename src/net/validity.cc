@@ -33,7 +33,7 @@ constexpr std::time_t kMinute = 60;
 constexpr std::time_t kHour = 60 * kMinute;
 constexpr std::time_t kDay = 24 * kHour;
 
-constexpr char kRenew[] = "renew it and restart";
+constexpr char kRenew[] = "renew it";
 
 // What is left of a life when its end is spoken of, the longest first. Of less than 90 days, 30
 // would be more than a third, and of 30 all: what is said all the time is not heard. So it is a

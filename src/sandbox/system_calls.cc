@@ -120,9 +120,9 @@ std::span<const AllowedCall> AllowedCalls() {
       {"writev", "name servers over TCP"},
       {"shutdown", "the end of a connection"},
 
-      // Files: the name service's, as far as Landlock grants them.
+      // Files: the name service's, and our certificates and keys, as far as Landlock grants them.
       {"openat", "to read", {{2, kOpenForMore, O_RDONLY}}},
-      {"newfstatat", "the size of a file", {}, "fstat"},
+      {"newfstatat", "the size of a file, whether it is another one", {}, "fstat"},
       {"fstat", "the same, newer C libraries"},
       {"lseek", "the same, c-ares; fclose"},
 

@@ -13,6 +13,7 @@
 #include <filesystem>
 #include <fstream>
 #include <functional>
+#include <iterator>
 #include <mutex>
 #include <string>
 #include <thread>
@@ -385,6 +386,72 @@ TEST_P(WrongFilesTest, AreNotTakenAndAGoodPairIsTakenAfterThem) {
   ExpectNotTaken("--ca .*: cannot be read: open: No such file", [&] { fs::remove(At("ca.pem")); });
 }
 
+TEST_P(WrongFilesTest, WhatIsNoFileHoldsNothingUp) {
+  StartServing();
+  ExpectNotTaken("--client-key .*: is a FIFO; name the PEM file", [&] {
+    fs::remove(At("client.key"));
+    Must(::mkfifo(At("client.key").c_str(), 0644) == 0, "mkfifo");
+  });
+  ExpectNotTaken("--client-cert .*: cannot be read: open: No such file", [&] {
+    fs::remove(At("client.pem"));
+    fs::create_symlink("nowhere", At("client.pem"));
+  });
+  ExpectNotTaken("--ca .*: is larger than 1 MiB", [&] { fs::resize_file(At("ca.pem"), 2 << 20); });
+}
+
+// Whoever writes it all the time keeps neither the plugin nor its calls waiting.
+TEST_P(WrongFilesTest, AKeyThatGrowsWhileItIsRead) {
+  StartServing();
+  StartLoad();
+  InstallNew("plugin-2");
+  std::atomic<bool> stop = false;
+  std::thread writer([&] {
+    for (std::ofstream key(At("client.key"), std::ios::app); !stop;) key << std::flush << "\n";
+  });
+  for (int i = 0; i < 10; ++i) {
+    plugin().Signal(SIGHUP);
+    EXPECT_TRUE(MoreCalls());
+  }
+  stop = true;
+  writer.join();
+  InstallNew("plugin-3");
+  ASSERT_TRUE(WaitUntil([&] {
+    plugin().Signal(SIGHUP);
+    return clients_.Admitted("plugin-3") > 0;
+  }));
+  EXPECT_THAT(StopLoad(), IsEmpty());
+}
+
+// Before, and from the tenth renewal on, the process is as large.
+TEST_P(WrongFilesTest, ManyRenewalsLeaveNothingBehind) {
+  StartServing();
+  const auto descriptors = [&] {
+    const fs::directory_iterator entries(absl::StrCat("/proc/", plugin().pid(), "/fd"));
+    return std::distance(fs::begin(entries), fs::end(entries));
+  };
+  const auto kilobytes = [&](const std::string& field) {
+    int size = 0;
+    const std::string text = plugin().ProcStatus(field);
+    EXPECT_TRUE(absl::SimpleAtoi(text.substr(0, text.find(' ')), &size)) << text;
+    return size;
+  };
+  const auto renew = [&](int i) {
+    if (i % 2 == 0) {
+      Write(At("client.pem"), "no certificate");
+      Must(Reload(kNotTaken), "a bad pair was taken");
+    }
+    InstallNew(absl::StrCat("plugin-", i));
+    Must(Reload(kTaken), absl::StrCat("renewal ", i, " was not taken"));
+    ExpectRoundTrip();
+  };
+  for (int i = 0; i < 20; ++i) renew(i);
+  const auto open = descriptors();
+  const int before = kilobytes("VmRSS");
+  for (int i = 20; i < 60; ++i) renew(i);
+  EXPECT_TRUE(WaitUntil([&] { return descriptors() <= open; })) << descriptors() << " of " << open;
+  EXPECT_LT(kilobytes("VmRSS"), before + 1024) << "40 renewals later";
+}
+
 // The folder itself is another one afterwards, which the sandbox lets be read no more.
 TEST_P(WrongFilesTest, TheFolderIsGone) {
   StartServing();
@@ -397,6 +464,90 @@ TEST_P(WrongFilesTest, TheFolderIsGone) {
   InstallNew("plugin-2");
   ASSERT_TRUE(Reload(kTaken)) << plugin().Err();
   ExpectNewConnectionsAs("plugin-2", "plugin");
+}
+
+// ---- What the service manager is told
+
+class ReloadNotifyTest : public ReloadTest {
+ protected:
+  ReloadNotifyTest()
+      : manager_(Must(BindUnix(dir_ / "notify", SOCK_DGRAM))), passed_(Must(BindUnix(socket()))) {
+    options_.listen_fd = passed_.get();
+    options_.environment = {absl::StrCat("NOTIFY_SOCKET=", dir_ / "notify")};
+  }
+
+  // The next message that is no STATUS=, which is kept.
+  std::string Next() {
+    pollfd entry{manager_.get(), POLLIN, 0};
+    while (::poll(&entry, 1, PollTimeout(Clock::now() + kPatience)) > 0) {
+      std::array<char, 4096> buffer{};
+      const ssize_t size = ::recv(manager_.get(), buffer.data(), buffer.size(), 0);
+      const std::string message(buffer.data(), static_cast<std::size_t>(size));
+      if (!absl::StartsWith(message, "STATUS=")) return message;
+      state_ = message;
+    }
+    return "";
+  }
+
+  const UniqueFd manager_;
+  const UniqueFd passed_;
+  ChildOptions options_;
+  std::string state_;
+};
+INSTANTIATE_TEST_SUITE_P(, ReloadNotifyTest, testing::Values(Speaks::kKmip),
+                         [](const auto&) { return "Kmip"; });
+
+TEST_P(ReloadNotifyTest, ThatItReloadsAndThatThisHasComeToAnEnd) {
+  StartKms();
+  StartPlugin(options_);
+  ASSERT_EQ(Next(), "READY=1");
+  ASSERT_THAT(AwaitStatus(Code::kOk), IsOk());
+  for (const bool good : {true, false, true}) {
+    timespec before{};
+    ::clock_gettime(CLOCK_MONOTONIC, &before);
+    if (good) {
+      InstallNew("plugin-2");
+    } else {
+      Write(At("client.key"), "no key");
+    }
+    plugin().Signal(SIGHUP);
+    const std::vector<std::string> lines = absl::StrSplit(Next(), "\nMONOTONIC_USEC=");
+    ASSERT_EQ(lines.size(), 2U);
+    EXPECT_EQ(lines[0], "RELOADING=1");
+    int64_t time = 0;
+    ASSERT_TRUE(absl::SimpleAtoi(lines[1], &time));
+    EXPECT_GE(time, before.tv_sec * 1'000'000 + before.tv_nsec / 1000);
+    EXPECT_EQ(Next(), "READY=1");
+    EXPECT_TRUE(plugin().WaitForLine(good ? kTaken : kNotTaken));
+  }
+}
+
+// The manager must not be left waiting for a KMS that does not answer.
+TEST_P(ReloadNotifyTest, ThatItHasTakenLongEnough) {
+  StartKms();
+  flags_["--timeout"] = "30s";
+  StartPlugin(options_);
+  ASSERT_EQ(Next(), "READY=1");
+  ASSERT_THAT(AwaitStatus(Code::kOk), IsOk());
+  SetFault("hang");
+  InstallNew("plugin-2");
+  plugin().Signal(SIGHUP);
+  ASSERT_THAT(Next(), HasSubstr("RELOADING=1"));
+  ASSERT_EQ(Next(), "READY=1");
+  EXPECT_EQ(Lines(kTaken) + Lines(kNotTaken), 0);
+}
+
+TEST_P(ReloadNotifyTest, NothingBeforeItIsReadyAndThatWhenAMissingFileIsThere) {
+  StartKms();
+  fs::rename(At("client.pem"), dir_ / "elsewhere.pem");
+  StartPlugin(options_);
+  plugin().Signal(SIGHUP);
+  ASSERT_TRUE(plugin().WaitForLine(kNotTaken));
+  fs::rename(dir_ / "elsewhere.pem", At("client.pem"));
+  ASSERT_TRUE(plugin().WaitForLine(kTaken)) << "by itself";
+  EXPECT_EQ(Next(), "READY=1");
+  EXPECT_THAT(AwaitStatus(Code::kOk), IsOk());
+  ExpectRoundTrip();
 }
 
 }  // namespace

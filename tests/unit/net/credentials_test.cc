@@ -61,7 +61,7 @@ TEST_F(CredentialsTest, TheEndIsSaidWhenItComesAndThenEachDay) {
   const std::time_t now = std::time(nullptr);
   credentials.Tick(log_, now);
   const auto said = AllOf(HasSubstr("error: --client-cert /"), HasSubstr(".pem: expired on 20"),
-                          HasSubstr("; renew it and restart, or correct"));
+                          HasSubstr("; renew it, or correct"));
   for (int hour = 2; hour < 24; ++hour) credentials.Tick(log_, now + hour * kHour);
   EXPECT_THAT(lines_, ElementsAre(said));
   for (int hour = 24; hour < 72; ++hour) credentials.Tick(log_, now + hour * kHour);
@@ -75,7 +75,7 @@ TEST_F(CredentialsTest, EachRemarkBeforeTheEndIsAWarningOnce) {
   for (std::time_t hour = 0; hour < 40 * 24; ++hour) credentials.Tick(log_, now + hour * kHour);
   const auto said = [](const std::string& left) {
     return AllOf(HasSubstr("warning: --client-cert /"), HasSubstr(".pem: expires on 20"),
-                 HasSubstr("; " + left + " left: renew it and restart"));
+                 HasSubstr("; " + left + " left: renew it"));
   };
   EXPECT_THAT(lines_, ElementsAre(said("30 days"), said("14 days"), said("7 days"), said("3 days"),
                                   said("24 hours")));

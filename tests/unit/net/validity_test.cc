@@ -40,7 +40,7 @@ TEST(ValidityTest, AnExpiredFileSaysSinceWhenAndWhatToDo) {
   ASSERT_TRUE(trouble);
   EXPECT_EQ(trouble->what, "--client-cert /c.pem: expired on 2026-11-18 11:06:39 UTC");
   EXPECT_EQ(trouble->Text(),
-            "--client-cert /c.pem: expired on 2026-11-18 11:06:39 UTC; renew it and restart, or "
+            "--client-cert /c.pem: expired on 2026-11-18 11:06:39 UTC; renew it, or "
             "correct this machine's clock, which says 2026-11-18");
 }
 
@@ -129,8 +129,7 @@ TEST(ValidityTest, ARemarkSaysFileDateTimeLeftAndRemedy) {
     return remarks.empty() ? "" : remarks.front().Text();
   };
   const auto with = [](const std::string& left) {
-    return "--client-cert /c.pem: expires on 2026-11-18 11:06:40 UTC; " + left +
-           " left: renew it and restart";
+    return "--client-cert /c.pem: expires on 2026-11-18 11:06:40 UTC; " + left + " left: renew it";
   };
   EXPECT_EQ(text(30 * kDay), with("30 days"));
   EXPECT_EQ(text(3 * kDay - 9), with("3 days"));  // looked at some seconds late
@@ -141,7 +140,7 @@ TEST(ValidityTest, ARemarkSaysFileDateTimeLeftAndRemedy) {
   EXPECT_EQ(text(60), with("1 minute"));
   EXPECT_EQ(text(0), with("0 minutes"));
   EXPECT_EQ(text(-1),
-            "--client-cert /c.pem: expired on 2026-11-18 11:06:40 UTC; renew it and restart, or "
+            "--client-cert /c.pem: expired on 2026-11-18 11:06:40 UTC; renew it, or "
             "correct this machine's clock, which says 2026-11-18");
 }
 
@@ -172,8 +171,7 @@ TEST(ValidityTest, ABundleEndsWithTheLastOfItsCas) {
   const auto remarks = validity.Remarks(kNow + 10 * kDay);
   ASSERT_EQ(remarks.size(), 1U);
   EXPECT_EQ(remarks.front().Text(),
-            "--client-cert /c.pem: expires on 2026-12-28 11:06:40 UTC; 30 days left: renew it and "
-            "restart");
+            "--client-cert /c.pem: expires on 2026-12-28 11:06:40 UTC; 30 days left: renew it");
   EXPECT_EQ(remarks.front().since, kNow + 10 * kDay);
 }
 
