@@ -1,0 +1,206 @@
+// SPDX-FileCopyrightText: The okms-k8s-encryption-provider authors
+// SPDX-License-Identifier: Apache-2.0
+
+// Several hosts of one KMS, each a process of its own: they are killed, stopped, and started again
+// while clients call without pause. What fails is not repeated: each call counts.
+
+#include <signal.h>
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <tuple>
+#include <vector>
+
+#include "integration/rest_plugin_test.h"
+
+namespace okms::test {
+namespace {
+
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+constexpr std::size_t kClients = 4;
+
+class EndpointsTest : public RestPluginTest {
+ protected:
+  ~EndpointsTest() override { StopLoad(); }
+
+  void UseProtocol(const std::string& protocol) {
+    rest_ = protocol == "rest";
+    if (!rest_) UseKmip();
+    flags_["--encryption-key-id"] = kKeyId;
+    flags_["--serv-addr"] = absl::StrCat(Address(0), ",", Address(1));
+  }
+  std::string Address(std::size_t host) const {
+    return absl::StrCat(rest_ ? "https://" : "", Name(host));
+  }
+  std::string Name(std::size_t host) const {
+    return absl::StrCat("127.0.0.1:", ports_[host].number());
+  }
+
+  // With a key of that material, a digit.
+  void StartHost(std::size_t host, char material = '1') {
+    ChildOptions options;
+    options.argv = {OKMS_MOCK_KMS,
+                    "--pki",
+                    dir_.path(),
+                    "--key",
+                    absl::StrCat("id=", kKeyId, ",name=kek,material=", std::string(64, material)),
+                    rest_ ? "--rest-port" : "--port",
+                    absl::StrCat(ports_[host].number())};
+    hosts_[host] = Must(ChildProcess::Start(options));
+    const bool listens = WaitUntil([&] {
+      return hosts_[host]->Out().find(rest_ ? "REST" : "listening") != std::string::npos;
+    });
+    Must(listens, absl::StrCat("the mock KMS does not start: ", hosts_[host]->Err()));
+  }
+  // SIGSTOP leaves the connections as they are, and new ones are taken by the kernel.
+  void Fell(std::size_t host, int signal) {
+    hosts_[host]->Signal(signal);
+    if (signal != SIGSTOP) hosts_[host]->Wait();
+  }
+  void Raise(std::size_t host, int signal) {
+    if (signal == SIGSTOP) {
+      hosts_[host]->Signal(SIGCONT);
+    } else {
+      StartHost(host);
+    }
+  }
+
+  // Each client has a connection and one call under way, all the time.
+  void StartLoad() {
+    const std::string plaintext = NewPlaintext();
+    for (std::size_t i = 0; i < kClients; ++i) {
+      threads_.emplace_back([this, i, plaintext] {
+        const auto client = NewClient();
+        while (!stop_) {
+          const auto record = client->Encrypt(plaintext);
+          Note(i, record.status());
+          if (!record.ok()) continue;
+          const auto back = client->Decrypt(*record);
+          Note(i, back.status());
+          if (back.ok() && *back != plaintext) Note(i, absl::DataLossError("another plaintext"));
+          Note(i, client->Status().status());
+        }
+      });
+    }
+  }
+  void StopLoad() {
+    stop_ = true;
+    for (std::thread& thread : threads_) thread.join();
+    threads_.clear();
+  }
+  // Until each client has had all kinds of calls answered from now on.
+  bool AllServed() {
+    std::array<int, kClients> before{};
+    for (std::size_t i = 0; i < kClients; ++i) before[i] = successes_[i];
+    return WaitUntil([&] {
+      for (std::size_t i = 0; i < kClients; ++i) {
+        if (successes_[i] < before[i] + 6) return false;
+      }
+      return true;
+    });
+  }
+  std::vector<std::string> Failures() {
+    const std::lock_guard lock(mutex_);
+    return failures_;
+  }
+
+  std::array<std::unique_ptr<ChildProcess>, 2> hosts_;
+
+ private:
+  void Note(std::size_t i, const absl::Status& status) {
+    if (status.ok()) {
+      ++successes_[i];
+      return;
+    }
+    const std::lock_guard lock(mutex_);
+    failures_.push_back(absl::StrCat(i, ": ", status.ToString()));
+  }
+
+  bool rest_ = true;
+  const std::array<ReservedPort, 2> ports_;
+  std::atomic<bool> stop_ = false;
+  std::array<std::atomic<int>, kClients> successes_{};
+  std::mutex mutex_;  // guards failures_
+  std::vector<std::string> failures_;
+  std::vector<std::thread> threads_;
+};
+
+class FallingHostTest : public EndpointsTest,
+                        public testing::WithParamInterface<std::tuple<const char*, int>> {};
+
+TEST_P(FallingHostTest, CostsNoCall) {
+  const auto& [protocol, signal] = GetParam();
+  UseProtocol(protocol);
+  StartHost(0);
+  StartHost(1);
+  StartReady();
+  StartLoad();
+  ASSERT_TRUE(AllServed());
+  // The preferred one, of which the plugin sees at once that it is back.
+  Fell(0, signal);
+  ASSERT_TRUE(plugin().WaitForLine(absl::StrCat(Name(0), " is out: ")));
+  ASSERT_TRUE(AllServed());
+  Raise(0, signal);
+  ASSERT_TRUE(plugin().WaitForLine(absl::StrCat(Name(0), " is back")));
+  ASSERT_TRUE(AllServed());
+  // The other one, and then, while that is back in time, the preferred one again.
+  Fell(1, signal);
+  ASSERT_TRUE(AllServed());
+  Raise(1, signal);
+  ASSERT_TRUE(AllServed());
+  Fell(0, signal);
+  ASSERT_TRUE(AllServed());
+  StopLoad();
+  EXPECT_THAT(Failures(), IsEmpty());
+  EXPECT_EQ(StopPlugin(), 0);
+}
+
+std::string Case(const testing::TestParamInfo<std::tuple<const char*, int>>& test) {
+  const auto& [protocol, signal] = test.param;
+  const char* const end = signal == SIGKILL ? "killed" : signal == SIGTERM ? "ended" : "stopped";
+  return absl::StrCat(protocol, "_", end);
+}
+
+INSTANTIATE_TEST_SUITE_P(, FallingHostTest,
+                         testing::Combine(testing::Values("kmip", "rest"),
+                                          testing::Values(SIGKILL, SIGTERM, SIGSTOP)),
+                         Case);
+
+class DifferingHostTest : public EndpointsTest, public testing::WithParamInterface<const char*> {};
+
+TEST_P(DifferingHostTest, EncryptsNothing) {
+  UseProtocol(GetParam());
+  StartHost(0);
+  StartHost(1, '2');
+  StartReady();
+  ASSERT_TRUE(plugin().WaitForLine(absl::StrCat(Name(1), " disagrees")));
+  ExpectRoundTrip();
+  const auto record = client().Encrypt(NewPlaintext());
+  ASSERT_THAT(record, IsOk());
+
+  Fell(0, SIGKILL);
+  // What can be decrypted is decrypted; here it cannot, as it was encrypted with the other key.
+  EXPECT_THAT(client().Decrypt(*record), StatusIs(Code::kUnavailable, HasSubstr(Name(1))));
+  EXPECT_THAT(client().Encrypt(NewPlaintext()),
+              StatusIs(Code::kUnavailable, HasSubstr(absl::StrCat(Name(1), ": not asked"))));
+
+  // With the right key it reads what is there, and when it was seen twice, it encrypts.
+  Fell(1, SIGKILL);
+  StartHost(1);
+  EXPECT_THAT(client().Decrypt(*record), IsOk());
+  ASSERT_TRUE(plugin().WaitForLine(absl::StrCat(Name(1), " is back")));
+  ExpectRoundTrip();
+}
+
+INSTANTIATE_TEST_SUITE_P(, DifferingHostTest, testing::Values("kmip", "rest"),
+                         [](const auto& test) { return std::string(test.param); });
+
+}  // namespace
+}  // namespace okms::test
