@@ -148,28 +148,32 @@ with subtest("however often is written: a restart when it has ended, and not bef
     for name in (PATH_UNIT, TIMER):
         assert unit("ActiveState", name) == "active", name
 
-with subtest("links that are swung: the folder of the old files goes, as Kubernetes does it"):
-    folder = os.path.dirname(CERTIFICATE)
-    for name in ("first", "second"):
-        machine.succeed(f"mkdir {folder}/{name}",
-                        f"cp {NEW}/{name}.pem {folder}/{name}/client.pem",
-                        f"cp {NEW}/{name}.key {folder}/{name}/client.key")
-    machine.succeed(f"cd {folder}; ln -s second now",
-                    *(f"ln -sfn now/{os.path.basename(name)} {name}" for name in (CERTIFICATE, KEY)))
-    machine.succeed(f"cd {folder}; ln -s first next; mv -T next now; rm -r second")
+folder = os.path.dirname(CERTIFICATE)
+for pair in ("first", "second", "third"):
+    machine.succeed(f"mkdir {folder}/{pair}; cp {NEW}/{pair}.pem {folder}/{pair}/client.pem; "
+                    f"cp {NEW}/{pair}.key {folder}/{pair}/client.key; cp -a {folder}/{pair} /root/")
+
+
+def link(to: str) -> str:
+    return f"ln -sfn {to}/client.pem {CERTIFICATE}; ln -sfn {to}/client.key {KEY}"
+
+
+with subtest("a link above others is swung, and the old files go, as Kubernetes does it"):
+    machine.succeed(f"cd {folder}; ln -s second now; {link('now')}",
+                    f"cd {folder}; ln -s first next; mv -T next now; rm -r second")
     wait_for_renewal("first")
 
+with subtest("links are swung, and the old files stay, as certbot does it"):
+    machine.succeed(link("third"))
+    wait_for_renewal("third")
+
 with subtest("a link elsewhere, which nothing tells of, is found in time"):
-    machine.succeed(*(f"mkdir -p /root/chain/{name}; cp {NEW}/{name}.pem /root/chain/{name}/client.pem; "
-                      f"cp {NEW}/{name}.key /root/chain/{name}/client.key" for name in ("first", "third")),
-                    "ln -s first /root/chain/now",
-                    f"ln -sfn /root/chain/now/client.pem {CERTIFICATE}",
-                    f"ln -sfn /root/chain/now/client.key {KEY}")
+    machine.succeed("ln -s third /root/now", link("/root/now"))
     wait_for_end_of_looks(looked() - 1)
-    machine.succeed("cd /root/chain; ln -s third next; mv -T next now")
+    machine.succeed("cd /root; ln -s second next; mv -T next now")
     drop_in(TIMER, "[Timer]\nOnActiveSec=\nOnActiveSec=1s\n")
     machine.succeed(f"systemctl restart {TIMER}")
-    wait_for_renewal("third")
+    wait_for_renewal("second")
     remove_drop_in(TIMER)
 
 with subtest("other files than the service is given: one restart, then a word, and no more"):
