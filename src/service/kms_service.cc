@@ -7,7 +7,10 @@
 
 #include "service/kms_service.h"
 
+#include <google/protobuf/arena.h>
+
 #include <algorithm>
+#include <array>
 #include <memory>
 #include <string>
 #include <utility>
@@ -206,29 +209,32 @@ void KmsService::Call::Encrypt() {
     FailLogged(parsed);
     return;
   }
-  service_.keys_.Encrypt(
-      std::move(plaintext), deadline_, [this](absl::StatusOr<Encrypted> result) {
-        if (!result.ok()) {
-          FailLogged(result.status());
-          return;
-        }
-        absl::StatusOr<std::string> key_id = Answerable(std::move(result->key_id));
-        if (!key_id.ok()) {
-          FailLogged(key_id.status());
-          return;
-        }
-        v2::EncryptResponse answer;
-        answer.set_key_id(*std::move(key_id));
-        answer.set_ciphertext(std::move(result->ciphertext.bytes));
-        for (auto& [name, value] : result->ciphertext.annotations) {
-          (*answer.mutable_annotations())[name] = std::move(value);
-        }
-        Succeed(Wire(answer));
-      });
+  service_.keys_.Encrypt(std::move(plaintext), deadline_, [this](absl::StatusOr<Encrypted> result) {
+    if (!result.ok()) {
+      FailLogged(result.status());
+      return;
+    }
+    absl::StatusOr<std::string> key_id = Answerable(std::move(result->key_id));
+    if (!key_id.ok()) {
+      FailLogged(key_id.status());
+      return;
+    }
+    v2::EncryptResponse answer;
+    answer.set_key_id(*std::move(key_id));
+    answer.set_ciphertext(std::move(result->ciphertext.bytes));
+    for (auto& [name, value] : result->ciphertext.annotations) {
+      (*answer.mutable_annotations())[name] = std::move(value);
+    }
+    Succeed(Wire(answer));
+  });
 }
 
 void KmsService::Call::Decrypt() {
-  wire::DecryptRequest message;
+  // No secret is in it: its parts may stand on the stack.
+  std::array<char, 1024> memory;  // NOLINT(cppcoreguidelines-pro-type-member-init)
+  google::protobuf::Arena arena(memory.data(), memory.size());
+  wire::DecryptRequest& message =
+      *google::protobuf::Arena::CreateMessage<wire::DecryptRequest>(&arena);
   absl::Status parsed = Parse(request_, message);
   uid_ = std::move(*message.mutable_uid());
   key_id_ = std::move(*message.mutable_key_id());
