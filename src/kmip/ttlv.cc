@@ -3,6 +3,8 @@
 
 #include "kmip/ttlv.h"
 
+#include <array>
+
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
@@ -182,9 +184,11 @@ absl::StatusOr<Item> Item::Get(Tag tag) const {
 }
 
 void Writer::BigEndian(uint64_t value, int bytes) {
-  for (int shift = 8 * (bytes - 1); shift >= 0; shift -= 8) {
-    buffer_.push_back(static_cast<uint8_t>(value >> shift));
+  std::array<uint8_t, 8> written{};
+  for (std::size_t i = written.size(); i-- > 0; value >>= 8) {
+    written[i] = static_cast<uint8_t>(value);
   }
+  buffer_.insert(buffer_.end(), written.end() - bytes, written.end());
 }
 
 std::size_t Writer::Header(Tag tag, Type type, std::size_t length) {

@@ -117,6 +117,8 @@ std::string TagText(Tag tag);
 // Appends items to a buffer that is wiped when it goes. Not thread-safe.
 class Writer {
  public:
+  Writer() { buffer_.reserve(kUsualSize); }
+
   // `fill` writes the children.
   template <typename F>
   void Structure(Tag tag, F&& fill) {
@@ -136,6 +138,8 @@ class Writer {
   WipedBytes Take() { return std::move(buffer_); }
 
  private:
+  static constexpr std::size_t kUsualSize = 512;  // or else it would be moved, and wiped, ten times
+
   std::size_t Header(Tag tag, Type type, std::size_t length);
   void PatchLength(std::size_t start);
   void BigEndian(uint64_t value, int bytes);

@@ -7,7 +7,10 @@
 
 #include "service/kms_service.h"
 
+#include <google/protobuf/arena.h>
+
 #include <algorithm>
+#include <array>
 #include <memory>
 #include <string>
 #include <utility>
@@ -227,7 +230,11 @@ void KmsService::Call::Encrypt() {
 }
 
 void KmsService::Call::Decrypt() {
-  wire::DecryptRequest message;
+  // No secret is in it: its parts may stand on the stack.
+  std::array<char, 1024> memory;  // NOLINT(cppcoreguidelines-pro-type-member-init)
+  google::protobuf::Arena arena(memory.data(), memory.size());
+  wire::DecryptRequest& message =
+      *google::protobuf::Arena::CreateMessage<wire::DecryptRequest>(&arena);
   absl::Status parsed = Parse(request_, message);
   uid_ = std::move(*message.mutable_uid());
   key_id_ = std::move(*message.mutable_key_id());
