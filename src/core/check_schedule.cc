@@ -5,6 +5,8 @@
 
 #include <algorithm>
 
+#include "base/backoff.h"
+
 namespace okms {
 namespace {
 
@@ -22,8 +24,7 @@ constexpr milliseconds kApart{500};
 constexpr milliseconds kPatience{2'500};
 
 milliseconds RetryAfter(int failures, uint8_t jitter) {
-  const milliseconds doubled = kFirstRetry * (1 << std::clamp(failures - 1, 0, 4));
-  const milliseconds full = std::min(doubled, kLastRetry);
+  const milliseconds full = Backoff(failures, kFirstRetry, kLastRetry);
   return full - full * jitter / 1024;  // up to a quarter less
 }
 

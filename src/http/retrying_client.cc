@@ -10,6 +10,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "base/backoff.h"
 #include "base/debug.h"
 #include "base/status.h"
 
@@ -21,6 +22,7 @@ using std::chrono::seconds;
 
 constexpr int kAttempts = 5;
 constexpr milliseconds kFirstPause{100};
+constexpr milliseconds kLongestPause{800};
 constexpr seconds kLongestRetryAfter{5};
 
 bool MayHelp(const absl::StatusOr<HttpResponse>& result) {
@@ -33,7 +35,7 @@ milliseconds Pause(int number, const absl::StatusOr<HttpResponse>& result) {
   // Clients that failed together must not come back together: half of the pause is random.
   uint8_t random = 0;
   if (RAND_bytes(&random, 1) != 1) random = 0;
-  const milliseconds full = kFirstPause * (1 << (number - 1));
+  const milliseconds full = Backoff(number, kFirstPause, kLongestPause);
   const milliseconds pause = full / 2 + full * random / 512;
   if (!result.ok() || !result->retry_after) return pause;
   return std::clamp(*result->retry_after, seconds(0), kLongestRetryAfter) + pause;

@@ -5,6 +5,8 @@
 
 #include <algorithm>
 
+#include "base/backoff.h"
+
 namespace okms::kmip {
 namespace {
 
@@ -16,17 +18,16 @@ std::size_t Less(std::size_t limit, std::size_t by) { return limit > by ? limit 
 }  // namespace
 
 void Growth::Failed(Clock::time_point now) {
-  pause_ = std::clamp(2 * pause_, kFirstPause, kLongestPause);
-  until_ = now + pause_;
+  until_ = now + Backoff(++failures_, kFirstPause, kLongestPause);
 }
 
 std::size_t Growth::Limit(std::size_t there, Clock::time_point now) const {
   const std::size_t more = now < until_ ? 0 : 1;
-  return std::min(most_, Sharing(there) + (pause_.count() > 0 ? more : 0));
+  return std::min(most_, Sharing(there) + (failures_ > 0 ? more : 0));
 }
 
 std::size_t Growth::Sharing(std::size_t there) const {
-  return pause_.count() > 0 && there > 0 ? std::min(there, most_) : most_;
+  return failures_ > 0 && there > 0 ? std::min(there, most_) : most_;
 }
 
 bool MayWork(Rank rank, const std::array<std::size_t, kRanks>& busy, std::size_t limit) {

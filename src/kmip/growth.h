@@ -27,7 +27,7 @@ class Growth {
 
   // An opening failed, or came to something.
   void Failed(Clock::time_point now);
-  void Succeeded() { pause_ = {}; }
+  void Succeeded() { failures_ = 0; }
 
   // How many sessions there may be now, of which `there` are ready.
   std::size_t Limit(std::size_t there, Clock::time_point now) const;
@@ -38,7 +38,7 @@ class Growth {
 
  private:
   const std::size_t most_;
-  std::chrono::seconds pause_{};
+  int failures_ = 0;  // in a row
   Clock::time_point until_;
 };
 

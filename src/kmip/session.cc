@@ -14,10 +14,6 @@
 namespace okms::kmip {
 namespace {
 
-// Who asked and had no answer for so long was not answered; a caller may have less time than that.
-constexpr std::chrono::seconds kSilence{1};
-constexpr std::chrono::seconds kNegotiation{10};
-
 struct Payload {
   const Call& call;
   ProtocolVersion version;
@@ -71,7 +67,7 @@ void Session::BeReady() {
 void Session::NegotiateAnew() {
   ready_ = false;
   since_ = Clock::now();
-  GiveUpAt(since_ + kNegotiation);
+  GiveUpAt(since_ + kUntilReady);
   owner_.Unready(*this);
 }
 

@@ -26,6 +26,9 @@ namespace okms::kmip {
 // Of the I/O loop's turn.
 class Session final : public Channel::Listener, public std::enable_shared_from_this<Session> {
  public:
+  // It may take longer to be ready than the calls that wait for it, but not for ever.
+  static constexpr std::chrono::seconds kUntilReady{10};
+
   class Owner {
    public:
     virtual ~Owner() = default;

@@ -24,13 +24,9 @@ constexpr seconds kIdle{20};
 constexpr seconds kTidyInterval{5};
 // A session more costs the KMS a handshake: a Decrypt waits for those that are there so long.
 constexpr milliseconds kPatience{2};
-// After so long without an answer, an opening is not the only one that is waited for.
-constexpr seconds kSilence{1};
 // Between two openings that fail, with a server that was there.
 constexpr milliseconds kPause{200};
-// It may take longer than the calls that wait for it, but not for ever; and less when it is in the
-// way of another one.
-constexpr seconds kOpening{10};
+// An opening has less time when it is in the way of another one.
 constexpr seconds kInTheWay{2};
 
 bool WorthRetrying(const absl::Status& status) {
@@ -204,7 +200,8 @@ void SessionPool::Grow() {
              std::all_of(sessions_.begin(), sessions_.end(),
                          [&](const auto& one) { return one->since() <= now - kSilence; })) {
     for (const auto& session : sessions_) session->Suspect();
-    if (sessions_.size() == limit) DropOpenings(now - (limit < 3 ? kOpening / 2 : kInTheWay));
+    if (sessions_.size() == limit)
+      DropOpenings(now - (limit < 3 ? Session::kUntilReady / 2 : kInTheWay));
     most = sessions_.size() + 1;
   }
   const bool too_soon = ready == 0 && now < next_opening_;
@@ -215,7 +212,7 @@ void SessionPool::Grow() {
         std::make_shared<Session>(++last_id_, loop_, connector_, known_, owner, prove);
     sessions_.insert(sessions_.begin(), session);
     if (!tidy_) tidy_ = loop_.At(now + kTidyInterval, [this] { Tidy(); });
-    session->Open(now + kOpening);
+    session->Open(now + Session::kUntilReady);
     Grow();
     return;
   }
@@ -227,7 +224,7 @@ void SessionPool::Grow() {
   } else if (!wanted && queue_.size(Rank::kDecrypt) > 0 && MayWork(Rank::kDecrypt)) {
     LookAgain(queue_.First(Rank::kDecrypt).since + kPatience);
   } else {
-    LookAgain(now + (batch_size_.Sessions() < sessions_.size() ? kPatience : kSilence));
+    LookAgain(now + (batch_size_.Sessions() <= sessions_.size() ? kPatience : kSilence));
   }
 }
 

@@ -7,6 +7,7 @@
 #ifndef OKMS_NET_CHANNEL_H_
 #define OKMS_NET_CHANNEL_H_
 
+#include <chrono>
 #include <memory>
 
 #include "absl/functional/any_invocable.h"
@@ -15,6 +16,9 @@
 #include "base/secret.h"
 
 namespace okms {
+
+// Who asked and had no answer for so long was not answered; a caller may have less time than that.
+inline constexpr std::chrono::seconds kSilence{1};
 
 // An open connection. Its end closes it, which also is how to give up what is awaited on it.
 class Channel {

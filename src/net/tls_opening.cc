@@ -22,8 +22,6 @@ constexpr std::chrono::milliseconds kNextAddress{250};
 // Once it has taken the connection, it has shown that it is there: handshakes take their time.
 constexpr std::chrono::milliseconds kNextAddressAfterConnect{1000};
 
-// Who asked and had no answer for so long was not answered; a caller may have less time than that.
-constexpr std::chrono::milliseconds kSilence{1000};
 // What is broken is told after so long, whether the name server answers or not.
 constexpr std::chrono::milliseconds kOtherAddresses{1000};
 // Tried at once: those of other openings, and the rest of us, need descriptors, too.
