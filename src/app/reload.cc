@@ -102,9 +102,10 @@ bool Reload::IsNoWorse(const absl::Status& verdict) const {
     case absl::StatusCode::kPermissionDenied: break;
     default: return false;
   }
+  if (!parts_.credentials.Trouble().empty()) return true;
   const Health health = parts_.health();
-  return (health.trouble && health.trouble->status.code() == verdict.code()) ||
-         !parts_.credentials.Trouble().empty();
+  return health.trouble && (health.trouble->status.code() == verdict.code() ||
+                            absl::IsUnauthenticated(health.trouble->status));
 }
 
 void Reload::Use(std::vector<Proof::Host> hosts, absl::string_view why) {

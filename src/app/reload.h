@@ -74,8 +74,9 @@ class Reload {
   // `changed`: since the files were looked at last.
   void Read(bool changed, Deadline now);
   void Judge(Deadline now);
-  // When the KMS answers, and says no more against the key than it says without them: a key that
-  // was deactivated, and has yet to decrypt, must not have the certificates expire.
+  // When the KMS answers, and says no more against the key than it says with those in use, or does
+  // not take these any more: a key that was deactivated, and has yet to decrypt, must not have the
+  // certificates expire.
   bool IsNoWorse(const absl::Status& verdict) const;
   // The four ends.
   void SayUnchanged();

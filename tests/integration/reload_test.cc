@@ -327,6 +327,46 @@ TEST_P(ReloadTest, WhatOnlyRootMayReadIsSaid) {
   ExpectNewConnectionsAs("plugin-2", "plugin");
 }
 
+// The folder itself is another one: with systemd's credentials, that is how they change.
+class ReplacedFolderTest : public ReloadTest {
+ protected:
+  void ReplaceFolder() {
+    fs::create_directory(dir_ / "next");
+    const KeyPairFiles pair = Issue({.common_name = "plugin-2"});
+    fs::rename(dir_ / "certs", dir_ / "old");
+    fs::rename(dir_ / "next", dir_ / "certs");
+    Install(pair);
+    Put(pki_.ca(), "ca.pem");
+  }
+};
+INSTANTIATE_TEST_SUITE_P(, ReplacedFolderTest, testing::Values(Speaks::kKmip, Speaks::kRest),
+                         [](const auto& test) {
+                           return test.param == Speaks::kKmip ? "Kmip" : "Rest";
+                         });
+
+TEST_P(ReplacedFolderTest, OfCredentialsIsReadAgain) {
+  StartEither();
+  ChildOptions options;
+  options.environment = {absl::StrCat("CREDENTIALS_DIRECTORY=", dir_ / "certs")};
+  StartPlugin(std::move(options));
+  ASSERT_THAT(AwaitStatus(Code::kOk), IsOk());
+  ReplaceFolder();
+  ASSERT_TRUE(Reload(kTaken)) << plugin().Err();
+  ExpectNewConnectionsAs("plugin-2", "plugin");
+}
+
+#ifndef OKMS_SANITIZED  // such a build has no sandbox
+TEST_P(ReplacedFolderTest, OfOthersIsOutOfReach) {
+  StartServing();
+  ReplaceFolder();
+  ASSERT_TRUE(Reload(absl::StrCat(kNotTaken, "--client-cert ", At("client.pem"),
+                                  ": cannot be read: open: Permission denied; let this service's "
+                                  "user read it, or restart it")))
+      << plugin().Err();
+  ExpectRoundTrip();
+}
+#endif
+
 // ---- What is not taken
 
 void Write(const std::string& path, const std::string& text) {
@@ -446,10 +486,12 @@ TEST_P(WrongFilesTest, ManyRenewalsLeaveNothingBehind) {
   };
   for (int i = 0; i < 20; ++i) renew(i);
   const auto open = descriptors();
-  const int before = kilobytes("VmRSS");
+  [[maybe_unused]] const int before = kilobytes("VmRSS");
   for (int i = 20; i < 60; ++i) renew(i);
   EXPECT_TRUE(WaitUntil([&] { return descriptors() <= open; })) << descriptors() << " of " << open;
+#ifndef OKMS_SANITIZED  // such a build keeps for a while what was freed
   EXPECT_LT(kilobytes("VmRSS"), before + 1024) << "40 renewals later";
+#endif
 }
 
 // The folder itself is another one afterwards, which the sandbox lets be read no more.

@@ -312,6 +312,7 @@ INSTANTIATE_TEST_SUITE_P(
         Verdict{absl::FailedPreconditionError("a"), absl::FailedPreconditionError("b"), true},
         Verdict{absl::NotFoundError("a"), absl::NotFoundError("b"), true},
         Verdict{absl::PermissionDeniedError("a"), absl::PermissionDeniedError("b"), true},
+        Verdict{absl::FailedPreconditionError("a"), absl::UnauthenticatedError("b"), true},
         Verdict{absl::PermissionDeniedError("a"), absl::OkStatus(), false},
         Verdict{absl::NotFoundError("a"), absl::UnavailableError("b"), false},
         Verdict{absl::UnavailableError("a"), absl::UnavailableError("b"), false},
@@ -330,6 +331,21 @@ TEST_P(NoWorseTest, IsTakenWhenTheKmsSaysTheSameOfTheOldOne) {
   }
   Pass(seconds(1));
   EXPECT_THAT(lines_, ElementsAre(HasSubstr(GetParam().taken ? "read again" : "not taken")));
+}
+
+TEST_F(ReloadTest, ThoseInUseHaveExpired) {
+  Issue(-7200, -3600);
+  health_.key_id.clear();
+  credentials_.emplace(TlsFiles{
+      {"--client-cert", pair_.certificate}, {"--client-key", pair_.key}, {"--ca", pki_.ca()}});
+  health_.key_id = "key-1";
+  Restart();
+  Issue();
+  Ask();
+  Candidate().Answer(Candidate().inspect, absl::StatusOr<KeyInfo>(test::DeactivatedKey()));
+  Pass(seconds(1));
+  EXPECT_THAT(lines_, ElementsAre(AllOf(HasSubstr("read again"),
+                                        HasSubstr("; with them as before: key key-1 is "))));
 }
 
 // ---- Several hosts
