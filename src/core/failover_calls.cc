@@ -20,7 +20,9 @@ Reply MeaningOf(const absl::Status& status) {
     case absl::StatusCode::kDeadlineExceeded:
     case absl::StatusCode::kUnauthenticated:
     case absl::StatusCode::kDataLoss: return {Meaning::kFailed, status};
-    default: return {Meaning::kNothing, status};
+    case absl::StatusCode::kResourceExhausted:
+    case absl::StatusCode::kCancelled: return {Meaning::kNothing, status};
+    default: return {Meaning::kRefused, status};  // what a KMS says without saying why
   }
 }
 

@@ -50,11 +50,16 @@ std::optional<std::size_t> FailoverState::Choose(const FailoverCall& call, Deadl
     if (call.deadline - now < kTooShort) return std::nullopt;
     if (call.probe && !Is(call.attempts.front(), Meaning::kRefused)) return std::nullopt;
   }
+  // Before anything is proven nobody is probed, and who is up may not have the key that the label
+  // has at who is out: then the order is that of the configuration.
+  const bool by_order = call.key_id.empty() && records_.empty();
   for (const Standing standing : {Standing::kUp, Standing::kOut, Standing::kDisagrees}) {
     if (standing == Standing::kDisagrees && Restricted(call)) break;
     for (std::size_t host = 0; host < health_.hosts().size(); ++host) {
       const bool asked = First(call, [&](const Attempt& a) { return a.host == host; }) != nullptr;
-      if (health_.hosts()[host].standing == standing && !asked) return host;
+      Standing its = health_.hosts()[host].standing;
+      if (by_order && its == Standing::kOut) its = Standing::kUp;
+      if (its == standing && !asked) return host;
     }
   }
   return std::nullopt;
@@ -66,7 +71,8 @@ FailoverState::Step FailoverState::Add(const FailoverCallPtr& call, std::size_t 
   attempt.host = host;
   if (Restricted(*call)) {
     HostRecordPtr record = records_.For(call->key_id);
-    if (!records_.Reads(record, host)) attempt.trial = std::move(record);
+    const bool anew = call->trust == FailoverCall::Trust::kAnew;
+    if (anew || !records_.Reads(record, host)) attempt.trial = std::move(record);
   }
   return Ask(call, call->attempts.size() - 1, now);
 }
@@ -281,9 +287,17 @@ void FailoverState::EndProbe(const FailoverCall& call, Deadline now, uint8_t jit
   const bool answers = Is(probed, Meaning::kRefused) &&
                        health_.hosts()[probed.host].standing != Standing::kDisagrees;
   health_.EndProbe(probed.host, Is(probed, Meaning::kGood) || answers, now, jitter);
-  const bool gone = call.attempts.size() == health_.hosts().size() &&
-                    std::all_of(call.attempts.begin(), call.attempts.end(), IsGone);
-  if (gone) records_.Drop(call.probe);
+  // The KMS itself has taken the key from use: no host has another one, and the label may lead on.
+  // Some servers deny what is asked of a deactivated key; a host that never had it may say so, too.
+  const bool had = records_.EachHasRead(call.probe);
+  const auto lost = [&](const Attempt& attempt) {
+    return IsGone(attempt) ||
+           (had && Is(attempt, Meaning::kRefused) && absl::IsPermissionDenied(attempt.status));
+  };
+  if (call.attempts.size() == health_.hosts().size() &&
+      std::all_of(call.attempts.begin(), call.attempts.end(), lost)) {
+    records_.Drop(call.probe);
+  }
 }
 
 Deadline FailoverState::NextProbe() const {

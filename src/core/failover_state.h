@@ -79,7 +79,9 @@ class FailoverState {
   // Names each host, with the code and the detail of the `decisive` answer.
   absl::Status Summary(const FailoverCall& call, const Attempt& decisive) const;
   // Whether hosts with other keys are not asked.
-  bool Restricted(const FailoverCall& call) const { return !call.decrypts && !records_.empty(); }
+  bool Restricted(const FailoverCall& call) const {
+    return call.trust != FailoverCall::Trust::kNone && !records_.empty();
+  }
 
   void Learn(const FailoverCall& call, const Attempt& attempt, const Reply& reply, Deadline now);
   void Failed(std::size_t host, const absl::Status& status, Deadline now);

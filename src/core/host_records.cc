@@ -44,8 +44,8 @@ void HostRecords::Encrypted(const std::string& key_id, const Secret& plaintext,
   record->ciphertext = ciphertext;
   record->plaintext = Secret(plaintext.Reveal());
   record->maker = host;
-  Entry entry{std::move(record), std::vector<bool>(hosts_), false};
-  entry.reads[host] = true;
+  Entry entry{std::move(record), std::vector<bool>(hosts_), std::vector<bool>(hosts_), false};
+  entry.reads[host] = entry.once[host] = true;
   entries_.insert(entries_.begin(), std::move(entry));
   if (entries_.size() > kMostKeys) entries_.pop_back();
 }
@@ -57,7 +57,7 @@ bool HostRecords::Decrypted(const std::string& key_id, const Ciphertext& ciphert
            e.record->ciphertext.annotations == ciphertext.annotations;
   });
   if (entry == entries_.end() || !entry->record->plaintext.Equals(plaintext)) return false;
-  entry->reads[host] = true;
+  entry->reads[host] = entry->once[host] = true;
   return !std::exchange(entry->counts, true);
 }
 
@@ -69,6 +69,13 @@ void HostRecords::Refused(const HostRecordPtr& record, std::size_t host) {
 
 void HostRecords::Forget(std::size_t host) {
   for (Entry& entry : entries_) entry.reads[host] = false;
+}
+
+bool HostRecords::EachHasRead(const HostRecordPtr& record) const {
+  const auto entry = std::find_if(entries_.begin(), entries_.end(),
+                                  [&](const Entry& e) { return e.record == record; });
+  return entry != entries_.end() &&
+         std::all_of(entry->once.begin(), entry->once.end(), [](bool once) { return once; });
 }
 
 void HostRecords::Drop(const HostRecordPtr& record) {

@@ -53,6 +53,8 @@ class HostRecords {
   void Refused(const HostRecordPtr& record, std::size_t host);
   // The host was away; it may be another one when it comes back.
   void Forget(std::size_t host);
+  // Whether each host once decrypted it, or made it.
+  bool EachHasRead(const HostRecordPtr& record) const;
   // The record proves nothing any more.
   void Drop(const HostRecordPtr& record);
 
@@ -60,6 +62,7 @@ class HostRecords {
   struct Entry {
     HostRecordPtr record;
     std::vector<bool> reads;  // by host
+    std::vector<bool> once;   // the same, and never forgotten
     bool counts = false;
   };
 

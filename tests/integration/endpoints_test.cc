@@ -149,6 +149,22 @@ TEST_P(DifferingHostTest, EncryptsNothing) {
   ExpectRoundTrip();
 }
 
+// Another host in its place, and no call meanwhile that could find it away.
+TEST_P(DifferingHostTest, ThatTakesAPlaceUnnoticedEncryptsNothing) {
+  UseProtocol(GetParam());
+  StartHost(0);
+  StartHost(1);
+  StartReady();
+  ExpectRoundTrip();
+  Fell(0, SIGKILL);
+  StartHost(0, '2');
+  const auto record = client().Encrypt(NewPlaintext());
+  ASSERT_THAT(record, IsOk());
+  EXPECT_TRUE(plugin().WaitForLine(absl::StrCat(Name(0), " disagrees")));
+  Fell(0, SIGKILL);
+  EXPECT_THAT(client().Decrypt(*record), IsOk());
+}
+
 INSTANTIATE_TEST_SUITE_P(, DifferingHostTest, testing::Values("kmip", "rest"),
                          [](const auto& test) { return std::string(test.param); });
 
