@@ -81,7 +81,7 @@ FailoverState::Step FailoverState::Ask(const FailoverCallPtr& call, std::size_t 
                                        Deadline now) {
   Attempt& attempt = call->attempts[index];
   attempt.began = now;
-  LookAt(call, index, now + kSilence);
+  LookAt(call, index, now + PatienceWith(attempt.host));
   return {Step::Do::kAsk, call,           index,           attempt.host,
           attempt.trial,  call->deadline, absl::OkStatus()};
 }
@@ -101,7 +101,7 @@ FailoverState::Step FailoverState::Answered(const FailoverCallPtr& call, std::si
   Attempt& attempt = call->attempts[index];
   const std::size_t host = attempt.host;
   LookNoMore(attempt);
-  if (IsAnswer(reply)) health_.Answered(host, now);
+  if (IsAnswer(reply)) health_.Answered(host, now - attempt.began, now);
   if (reply.meaning == Meaning::kGood && !call->answered) Learn(*call, attempt, reply, now);
   if (const HostRecordPtr trial = std::exchange(attempt.trial, nullptr)) {
     if (reply.meaning == Meaning::kGood) {
@@ -174,11 +174,13 @@ void FailoverState::Compare(const FailoverCall& call, Deadline now) {
       health_.Disagrees(attempt.host, status, now);
       records_.Forget(attempt.host);
     } else if (!call.answered && !attempt.answer && attempt.silent &&
-               now - health_.hosts()[attempt.host].answered >= kSilence) {
-      Failed(
-          attempt.host,
-          absl::DeadlineExceededError(absl::StrCat("it answers nobody, while ", name, " answers")),
-          now);
+               now - health_.hosts()[attempt.host].answered >= PatienceWith(attempt.host)) {
+      const auto patience =
+          std::chrono::duration_cast<std::chrono::milliseconds>(PatienceWith(attempt.host));
+      Failed(attempt.host,
+             absl::DeadlineExceededError(absl::StrCat("no answer to anybody for ", patience.count(),
+                                                      " ms, while ", name, " answers")),
+             now);
     }
   }
 }
@@ -227,6 +229,10 @@ absl::Status FailoverState::Summary(const FailoverCall& call, const Attempt& dec
 
 // ---- Silence
 
+Clock::duration FailoverState::PatienceWith(std::size_t host) const {
+  return std::clamp<Clock::duration>(2 * health_.Quickest(host), kSilence, kHopeless);
+}
+
 void FailoverState::LookAt(const FailoverCallPtr& call, std::size_t index, Deadline when) {
   call->attempts[index].look = looks_.emplace_hint(looks_.end(), when, std::pair(call, index));
 }
@@ -252,7 +258,7 @@ std::vector<FailoverState::Step> FailoverState::Look(Deadline now) {
     Attempt& attempt = call->attempts[index];
     LookNoMore(attempt);
     const Deadline quiet = std::max(attempt.began, health_.hosts()[attempt.host].answered);
-    const std::chrono::milliseconds patience = attempt.silent ? kHopeless : kSilence;
+    const Clock::duration patience = attempt.silent ? kHopeless : PatienceWith(attempt.host);
     if (now - quiet < patience) {
       LookAt(call, index, quiet + patience);
       continue;
