@@ -149,8 +149,7 @@ std::shared_ptr<absl::StatusOr<T>> NoResult() {
 
 KmipBackend::KmipBackend(IoLoop& loop, std::unique_ptr<Connector> connector,
                          std::size_t most_sessions)
-    : connector_(connector.release(), InTurn{&loop}),
-      pool_(loop, *connector_, known_, most_sessions) {}
+    : connector_(connector.release(), {&loop}), pool_(loop, *connector_, known_, most_sessions) {}
 
 void KmipBackend::Locate(const std::string& label, NextDeadline deadline, Done<Located> done) {
   Locate(/*filtered=*/true, label, deadline(), std::move(done));

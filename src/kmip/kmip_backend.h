@@ -32,6 +32,7 @@ class KmipBackend : public Backend {
 
   // `loop` must outlive it. `most_sessions`: at least one.
   KmipBackend(IoLoop& loop, std::unique_ptr<Connector> connector, std::size_t most_sessions);
+
   void Locate(const std::string& label, NextDeadline deadline, Done<Located> done) override;
   void Inspect(const std::string& key_id, Deadline deadline, Done<KeyInfo> done) override;
   void Encrypt(Way way, const std::string& key_id, Secret plaintext, Deadline deadline,
@@ -47,16 +48,8 @@ class KmipBackend : public Backend {
   // Asks with the tag at one place, where the version leaves a choice, and then at the other one.
   void Submit(std::shared_ptr<Decryption> decryption);
 
-  // What it is told of is deleted in the loop's turn, after all that was posted before.
-  struct InTurn {
-    void operator()(Connector* connector) const {
-      loop->RunInTurn([connector] { delete connector; });
-    }
-    IoLoop* loop;
-  };
-
   // Of the loop's turn.
-  const std::unique_ptr<Connector, InTurn> connector_;
+  const std::unique_ptr<Connector, DeleteInTurn<Connector>> connector_;
   KnownServer known_;
   // Uses both. Not behind a pointer, which would be null while this ends: what is answered
   // meanwhile may ask again, and is told so.
