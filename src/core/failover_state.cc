@@ -15,6 +15,8 @@
 namespace okms {
 namespace {
 
+using std::chrono::milliseconds;
+
 bool IsAnswer(const Reply& reply) {
   return reply.meaning != Meaning::kNothing && !absl::IsUnavailable(reply.status) &&
          !absl::IsDeadlineExceeded(reply.status);
@@ -173,10 +175,9 @@ void FailoverState::Compare(const FailoverCall& call, Deadline now) {
           Append(attempt.status, absl::StrCat(name, " finds nothing wrong"));
       health_.Disagrees(attempt.host, status, now);
       records_.Forget(attempt.host);
-    } else if (!call.answered && !attempt.answer && attempt.silent &&
-               now - health_.hosts()[attempt.host].answered >= PatienceWith(attempt.host)) {
-      const auto patience =
-          std::chrono::duration_cast<std::chrono::milliseconds>(PatienceWith(attempt.host));
+    } else if (!call.answered && !attempt.answer && attempt.silent) {
+      const milliseconds patience = PatienceWith(attempt.host);
+      if (now - health_.hosts()[attempt.host].answered < patience) continue;
       Failed(attempt.host,
              absl::DeadlineExceededError(absl::StrCat("no answer to anybody for ", patience.count(),
                                                       " ms, while ", name, " answers")),
@@ -229,8 +230,9 @@ absl::Status FailoverState::Summary(const FailoverCall& call, const Attempt& dec
 
 // ---- Silence
 
-Clock::duration FailoverState::PatienceWith(std::size_t host) const {
-  return std::clamp<Clock::duration>(2 * health_.Quickest(host), kSilence, kHopeless);
+milliseconds FailoverState::PatienceWith(std::size_t host) const {
+  return std::clamp(std::chrono::duration_cast<milliseconds>(2 * health_.Quickest(host)), kSilence,
+                    kHopeless);
 }
 
 void FailoverState::LookAt(const FailoverCallPtr& call, std::size_t index, Deadline when) {
@@ -258,7 +260,7 @@ std::vector<FailoverState::Step> FailoverState::Look(Deadline now) {
     Attempt& attempt = call->attempts[index];
     LookNoMore(attempt);
     const Deadline quiet = std::max(attempt.began, health_.hosts()[attempt.host].answered);
-    const Clock::duration patience = attempt.silent ? kHopeless : PatienceWith(attempt.host);
+    const milliseconds patience = attempt.silent ? kHopeless : PatienceWith(attempt.host);
     if (now - quiet < patience) {
       LookAt(call, index, quiet + patience);
       continue;

@@ -73,7 +73,7 @@ class FailoverState {
   using Standing = HostHealth::Standing;
 
   const std::string& NameOf(std::size_t host) const { return health_.hosts()[host].name; }
-  Clock::duration PatienceWith(std::size_t host) const;
+  std::chrono::milliseconds PatienceWith(std::size_t host) const;
   Step Next(const FailoverCallPtr& call, Deadline now);
   std::optional<std::size_t> Choose(const FailoverCall& call, Deadline now) const;
   Step Ask(const FailoverCallPtr& call, std::size_t attempt, Deadline now);

@@ -120,12 +120,16 @@ class FailoverScene {
     }
     now_ = end;
   }
-  // A check's round trip by the first host makes the record, by which all are probed at once.
-  void MakeRecord() {
+  // A check's round trip by the first host makes the record.
+  void RoundTrip() {
     Encrypt(Way::kChecks);
     Encrypted(a(), Ciphertext{"record", {}});
     Decrypt("record", Way::kChecks);
     Decrypted(a(), Plain("seed"));
+  }
+  // By which all are probed at once.
+  void MakeRecord() {
+    RoundTrip();
     Pass(std::chrono::milliseconds(0));
     for (FakeBackend* host : fakes_) ReadsRecord(*host);
   }

@@ -80,10 +80,7 @@ TEST_F(FailoverTest, WithoutARecordEachHostIsFree) {
 
 // Before the probe was answered.
 TEST_F(FailoverTest, AnUntriedHostIsTriedBeforeItEncrypts) {
-  Encrypt(Way::kChecks);
-  Encrypted(a(), Ciphertext{"record", {}});
-  Decrypt("record", Way::kChecks);
-  Decrypted(a(), Plain("seed"));
+  RoundTrip();
   LoseFirst();
   const auto& encrypted = Encrypt();
   EXPECT_THAT(b().encrypt, IsEmpty());
@@ -124,10 +121,7 @@ TEST_F(FailoverTest, EachEncryptAndEachSearchTriesItsHostAnew) {
 }
 
 TEST_F(FailoverTest, AnUntriedHostIsTriedBeforeItInspectsLocatesOrKnowsAnotherKey) {
-  Encrypt(Way::kChecks);
-  Encrypted(a(), Ciphertext{"record", {}});
-  Decrypt("record", Way::kChecks);
-  Decrypted(a(), Plain("seed"));
+  RoundTrip();
   LoseFirst();
   const auto& inspected = Inspect();
   const auto& located = Locate();
@@ -268,10 +262,7 @@ TEST_F(FailoverTest, WhoDisagreesIsNotBelievedWithoutARecordEither) {
 
 // Nor does one that was not tried yet.
 TEST_F(FailoverTest, WhoIsUntriedSpeaksAgainstNobodyAndForNobody) {
-  Encrypt(Way::kChecks);
-  Encrypted(a(), Ciphertext{"record", {}});
-  Decrypt("record", Way::kChecks);
-  Decrypted(a(), Plain("seed"));
+  RoundTrip();
   const auto& result = Decrypt();
   Decrypted(a(), absl::InvalidArgumentError("wrong tag"));
   Decrypted(b(), Plain("seed"));
