@@ -46,6 +46,7 @@ RESTRICTED = [
     ("ares", {"net/lookup.cc"}),
     ("curl/", {"http/libcurl.h"}),
     ("nlohmann/", {"rest"}),
+    ("boost/", {"control/http_request.cc"}),
     ("CLI/", {"config/flags.cc"}),
     ("seccomp.h", {"sandbox/seccomp.cc"}),
     ("cap-ng.h", {"sandbox/privileges.cc"}),
@@ -112,6 +113,7 @@ def self_test():
         ("http/curl_client.cc", "#include <ares.h>"),
         ("net/resolver.cc", "#include <ares.h>"),
         ("core/limits.cc", "#include <nlohmann/json.hpp>"),
+        ("control/status_server.cc", "#include <boost/beast/http.hpp>"),
         ("vault/client.cc", '#include "base/log.h"'),
         ("core/limits.cc", "#include <systemd/sd-daemon.h>"),
         ("sandbox/landlock.cc", "#include <seccomp.h>"),
@@ -134,6 +136,7 @@ def self_test():
         ("main.cc", '#include "version.h"'),
         ("main.cc", '#include "app/kms.h"'),
         ("app/kms.cc", '#include "kmip/kmip_backend.h"'),
+        ("control/http_request.cc", "#include <boost/beast/http/parser.hpp>"),
         ("core/limits.cc", '// #include "kmip/session.h"'),
     ]
     for name, line in wrong:
