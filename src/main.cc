@@ -19,9 +19,12 @@
 #include "app/command_line.h"
 #include "app/kms.h"
 #include "app/process.h"
+#include "app/readiness.h"
 #include "app/service_state.h"
 #include "app/signals.h"
 #include "app/socket.h"
+#include "app/status_pages.h"
+#include "app/status_socket.h"
 #include "app/ticks.h"
 #include "base/debug.h"
 #include "base/log.h"
@@ -45,7 +48,10 @@ absl::Status Run(const Config& config, LogQueue& log_queue, const Logger& log,
   const absl::Status unusable = credentials.tls().status();
   if (unusable.ok()) log.Warnings((*credentials.tls())->warnings());
   if (!HeapIsWiped()) log.Warning(kHeapIsNotWiped);
-  OKMS_ASSIGN_OR_RETURN(const ListenSocket socket, OpenSocket(config, unusable));
+  OKMS_ASSIGN_OR_RETURN(PassedSockets passed, ListenSocket::FromSystemd());
+  OKMS_ASSIGN_OR_RETURN(const ListenSocket socket,
+                        OpenSocket(std::move(passed.kms), config, unusable));
+  const StatusSocket pages = OpenStatusSocket(passed, config, log);
   SocketWatch socket_watch(socket, log);
   OKMS_ASSIGN_OR_RETURN(const std::unique_ptr<EventLoop> loop, EventLoop::Create());
   log.WarnIfError(KmsServer::ReserveDescriptors());
@@ -68,8 +74,11 @@ absl::Status Run(const Config& config, LogQueue& log_queue, const Logger& log,
                     [&](UniqueFd connection) { return server->Serve(std::move(connection)); });
   OKMS_RETURN_IF_ERROR(loop->OnReadable(socket.fd(), [&] { return listener.Accept(); }));
   OKMS_RETURN_IF_ERROR(HeedSignals(*loop, log));
-  Ticks ticks(
-      {config, log, *loop, credentials, keys, *server, socket_watch, state, reach, confinement});
+  Readiness readiness;
+  OKMS_ASSIGN_OR_RETURN(std::unique_ptr<StatusServer> status_server,
+                        ServePages(pages, *loop, keys, readiness, log));
+  Ticks ticks({config, log, *loop, credentials, keys, *server, socket_watch, readiness,
+               pages.trouble, state, reach, confinement});
   OKMS_RETURN_IF_ERROR(ticks.Begin());
 
   // Not a byte from outside has been read yet.
@@ -80,6 +89,7 @@ absl::Status Run(const Config& config, LogQueue& log_queue, const Logger& log,
   // Without the files it is not, and a restart that was asked for must be seen to fail.
   if (unusable.ok()) state.Ready();
   const absl::Status broken = loop->Run();
+  status_server.reset();  // who watches does not hold up the end
   state.Stopping(config.timeout + kLate);
   keys.Stop();
   // Calls under way are bounded by their own deadlines, which --timeout bounds.

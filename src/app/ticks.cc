@@ -54,12 +54,16 @@ absl::Status Ticks::Begin() {
 Deadline Ticks::LookAtKey() {
   const Deadline next = parts_.keys.Tick();
   parts_.credentials.Tick(parts_.log);
+  const Health health = parts_.keys.Current();
+  parts_.server.SetServing(parts_.readiness.At(health, Clock::now()).status.ok());
   const std::string& socket = parts_.socket.trouble();
+  const std::string& pages = parts_.pages_trouble;
   const std::string certificates = parts_.credentials.Summary();
   parts_.state.Is(
-      StatusLine(parts_.keys.Current(), Clock::now(),
-                 absl::StrCat(socket.empty() ? "" : "; ", socket, certificates.empty() ? "" : "; ",
-                              certificates, "; ", parts_.confinement.landlock)));
+      StatusLine(health, Clock::now(),
+                 absl::StrCat(socket.empty() ? "" : "; ", socket, pages.empty() ? "" : "; ", pages,
+                              certificates.empty() ? "" : "; ", certificates, "; ",
+                              parts_.confinement.landlock)));
   return next;
 }
 

@@ -10,6 +10,7 @@
 #include <string>
 
 #include "absl/status/status.h"
+#include "app/readiness.h"
 #include "app/service_state.h"
 #include "app/socket.h"
 #include "base/deadline.h"
@@ -41,6 +42,8 @@ class Ticks {
     KeyManager& keys;
     KmsServer& server;
     SocketWatch& socket;
+    Readiness& readiness;
+    const std::string& pages_trouble;  // with the status pages; empty: none
     ServiceState& state;
     const sandbox::Reach& reach;
     const sandbox::Confinement& confinement;

@@ -19,6 +19,7 @@ namespace okms {
 struct SocketAddress {
   std::string path;           // absolute
   std::string abstract_name;  // in the abstract namespace, without the '@'
+  std::string flag = "--sock";  // which names it, for a line
 
   std::string ToString() const;  // "/run/kms.sock" or "@name"
 };

@@ -7,6 +7,7 @@
 
 #include <grpcpp/create_channel_posix.h>
 #include <grpcpp/grpcpp.h>
+#include <grpcpp/health_check_service_interface.h>
 #include <malloc.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -17,6 +18,7 @@
 #include <condition_variable>
 #include <cstdint>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 #include <utility>
@@ -48,6 +50,9 @@ constexpr std::size_t kMaxRequestMemory = 32 * 1024 * 1024;  // bytes
 constexpr rlim_t kDescriptors = 2 * Connections::kMost + 128;
 
 constexpr std::chrono::seconds kTick{5};
+
+// As grpc.health.v1 names it.
+constexpr char kServiceName[] = "v2.KeyManagementService";
 
 // So many calls leave something behind that is worth to be given back.
 constexpr uint64_t kBurst = 64;
@@ -107,6 +112,7 @@ class GrpcKmsServer final : public KmsServer {
  public:
   GrpcKmsServer(KeyManager& keys, const Logger& log, milliseconds timeout)
       : timeout_(timeout), service_(keys, log, timeout), other_calls_(log) {
+    grpc::EnableDefaultHealthCheckService(true);  // gRPC's own: of the next server that is built
     grpc::ServerBuilder builder;
     builder.SetMaxReceiveMessageSize(kMaxRequestSize);
     builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, kMaxCalls);
@@ -129,6 +135,7 @@ class GrpcKmsServer final : public KmsServer {
     if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends.data()) != 0) {
       return ErrnoStatus(absl::StatusCode::kInternal, "socketpair", errno);
     }
+    SetServing(false);
     self_call_ = std::make_unique<SelfCall>(UniqueFd(ends[0]), timeout_);
     HandOver(UniqueFd(ends[1]));
     return absl::OkStatus();
@@ -143,6 +150,14 @@ class GrpcKmsServer final : public KmsServer {
   Deadline CallDeadline() const override { return service_.calls().FirstDeadline(); }
 
   Deadline ProbeDeadline() override { return self_call_->Due(); }
+
+  void SetServing(bool serving) override {
+    if (serving_ == serving) return;  // each call is a message to each Watch
+    serving_ = serving;
+    grpc::HealthCheckServiceInterface* const health = server_->GetHealthCheckService();
+    health->SetServingStatus("", serving);  // of the server as a whole
+    health->SetServingStatus(kServiceName, serving);
+  }
 
   Deadline Tick() override {
     service_.failures().Tick();
@@ -197,6 +212,7 @@ class GrpcKmsServer final : public KmsServer {
   KmsService service_;
   OtherCalls other_calls_;
   Connections connections_;
+  std::optional<bool> serving_;
   bool untidy_ = true;         // the start is one burst
   uint64_t tidied_after_ = 0;  // so many calls
   std::unique_ptr<SelfCall> self_call_;

@@ -44,6 +44,11 @@ class KmsServer {
   // to be answered. That it is shows that gRPC still delivers calls and answers.
   virtual Deadline ProbeDeadline() = 0;
 
+  // What grpc.health.v1 answers on the same connections, to everybody who may call: whether the
+  // service of the key is SERVING. It is NOT_SERVING before the first call of this. Whoever has a
+  // Watch is told.
+  virtual void SetServing(bool serving) = 0;
+
   // What is to be done from time to time; when to call again.
   virtual Deadline Tick() = 0;
 

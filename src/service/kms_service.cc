@@ -20,6 +20,7 @@
 #include "base/status.h"
 #include "base/utf8.h"
 #include "okms/requests.pb.h"
+#include "service/answerable.h"
 
 namespace okms {
 namespace {
@@ -71,13 +72,6 @@ absl::Status CheckTexts(const wire::DecryptRequest& request) {
     OKMS_RETURN_IF_ERROR(CheckText("name of an annotation", annotation.name()));
   }
   return absl::OkStatus();
-}
-
-// What we answer: gRPC's clients would refuse the whole message, and not say why.
-absl::StatusOr<std::string> Answerable(absl::StatusOr<std::string> key_id) {
-  if (!key_id.ok() || IsUtf8(*key_id)) return key_id;
-  return absl::FailedPreconditionError(
-      absl::StrCat("the key id \"", Printable(*key_id, 80), "\" is no UTF-8; use another key"));
 }
 
 // The bytes of `message`, wiped when gRPC lets go of them, however the call ends.
