@@ -22,7 +22,7 @@ NAME = "okms-k8s-encryption-provider"
 SKIPPED = 77  # what CTest is told to count as skipped
 # Exposure, times ten, as --threshold= wants it.
 MOST_EXPOSURE = 10
-KINDS = (".socket", ".service", "-alarm.timer", "-alarm.service")
+KINDS = (".socket", ".service", "-alarm.timer", "-alarm.service", "-status.socket")
 # The templates are looked at as one of their instances too.
 UNITS = [NAME + kind.replace(".", f"{instance}.") for instance in ("", "@", "@one")
          for kind in KINDS]
