@@ -15,6 +15,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <future>
@@ -64,7 +65,8 @@ class Client {
     pollfd entry{fd_.get(), POLLIN, 0};
     while (::poll(&entry, 1, kForEver) == 1) {
       const ssize_t got = ::recv(fd_.get(), bytes.data(), bytes.size(), 0);
-      if (got <= 0) return all;
+      if (got < 0) return absl::StrCat(all, " and a reset");
+      if (got == 0) return all;
       all.append(bytes.data(), static_cast<std::size_t>(got));
     }
     ADD_FAILURE() << "no end of it";
@@ -99,6 +101,8 @@ class StatusServerTest : public ::testing::Test {
       const auto end = loop->WatchDescriptor(end_.get(), EPOLLIN, [&] { loop->Exit(); });
       EXPECT_TRUE(loop->Repeat([this] {
                         ++turns_;
+                        most_in_a_turn_ = std::max(most_in_a_turn_.load(), in_this_turn_);
+                        in_this_turn_ = 0;
                         return Clock::now() + std::chrono::milliseconds(1);
                       })
                       .ok());
@@ -126,9 +130,14 @@ class StatusServerTest : public ::testing::Test {
   const std::string path_ = directory_ / "status.sock";
   std::atomic<int> turns_ = 0;
   std::atomic<int> asked_ = 0;
+  int in_this_turn_ = 0;  // of pages, since the timer was served
+  std::atomic<int> most_in_a_turn_ = 0;
+  std::atomic<bool> slow_ = false;
   std::string body_ = "body";
   const HttpPages pages_ = [this](std::string_view) -> HttpReply {
     ++asked_;
+    ++in_this_turn_;
+    if (slow_) std::this_thread::sleep_for(std::chrono::milliseconds(2));
     return {200, "text/plain", body_};
   };
   mutable std::mutex mutex_;  // guards the lines
@@ -250,6 +259,17 @@ TEST_F(StatusServerTest, AThousandAtOnceAreAllAnswered) {
     clients.back().Send(kGet);
   }
   for (const Client& client : clients) ASSERT_THAT(client.Read(), EndsWith("body"));
+}
+
+TEST_F(StatusServerTest, TakesInABoundedNumberInATurn) {
+  slow_ = true;  // so that the timer is due after each turn
+  std::vector<Client> clients;
+  for (int i = 0; i < 200; ++i) {
+    clients.push_back(Connect());
+    clients.back().Send(kGet);
+  }
+  for (const Client& client : clients) ASSERT_THAT(client.Read(), EndsWith("body"));
+  EXPECT_LE(most_in_a_turn_, 2 * StatusServer::kInOneTurn);
 }
 
 // Those who connect without pause, and those who say nothing, leave the loop its other work.
