@@ -115,8 +115,8 @@ class GrpcKmsServer final : public KmsServer {
  public:
   GrpcKmsServer(KeyManager& keys, const Logger& log, milliseconds timeout)
       : timeout_(timeout), service_(keys, log, timeout), other_calls_(log) {
-    // gRPC's locks are Abseil's. Where that was built without NDEBUG, as Debian's is, each of them is
-    // entered in a graph, under a lock for all, to end the process when their order differs.
+    // gRPC's locks are Abseil's. Where that was built without NDEBUG, as Debian's is, each of them
+    // is entered in a graph, under a lock for all, to end the process when their order differs.
     absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
     grpc::ServerBuilder builder;
     builder.SetMaxReceiveMessageSize(kMaxRequestSize);

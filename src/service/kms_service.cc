@@ -206,25 +206,24 @@ void KmsService::Call::Encrypt() {
     FailLogged(parsed);
     return;
   }
-  service_.keys_.Encrypt(
-      std::move(plaintext), deadline_, [this](absl::StatusOr<Encrypted> result) {
-        if (!result.ok()) {
-          FailLogged(result.status());
-          return;
-        }
-        absl::StatusOr<std::string> key_id = Answerable(std::move(result->key_id));
-        if (!key_id.ok()) {
-          FailLogged(key_id.status());
-          return;
-        }
-        v2::EncryptResponse answer;
-        answer.set_key_id(*std::move(key_id));
-        answer.set_ciphertext(std::move(result->ciphertext.bytes));
-        for (auto& [name, value] : result->ciphertext.annotations) {
-          (*answer.mutable_annotations())[name] = std::move(value);
-        }
-        Succeed(Wire(answer));
-      });
+  service_.keys_.Encrypt(std::move(plaintext), deadline_, [this](absl::StatusOr<Encrypted> result) {
+    if (!result.ok()) {
+      FailLogged(result.status());
+      return;
+    }
+    absl::StatusOr<std::string> key_id = Answerable(std::move(result->key_id));
+    if (!key_id.ok()) {
+      FailLogged(key_id.status());
+      return;
+    }
+    v2::EncryptResponse answer;
+    answer.set_key_id(*std::move(key_id));
+    answer.set_ciphertext(std::move(result->ciphertext.bytes));
+    for (auto& [name, value] : result->ciphertext.annotations) {
+      (*answer.mutable_annotations())[name] = std::move(value);
+    }
+    Succeed(Wire(answer));
+  });
 }
 
 void KmsService::Call::Decrypt() {
