@@ -30,9 +30,9 @@ class BatchSize {
   // of them must have the time for it: `left`.
   std::size_t Most(std::size_t waiting, std::size_t sessions, Time left) const;
 
-  // How many sessions are enough. Where an answer is there in a moment, and several take little more
-  // time than one, it is worth while to wait for the next one that comes and to travel together:
-  // that takes fewer system calls, of the KMS, too.
+  // How many sessions are enough. Where an answer is there in a moment, and several take little
+  // more time than one, it is worth while to wait for the next one that comes and to travel
+  // together: that takes fewer system calls, of the KMS, too.
   std::size_t Sessions() const;
 
  private:
