@@ -20,6 +20,7 @@
 #include "app/key_file.h"
 #include "app/kms.h"
 #include "app/process.h"
+#include "app/reload.h"
 #include "app/service_state.h"
 #include "app/signals.h"
 #include "app/socket.h"
@@ -42,7 +43,7 @@ namespace {
 absl::Status Run(const Config& config, LogQueue& log_queue, const Logger& log,
                  ServiceState& state) {
   const DebugTo debug(log);
-  Credentials credentials(TlsContext::Create(config.tls));
+  Credentials credentials(config.tls);
   const absl::Status unusable = credentials.tls().status();
   if (unusable.ok()) log.Warnings((*credentials.tls())->warnings());
   if (!HeapIsWiped()) log.Warning(kHeapIsNotWiped);
@@ -68,10 +69,15 @@ absl::Status Run(const Config& config, LogQueue& log_queue, const Logger& log,
   Listener listener(socket.fd(), std::move(policy), log,
                     [&](UniqueFd connection) { return server->Serve(std::move(connection)); });
   OKMS_RETURN_IF_ERROR(loop->OnReadable(socket.fd(), [&] { return listener.Accept(); }));
+  Reload reload({credentials, kms.servers, HostMaker(config, *io), [&] { return keys.Current(); },
+                 state, log, config.timeout});
   KeyFile key_file(config, log, [&](KeyId name) { keys.SetName(std::move(name)); });
-  OKMS_RETURN_IF_ERROR(HeedSignals(*loop, log, key_file));
-  Ticks ticks({config, log, *loop, credentials, keys, kms, *server, socket_watch, key_file, state,
-               reach, confinement});
+  OKMS_RETURN_IF_ERROR(HeedSignals(*loop, log, [&] {
+    key_file.Read();
+    reload.Ask();
+  }));
+  Ticks ticks({config, log, *loop, credentials, keys, kms, *server, socket_watch, key_file, reload,
+               state, reach, confinement});
   OKMS_RETURN_IF_ERROR(ticks.Begin());
 
   // Not a byte from outside has been read yet.

@@ -3,6 +3,7 @@
 
 #include "app/key_file.h"
 
+#include <chrono>
 #include <utility>
 
 #include "absl/status/statusor.h"
@@ -11,9 +12,26 @@
 #include "config/key_id_file.h"
 
 namespace okms {
+namespace {
+
+// As for certificates (Reload).
+constexpr std::chrono::seconds kLook{60};
+constexpr std::chrono::seconds kLookSoon{5};
+
+}  // namespace
 
 KeyFile::KeyFile(const Config& config, const Logger& log, std::function<void(KeyId)> use)
-    : config_(config), log_(log), use_(std::move(use)), named_(config.key_id) {}
+    : config_(config),
+      log_(log),
+      use_(std::move(use)),
+      watch_({config.key_id_file.path}),
+      named_(config.key_id) {}
+
+Deadline KeyFile::Tick() {
+  if (!is_there()) return Deadline::max();
+  if (watch_.Changed()) Read();
+  return Clock::now() + (trouble_.empty() ? kLook : kLookSoon);
+}
 
 void KeyFile::Read() {
   if (!is_there()) return;

@@ -4,13 +4,15 @@
 #include "app/kms.h"
 
 #include <cstdint>
-#include <filesystem>
+#include <cstdlib>
 #include <string>
-#include <system_error>
 #include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 #include "base/status.h"
 #include "core/annotated_backend.h"
 #include "core/failover.h"
@@ -23,6 +25,27 @@ namespace okms {
 namespace {
 
 constexpr uint16_t kDnsPort = 53;  // over TCP: for answers that do not fit a datagram
+
+// The files that are read again while it runs.
+std::vector<std::string> OwnFiles(const Config& config) {
+  std::vector<std::string> files = config.tls.Paths();
+  if (!config.key_id_file.path.empty()) files.push_back(config.key_id_file.path);
+  return files;
+}
+
+// Landlock knows directories, not their names, and systemd puts another one in the place of that
+// with the credentials: reading is granted in the one above it, too, which holds nothing else for
+// this service.
+void AddOwnFiles(const Config& config, std::vector<std::string>& files) {
+  const char* const variable = std::getenv("CREDENTIALS_DIRECTORY");
+  const std::string directory(absl::StripSuffix(variable != nullptr ? variable : "", "/"));
+  for (const std::string& file : OwnFiles(config)) {
+    files.push_back(file);
+    if (!directory.empty() && absl::StartsWith(file, absl::StrCat(directory, "/"))) {
+      files.push_back(directory);
+    }
+  }
+}
 
 }  // namespace
 
@@ -37,13 +60,10 @@ absl::StatusOr<sandbox::Reach> ReachOf(const Config& config) {
       names = names || !ParseAddress(host);
     }
   }
+  AddOwnFiles(config, reach.own_files);
   if (names) {
     for (const ResolverFile& file : ResolverFiles()) reach.files.emplace_back(file.path);
     reach.tcp_ports.push_back(kDnsPort);
-  }
-  if (const std::string& path = config.key_id_file.path; !path.empty()) {
-    std::error_code error;
-    reach.own_files.push_back(std::filesystem::absolute(path, error).string());
   }
   return reach;
 }
@@ -90,6 +110,18 @@ absl::StatusOr<Kms> MakeKms(const Config& config, const Credentials& credentials
       std::move(all), [&credentials] { return credentials.Trouble(); });
   kms.backend = std::make_unique<SharedDecrypts>(std::move(annotated));
   return kms;
+}
+
+Reload::Maker HostMaker(const Config& config, IoLoop& io) {
+  return [&](const std::shared_ptr<const TlsContext>& tls)
+             -> absl::StatusOr<std::vector<Proof::Host>> {
+    OKMS_ASSIGN_OR_RETURN(auto servers, MakeServers(config, tls, io));
+    std::vector<Proof::Host> hosts;
+    for (std::size_t i = 0; i < servers.size(); ++i) {
+      hosts.push_back({config.servers[i].Name(), std::move(servers[i])});
+    }
+    return hosts;
+  };
 }
 
 KeyPolicy KeyPolicyOf(const Config& config) {

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "app/reload.h"
 #include "base/log.h"
 #include "config/config.h"
 #include "core/backend.h"
@@ -41,6 +42,9 @@ struct Kms {
 // `credentials`, `log` and `io` must outlive it. Without usable certificates it answers why.
 absl::StatusOr<Kms> MakeKms(const Config& config, const Credentials& credentials, const Logger& log,
                             IoLoop& io);
+
+// Makes the hosts anew, by another certificate. Both must outlive it.
+Reload::Maker HostMaker(const Config& config, IoLoop& io);
 
 KeyPolicy KeyPolicyOf(const Config& config);
 

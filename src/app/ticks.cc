@@ -40,6 +40,8 @@ absl::Status Ticks::Begin() {
   EventLoop& loop = parts_.loop;
   OKMS_RETURN_IF_ERROR(loop.Repeat([this] { return LookAtKey(); }));
   OKMS_RETURN_IF_ERROR(loop.Repeat([this] { return LookAtSocket(); }));
+  OKMS_RETURN_IF_ERROR(loop.Repeat([this] { return parts_.reload.Tick(); }));
+  OKMS_RETURN_IF_ERROR(loop.Repeat([this] { return parts_.key_file.Tick(); }));
   OKMS_RETURN_IF_ERROR(loop.Repeat([this] { return GiveUp(); }));
   OKMS_RETURN_IF_ERROR(loop.Repeat([this] { return LookAtResolverFiles(); }));
   OKMS_RETURN_IF_ERROR(loop.Repeat([this] { return parts_.server.Tick(); }));
@@ -57,8 +59,8 @@ Deadline Ticks::LookAtKey() {
   std::string more;
   for (const std::string& fact :
        {parts_.kms.failover == nullptr ? "" : parts_.kms.failover->Outages(),
-        parts_.key_file.trouble(), parts_.socket.trouble(), parts_.credentials.Summary(),
-        parts_.confinement.landlock}) {
+        parts_.key_file.trouble(), parts_.socket.trouble(), parts_.reload.trouble(),
+        parts_.credentials.Summary(), parts_.confinement.landlock}) {
     if (!fact.empty()) absl::StrAppend(&more, "; ", fact);
   }
   parts_.state.Is(StatusLine(parts_.keys.Current(), Clock::now(), more));
@@ -78,7 +80,9 @@ Deadline Ticks::LookAtResolverFiles() {
 }
 
 Deadline Ticks::GiveUp() {
-  if (Expired(give_up_)) End(parts_.credentials.tls().status());
+  const absl::Status unusable = parts_.credentials.tls().status();
+  if (unusable.ok()) return Deadline::max();
+  if (Expired(give_up_)) End(unusable);
   return give_up_;
 }
 

@@ -12,6 +12,7 @@
 #include "absl/status/status.h"
 #include "app/key_file.h"
 #include "app/kms.h"
+#include "app/reload.h"
 #include "app/service_state.h"
 #include "app/socket.h"
 #include "base/deadline.h"
@@ -44,7 +45,8 @@ class Ticks {
     const Kms& kms;
     KmsServer& server;
     SocketWatch& socket;
-    const KeyFile& key_file;
+    KeyFile& key_file;
+    Reload& reload;
     ServiceState& state;
     const sandbox::Reach& reach;
     const sandbox::Confinement& confinement;

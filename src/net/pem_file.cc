@@ -42,9 +42,11 @@ absl::Status CheckRegular(const NamedFile& file, mode_t mode) {
 }
 
 absl::Status CannotRead(const NamedFile& file, absl::string_view call, int error) {
-  return file.Bad(absl::StrCat(
-      "cannot be read: ", ErrnoStatus(absl::StatusCode::kUnknown, call, error).message(),
-      error == EACCES ? "; let this service's user read it" : "; correct the path"));
+  const std::string why = absl::StrCat(
+      "cannot be read: ", ErrnoStatus(absl::StatusCode::kUnknown, call, error).message());
+  if (error != EACCES) return file.Bad(absl::StrCat(why, "; correct the path"));
+  return WithCode(file.Bad(absl::StrCat(why, "; let this service's user read it")),
+                  absl::StatusCode::kPermissionDenied);
 }
 
 // How many bytes there are, up to all of `bytes`; -1 with errno.

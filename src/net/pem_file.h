@@ -36,7 +36,8 @@ struct PemFile {
 
 // Takes a regular file of 1 MiB at most and waits for nothing but its disk: for a plugin that reads
 // it again while it serves. The path is opened once. Errors: kFailedPrecondition, one line that
-// names the option, the file and the remedy; of a file that is written meanwhile, too.
+// names the option, the file and the remedy; of a file that is written meanwhile, too;
+// kPermissionDenied, the same, of one that may not be read.
 absl::StatusOr<PemFile> ReadPemFile(const NamedFile& file);
 
 }  // namespace okms

@@ -14,6 +14,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "base/secret.h"
 #include "base/status.h"
 #include "net/file_kind.h"
 #include "net/peer_certificate.h"
@@ -121,6 +122,24 @@ absl::Status UseIdentity(SSL_CTX* context, const TlsFiles& files, const std::vec
   return absl::OkStatus();
 }
 
+// Of our certificate, those that go with it, and the CAs.
+std::string IdentityOf(SSL_CTX* context, const std::vector<X509Ptr>& anchors) {
+  STACK_OF(X509)* chain = nullptr;
+  SSL_CTX_get0_chain_certs(context, &chain);
+  std::vector<const X509*> all{SSL_CTX_get0_certificate(context)};
+  for (int i = 0; i < sk_X509_num(chain); ++i) all.push_back(sk_X509_value(chain, i));
+  all.push_back(nullptr);  // one that goes with ours is no CA
+  for (const X509Ptr& anchor : anchors) all.push_back(anchor.get());
+  std::string identity;
+  for (const X509* each : all) {
+    std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
+    unsigned int size = 0;
+    if (each != nullptr) X509_digest(each, EVP_sha256(), digest.data(), &size);
+    absl::StrAppend(&identity, AsText(ByteView(digest).first(size)), "\n");
+  }
+  return identity;
+}
+
 // How many CAs it trusts.
 std::size_t TrustedBy(const SSL_CTX* context) {
   const X509_STORE* const store = SSL_CTX_get_cert_store(context);
@@ -129,10 +148,13 @@ std::size_t TrustedBy(const SSL_CTX* context) {
 }
 
 // Returns the certificates of --ca; none without it.
-absl::StatusOr<std::vector<X509Ptr>> LoadRoots(SSL_CTX* context, const TlsFiles& files) {
+absl::StatusOr<std::vector<X509Ptr>> LoadRoots(
+    SSL_CTX* context, const TlsFiles& files,
+    std::shared_ptr<const UnreadCertificates> system_roots) {
   const NamedFile& ca = files.ca;
-  if (ca.path.empty() || !files.only_ca) {
-    AddSystemRoots(SSL_CTX_get_cert_store(context));
+  if (files.TrustSystemRoots()) {
+    if (system_roots == nullptr) system_roots = ReadSystemRoots();
+    UnreadCertificates::Give(SSL_CTX_get_cert_store(context), std::move(system_roots));
   }
   if (ca.path.empty()) {
     if (TrustedBy(context) > 0) return std::vector<X509Ptr>();
@@ -153,7 +175,14 @@ absl::StatusOr<std::vector<X509Ptr>> LoadRoots(SSL_CTX* context, const TlsFiles&
 
 }  // namespace
 
-TlsContext::Reading TlsContext::Read(const TlsFiles& files) {
+std::vector<std::string> TlsFiles::Paths() const {
+  std::vector<std::string> paths{client_cert.path, client_key.path};
+  if (!ca.path.empty()) paths.push_back(ca.path);
+  return paths;
+}
+
+TlsContext::Reading TlsContext::Read(const TlsFiles& files,
+                                     std::shared_ptr<const UnreadCertificates> system_roots) {
   Reading reading;
   const auto note = [&](const absl::Status& status) {
     if (!status.ok()) reading.mistakes.push_back(status);
@@ -171,7 +200,7 @@ TlsContext::Reading TlsContext::Read(const TlsFiles& files) {
   note(chain.status());
   note(key.status());
   if (chain.ok() && key.ok()) note(UseIdentity(context.get(), files, *chain, key->get()));
-  const auto anchors = LoadRoots(context.get(), files);
+  const auto anchors = LoadRoots(context.get(), files, std::move(system_roots));
   note(anchors.status());
   if (chain.ok()) {
     reading.validity.Add(files.client_cert.option, files.client_cert.path,
@@ -181,13 +210,16 @@ TlsContext::Reading TlsContext::Read(const TlsFiles& files) {
     reading.validity.Add(files.ca.option, files.ca.path, PeriodsOf(*anchors));
   }
   if (reading.mistakes.empty()) {
-    reading.context.reset(new TlsContext(std::move(context), reading.validity, reading.warnings));
+    std::string identity = IdentityOf(context.get(), *anchors);
+    reading.context.reset(new TlsContext(std::move(context), reading.validity, std::move(identity),
+                                         reading.warnings));
   }
   return reading;
 }
 
-absl::StatusOr<std::unique_ptr<TlsContext>> TlsContext::Create(const TlsFiles& files) {
-  Reading reading = Read(files);
+absl::StatusOr<std::unique_ptr<TlsContext>> TlsContext::Create(
+    const TlsFiles& files, std::shared_ptr<const UnreadCertificates> system_roots) {
+  Reading reading = Read(files, std::move(system_roots));
   if (!reading.mistakes.empty()) return reading.mistakes.front();
   return std::move(reading.context);
 }

@@ -15,6 +15,7 @@
 #include "absl/status/statusor.h"
 #include "net/openssl_ptr.h"
 #include "net/pem_file.h"
+#include "net/unread_certificates.h"
 #include "net/validity.h"
 
 namespace okms {
@@ -24,21 +25,28 @@ struct TlsFiles {
   NamedFile client_key;   // PEM, not encrypted
   NamedFile ca;           // PEM; an empty path means the system's roots
   bool only_ca = true;    // where `ca` is given, the system's roots are not trusted
+
+  // Of those that are given.
+  std::vector<std::string> Paths() const;
+  bool TrustSystemRoots() const { return ca.path.empty() || !only_ca; }
 };
 
 // Immutable once made, and thread-safe. TLS 1.2 and 1.3; the KMS's certificate is always verified.
-// Held as std::shared_ptr<const TlsContext>: the two ways to the KMS use the same files, which are
-// read once, before the sandbox; nothing in it changes, so sharing needs no lock, and either way
-// may be the last to go.
+// Held as std::shared_ptr<const TlsContext>: all ways to the KMS use the same one; nothing in it
+// changes, so sharing needs no lock, and any of them may be the last to go, also after a new one
+// has taken its place.
 class TlsContext {
  public:
   struct Reading;
 
-  // Reads the files, each whatever is wrong with the others. Does not use the network.
-  static Reading Read(const TlsFiles& files);
+  // Reads the files, each whatever is wrong with the others; the system's roots, too, if they are
+  // to be trusted and not given: within the sandbox they must be. Does not use the network.
+  static Reading Read(const TlsFiles& files,
+                      std::shared_ptr<const UnreadCertificates> system_roots = nullptr);
 
   // The same, or the first mistake.
-  static absl::StatusOr<std::unique_ptr<TlsContext>> Create(const TlsFiles& files);
+  static absl::StatusOr<std::unique_ptr<TlsContext>> Create(
+      const TlsFiles& files, std::shared_ptr<const UnreadCertificates> system_roots = nullptr);
 
   SSL_CTX* get() const { return context_.get(); }
 
@@ -50,6 +58,9 @@ class TlsContext {
   // Of our certificate and of `--ca`. What has expired is no error: see Validity.
   const Validity& validity() const { return validity_; }
 
+  // The same for two that were made of the same certificates, and so of the same key.
+  const std::string& identity() const { return identity_; }
+
   // Our certificate as PEM.
   std::string CertificateText() const;
 
@@ -60,13 +71,16 @@ class TlsContext {
   const std::vector<std::string>& warnings() const { return warnings_; }
 
  private:
-  TlsContext(SslCtxPtr context, Validity validity, std::vector<std::string> warnings)
+  TlsContext(SslCtxPtr context, Validity validity, std::string identity,
+             std::vector<std::string> warnings)
       : context_(std::move(context)),
         validity_(std::move(validity)),
+        identity_(std::move(identity)),
         warnings_(std::move(warnings)) {}
 
   SslCtxPtr context_;
   Validity validity_;
+  std::string identity_;
   std::vector<std::string> warnings_;
 };
 

@@ -32,9 +32,9 @@ class CredentialsTest : public ::testing::Test {
         *pki_.Issue("client", {.common_name = "c", .valid_from = from, .valid_until = until});
     const auto ca = *pki_.Issue(
         "old-ca", {.common_name = "CA", .valid_from = -kDay, .valid_until = 1000 * kDay});
-    return Credentials(TlsContext::Create({{"--client-cert", pair.certificate},
-                                           {"--client-key", pair.key},
-                                           {"--ca", ca.certificate}}));
+    return Credentials({{"--client-cert", pair.certificate},
+                        {"--client-key", pair.key},
+                        {"--ca", ca.certificate}});
   }
 
   test::TempDir directory_;
@@ -123,8 +123,27 @@ TEST_F(CredentialsTest, AnExpiredCaIsTroubleToo) {
   EXPECT_THAT(credentials.Trouble(now + 2000 * 24 * kHour), HasSubstr("--ca /"));
 }
 
+TEST_F(CredentialsTest, OthersTakeTheirPlaceWhenTheyAreUsed) {
+  const std::time_t now = std::time(nullptr);
+  Credentials credentials = Valid(-kHour, kHour);
+  credentials.Tick(log_, now + 2 * kHour);
+  const auto old = credentials.tls();
+  ASSERT_THAT(pki_.Issue("client", {.common_name = "c", .valid_until = 9 * kHour}), test::IsOk());
+  const auto candidate = credentials.ReadAgain();
+  ASSERT_THAT(candidate, test::IsOk());
+  EXPECT_EQ(*credentials.tls(), *old);
+  EXPECT_NE(credentials.Trouble(now + 2 * kHour), "");
+  credentials.Use(*candidate);
+  EXPECT_EQ(*credentials.tls(), *candidate);
+  EXPECT_EQ(credentials.Trouble(now + 2 * kHour), "");
+  credentials.Tick(log_, now + 2 * kHour);
+  EXPECT_THAT(lines_, ElementsAre(HasSubstr("error: --client-cert /"),
+                                  HasSubstr("notice: no longer: --client-cert /")));
+}
+
 TEST_F(CredentialsTest, FilesThatCouldNotBeReadHaveNoTime) {
-  Credentials credentials(absl::FailedPreconditionError("no file"));
+  Credentials credentials({{"--client-cert", directory_ / "none"}, {}, {}});
+  EXPECT_FALSE(credentials.tls().ok());
   credentials.Tick(log_);
   EXPECT_EQ(credentials.Trouble(), "");
   EXPECT_EQ(credentials.Summary(), "");

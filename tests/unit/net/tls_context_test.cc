@@ -23,6 +23,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "net/system_roots.h"
 #include "support/status_is.h"
 #include "support/temp_dir.h"
 #include "support/test_pki.h"
@@ -207,9 +208,10 @@ TEST_P(EachFileTest, Unreadable) {
   if (root) {
     ASSERT_EQ(::seteuid(0), 0);
   }
-  EXPECT_THAT(context,
-              Refused(GetParam().option, path,
-                      "cannot be read: open: Permission denied; let this service's user read it"));
+  EXPECT_THAT(context, StatusIs(absl::StatusCode::kPermissionDenied,
+                                absl::StrCat(GetParam().option, " ", path,
+                                             ": cannot be read: open: Permission denied; let this "
+                                             "service's user read it")));
 }
 
 TEST_P(EachFileTest, Garbage) {
@@ -504,6 +506,43 @@ TEST_F(RootsTest, SystemsRootsFromADirectory) {
   std::filesystem::remove_all(directory);
   EXPECT_TRUE(Trusts(context, system_pki_));
   EXPECT_FALSE(Trusts(context, pki_));
+}
+
+// Within the sandbox they are out of reach.
+TEST_F(RootsTest, SystemsRootsThatWereReadBefore) {
+  for (const bool with_ca : {true, false}) {
+    TlsFiles files = Files();
+    if (!with_ca) files.ca.path.clear();
+    files.only_ca = false;
+    ASSERT_TRUE(files.TrustSystemRoots());
+    const auto roots = ReadSystemRoots();
+    const test::ScopedVariable no_file("SSL_CERT_FILE", elsewhere_ / "none.pem");
+    for (int time = 0; time < 2; ++time) {
+      const auto context = TlsContext::Create(files, roots);
+      ASSERT_THAT(context, IsOk());
+      EXPECT_TRUE(Trusts(context, system_pki_));
+      EXPECT_EQ(Trusts(context, pki_), with_ca);
+    }
+  }
+  EXPECT_FALSE(Files().TrustSystemRoots());
+}
+
+TEST_F(TlsContextTest, TheSameCertificatesAreTheSameIdentity) {
+  const auto identity = [](const TlsFiles& files) {
+    const auto context = TlsContext::Create(files);
+    EXPECT_THAT(context, IsOk());
+    return context.ok() ? (*context)->identity() : "";
+  };
+  const std::string first = identity(Files());
+  EXPECT_EQ(identity(Files()), first);
+  TlsFiles files = Files();
+  const test::TempDir elsewhere;
+  files.ca.path = test::TestPki::Create(elsewhere.path())->ca();
+  EXPECT_NE(identity(files), first) << "another CA";
+  std::ofstream(client_.certificate, std::ios::app) << std::ifstream(pki_.ca()).rdbuf();
+  EXPECT_NE(identity(Files()), first) << "another certificate on the way to the CA";
+  client_ = *pki_.Issue("client", {.common_name = "client"});
+  EXPECT_NE(identity(Files()), first) << "another certificate";
 }
 
 TEST_F(RootsTest, NoSystemsRootsAreAnErrorWithoutACaFile) {
