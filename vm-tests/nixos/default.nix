@@ -53,6 +53,7 @@ lib.mapAttrs scenario {
       ./rest.nix
     ];
   };
+  reload = { };
   renewal = { };
   restart = { };
   socket_changed = { };
