@@ -17,6 +17,7 @@
 #include "absl/strings/str_join.h"
 #include "app/check_config.h"
 #include "app/command_line.h"
+#include "app/key_file.h"
 #include "app/kms.h"
 #include "app/process.h"
 #include "app/service_state.h"
@@ -59,17 +60,18 @@ absl::Status Run(const Config& config, LogQueue& log_queue, const Logger& log,
   log_queue.Start();
   if (confinement.account.borrowed) log.Notice(confinement.account.Advice());
   OKMS_ASSIGN_OR_RETURN(const std::unique_ptr<IoLoop> io, IoLoop::Create());
-  OKMS_ASSIGN_OR_RETURN(std::unique_ptr<Backend> backend, MakeBackend(config, credentials, *io));
-  KeyManager keys(std::move(backend), log, KeyPolicyOf(config));
+  OKMS_ASSIGN_OR_RETURN(Kms kms, MakeKms(config, credentials, log, *io));
+  KeyManager keys(std::move(kms.backend), log, KeyPolicyOf(config));
   OKMS_ASSIGN_OR_RETURN(const std::unique_ptr<KmsServer> server,
                         KmsServer::Start(keys, log, config.timeout));
   policy.AllowDefaults(!confinement.account.borrowed);  // now that it is known who we are
   Listener listener(socket.fd(), std::move(policy), log,
                     [&](UniqueFd connection) { return server->Serve(std::move(connection)); });
   OKMS_RETURN_IF_ERROR(loop->OnReadable(socket.fd(), [&] { return listener.Accept(); }));
-  OKMS_RETURN_IF_ERROR(HeedSignals(*loop, log));
-  Ticks ticks(
-      {config, log, *loop, credentials, keys, *server, socket_watch, state, reach, confinement});
+  KeyFile key_file(config, log, [&](KeyId name) { keys.SetName(std::move(name)); });
+  OKMS_RETURN_IF_ERROR(HeedSignals(*loop, log, key_file));
+  Ticks ticks({config, log, *loop, credentials, keys, kms, *server, socket_watch, key_file, state,
+               reach, confinement});
   OKMS_RETURN_IF_ERROR(ticks.Begin());
 
   // Not a byte from outside has been read yet.

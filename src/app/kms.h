@@ -7,11 +7,15 @@
 #define OKMS_APP_KMS_H_
 
 #include <memory>
+#include <vector>
 
 #include "absl/status/statusor.h"
+#include "base/log.h"
 #include "config/config.h"
 #include "core/backend.h"
+#include "core/failover.h"
 #include "core/key_manager.h"
+#include "core/replaceable_backend.h"
 #include "net/credentials.h"
 #include "net/io_loop.h"
 #include "sandbox/landlock.h"
@@ -22,9 +26,21 @@ namespace okms {
 // call it before the sandbox. Errors: kFailedPrecondition, one line.
 absl::StatusOr<sandbox::Reach> ReachOf(const Config& config);
 
-// `credentials` and `io` must outlive it. ReachOf was called.
-absl::StatusOr<std::unique_ptr<Backend>> MakeBackend(const Config& config,
-                                                     const Credentials& credentials, IoLoop& io);
+// A backend for each server of the configuration, in its order, that shows these certificates. Also
+// within the sandbox, at any time; not in a turn of `io`, which must outlive them. ReachOf was
+// called.
+absl::StatusOr<std::vector<std::unique_ptr<Backend>>> MakeServers(
+    const Config& config, const std::shared_ptr<const TlsContext>& tls, IoLoop& io);
+
+struct Kms {
+  std::unique_ptr<Backend> backend;  // for all calls; it owns what follows
+  std::vector<ReplaceableBackend*> servers;
+  Failover* failover = nullptr;  // none with one server
+};
+
+// `credentials`, `log` and `io` must outlive it. Without usable certificates it answers why.
+absl::StatusOr<Kms> MakeKms(const Config& config, const Credentials& credentials, const Logger& log,
+                            IoLoop& io);
 
 KeyPolicy KeyPolicyOf(const Config& config);
 

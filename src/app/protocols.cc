@@ -5,10 +5,13 @@
 
 #include <algorithm>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
+#include "absl/strings/ascii.h"
 #include "base/status.h"
 #include "base/uuid.h"
 #include "config/config.h"
@@ -30,30 +33,54 @@ using Hosts = absl::StatusOr<std::vector<HostPort>>;
 using Made = absl::StatusOr<std::unique_ptr<Backend>>;
 using Tls = std::shared_ptr<const TlsContext>;
 
+constexpr std::size_t kMostServers = 16;
+
 std::size_t MostConnections(const Config& config, std::size_t by_default) {
   return config.max_connections > 0 ? config.max_connections : by_default;
 }
 
+// A host has nothing to gain from being there twice, and most likely another one was meant.
+absl::Status CheckServers(const std::vector<Server>& servers) {
+  std::set<std::string> names;
+  for (const Server& server : servers) {
+    if (!names.insert(absl::AsciiStrToLower(server.host.ToString())).second) {
+      return Bad("--serv-addr ", server.Name(), ": is given twice; name each host once");
+    }
+  }
+  if (servers.size() <= kMostServers) return absl::OkStatus();
+  return Bad("--serv-addr names ", servers.size(), " hosts; at most ", kMostServers,
+             " are possible");
+}
+
+void ParseServers(const RawFlags& raw, absl::string_view what,
+                  absl::StatusOr<Server> (*parse)(const std::string&), Config& config,
+                  Mistakes& mistakes) {
+  if (raw.servers.empty()) mistakes.AddIfError(Required("", "--serv-addr", "OKMS_SERV_ADDR", what));
+  for (const std::string& text : raw.servers) {
+    const auto server = parse(text);
+    mistakes.AddIfError(Annotate(server.status(), "--serv-addr"));
+    if (server.ok()) config.servers.push_back(*server);
+  }
+  mistakes.AddIfError(CheckServers(config.servers));
+}
+
 // ---- KMIP
 
-absl::StatusOr<HostPort> ParseKmipServer(const RawFlags& raw) {
-  OKMS_RETURN_IF_ERROR(
-      Required(raw.server, "--serv-addr", "OKMS_SERV_ADDR", "the KMS as host:port"));
-  auto server = ParseHostPort(raw.server);
-  if (!server.ok()) return Annotate(server.status(), "--serv-addr");
-  return server;
+absl::StatusOr<Server> ParseKmipServer(const std::string& text) {
+  OKMS_ASSIGN_OR_RETURN(HostPort host, ParseHostPort(text));
+  return Server{std::move(host), ""};
 }
 
 void ParseKmip(const RawFlags& raw, Config& config, Mistakes& mistakes) {
-  mistakes.Take(config.server, ParseKmipServer(raw));
+  ParseServers(raw, "the KMS as host:port", ParseKmipServer, config, mistakes);
   config.tls.only_ca = true;  // --ca takes the place of the system's roots
 }
 
-Hosts KmipHosts(const Config& config) { return std::vector{config.server}; }
+Hosts KmipHosts(const Config&, const Server& server) { return std::vector{server.host}; }
 
-Made MakeKmip(const Config& config, Tls tls, IoLoop& io) {
+Made MakeKmip(const Config& config, const Server& server, Tls tls, IoLoop& io) {
   return std::make_unique<kmip::KmipBackend>(
-      io, std::make_unique<TlsConnector>(io, config.server, std::move(tls)),
+      io, std::make_unique<TlsConnector>(io, server.host, std::move(tls)),
       MostConnections(config, kmip::KmipBackend::kMostSessions));
 }
 
@@ -63,12 +90,9 @@ Made MakeKmip(const Config& config, Tls tls, IoLoop& io) {
 // is verified there.
 constexpr std::size_t kConnectionsForChecks = 16;
 
-absl::StatusOr<HttpsUrl> ParseRestServer(const RawFlags& raw) {
-  OKMS_RETURN_IF_ERROR(
-      Required(raw.server, "--serv-addr", "OKMS_SERV_ADDR", "the KMS as https://host"));
-  auto url = ParseHttpsUrl(raw.server);
-  if (!url.ok()) return Annotate(url.status(), "--serv-addr");
-  return url;
+absl::StatusOr<Server> ParseRestServer(const std::string& text) {
+  OKMS_ASSIGN_OR_RETURN(HttpsUrl url, ParseHttpsUrl(text));
+  return Server{std::move(url.server), std::move(url.text)};
 }
 
 absl::StatusOr<std::string> ParseOkmsId(const RawFlags& raw) {
@@ -79,10 +103,7 @@ absl::StatusOr<std::string> ParseOkmsId(const RawFlags& raw) {
 }
 
 void ParseRest(const RawFlags& raw, Config& config, Mistakes& mistakes) {
-  HttpsUrl url;
-  mistakes.Take(url, ParseRestServer(raw));
-  config.server = std::move(url.server);
-  config.rest_url = std::move(url.text);
+  ParseServers(raw, "the KMS as https://host", ParseRestServer, config, mistakes);
   config.tls.only_ca = false;  // --ca counts beside them, unless --ca-only
   mistakes.Take(config.okms_id, ParseOkmsId(raw));
   if (raw.key_label.empty() && !raw.key_id.empty() && !ParseUuid(raw.key_id)) {
@@ -91,17 +112,17 @@ void ParseRest(const RawFlags& raw, Config& config, Mistakes& mistakes) {
   }
 }
 
-Hosts RestHosts(const Config& config) {
+Hosts RestHosts(const Config&, const Server& server) {
   OKMS_RETURN_IF_ERROR(http::LoadLibCurl());
-  std::vector<HostPort> hosts{config.server};
-  const std::optional<http::Proxy> proxy = http::ProxyFor(config.server);
+  std::vector<HostPort> hosts{server.host};
+  const std::optional<http::Proxy> proxy = http::ProxyFor(server.host);
   if (proxy && proxy->server) hosts.push_back(*proxy->server);
   return hosts;
 }
 
-Made MakeRest(const Config& config, Tls tls, IoLoop& io) {
-  const HttpsUrl url{config.rest_url, config.server};
-  const std::optional<http::Proxy> proxy = http::ProxyFor(config.server);
+Made MakeRest(const Config& config, const Server& server, Tls tls, IoLoop& io) {
+  const HttpsUrl url{server.url, server.host};
+  const std::optional<http::Proxy> proxy = http::ProxyFor(server.host);
   const std::size_t most = MostConnections(config, http::CurlClient::kMostConnections);
   const std::size_t for_checks = std::min(most, kConnectionsForChecks);
   OKMS_ASSIGN_OR_RETURN(auto calls, http::CurlClient::Create(io, tls, url, proxy, most));
@@ -109,12 +130,12 @@ Made MakeRest(const Config& config, Tls tls, IoLoop& io) {
   return std::make_unique<rest::RestBackend>(
       std::make_unique<http::RetryingClient>(std::move(calls)),
       std::make_unique<http::RetryingClient>(std::move(checks)),
-      rest::ServiceKeyApi(config.rest_url, config.okms_id));
+      rest::ServiceKeyApi(server.url, config.okms_id));
 }
 
 constexpr Protocol kProtocols[] = {
     {"kmip", ParseKmip, KmipHosts, MakeKmip},
-    {"rest", ParseRest, RestHosts, MakeRest},
+    {"rest", ParseRest, RestHosts, MakeRest, /*keys_are_uuids=*/true},
 };
 
 }  // namespace

@@ -7,14 +7,15 @@
 #define OKMS_APP_SIGNALS_H_
 
 #include "absl/status/status.h"
+#include "app/key_file.h"
 #include "base/log.h"
 #include "control/event_loop.h"
 
 namespace okms {
 
-// Some end the loop, and some are no more than a line. They must be blocked in every thread
-// (BlockSignals). `log` must outlive the loop.
-absl::Status HeedSignals(EventLoop& loop, const Logger& log);
+// Some end the loop, SIGHUP has `key_file` read again, and some are no more than a line. They must
+// be blocked in every thread (BlockSignals). `log` and `key_file` must outlive the loop.
+absl::Status HeedSignals(EventLoop& loop, const Logger& log, KeyFile& key_file);
 
 }  // namespace okms
 

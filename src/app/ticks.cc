@@ -54,12 +54,14 @@ absl::Status Ticks::Begin() {
 Deadline Ticks::LookAtKey() {
   const Deadline next = parts_.keys.Tick();
   parts_.credentials.Tick(parts_.log);
-  const std::string& socket = parts_.socket.trouble();
-  const std::string certificates = parts_.credentials.Summary();
-  parts_.state.Is(
-      StatusLine(parts_.keys.Current(), Clock::now(),
-                 absl::StrCat(socket.empty() ? "" : "; ", socket, certificates.empty() ? "" : "; ",
-                              certificates, "; ", parts_.confinement.landlock)));
+  std::string more;
+  for (const std::string& fact :
+       {parts_.kms.failover == nullptr ? "" : parts_.kms.failover->Outages(),
+        parts_.key_file.trouble(), parts_.socket.trouble(), parts_.credentials.Summary(),
+        parts_.confinement.landlock}) {
+    if (!fact.empty()) absl::StrAppend(&more, "; ", fact);
+  }
+  parts_.state.Is(StatusLine(parts_.keys.Current(), Clock::now(), more));
   return next;
 }
 

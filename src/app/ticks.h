@@ -10,6 +10,8 @@
 #include <string>
 
 #include "absl/status/status.h"
+#include "app/key_file.h"
+#include "app/kms.h"
 #include "app/service_state.h"
 #include "app/socket.h"
 #include "base/deadline.h"
@@ -39,8 +41,10 @@ class Ticks {
     EventLoop& loop;
     Credentials& credentials;
     KeyManager& keys;
+    const Kms& kms;
     KmsServer& server;
     SocketWatch& socket;
+    const KeyFile& key_file;
     ServiceState& state;
     const sandbox::Reach& reach;
     const sandbox::Confinement& confinement;

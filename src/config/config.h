@@ -25,12 +25,20 @@
 
 namespace okms {
 
-// Immutable once parsed. Files are named here, not read.
+// A host of the KMS.
+struct Server {
+  HostPort host;
+  std::string url;  // REST only: what the API's paths are appended to
+
+  // For a line.
+  std::string Name() const { return url.empty() ? host.ToString() : url; }
+};
+
+// Immutable once parsed. Files are named here, not read, but for that of the key's id.
 struct Config {
   const Protocol* protocol = nullptr;  // never null once parsed; not owned
-  HostPort server;
-  std::string rest_url;  // REST only: what the API's paths are appended to
-  std::string okms_id;   // REST only: the domain, a UUID in canonical form
+  std::vector<Server> servers;         // one at least; the first is the preferred one
+  std::string okms_id;                 // REST only: the domain, a UUID in canonical form
   SocketAddress socket;
   std::optional<SocketGroup> socket_group;
   std::vector<uid_t> allowed_uids;
@@ -40,6 +48,7 @@ struct Config {
   // Exactly one of the two is not empty.
   std::string key_id;
   std::string key_label;
+  NamedFile key_id_file;  // where key_id was read from, and may change; an empty path: nowhere
   std::chrono::milliseconds label_grace{};  // see core/adoption.h
   TlsFiles tls;
   std::string user;         // whom to become, if root; empty: the usual one
@@ -48,7 +57,7 @@ struct Config {
   std::vector<std::string> warnings;  // what is no mistake but hardly meant, a line each
 
   // The KMS, for a line.
-  std::string KmsName() const { return rest_url.empty() ? server.ToString() : rest_url; }
+  std::string KmsName() const;
 };
 
 // Parses the command line, argv[0] included, and the OKMS_* variables of the environment. Users and

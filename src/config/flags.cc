@@ -97,7 +97,7 @@ class Declaration {
   CLI::Option* AddList(const char* name, std::vector<std::string>& values, const char* variable,
                        const char* text) {
     lists_.push_back({name, variable, &values});
-    return app_.add_option(name, values, Wrapped(text))->envname(variable)->delimiter(',');
+    return app_.add_option(name, values, Wrapped(text))->envname(variable)->allow_extra_args(false);
   }
   // As Add, for a file that systemd may pass (LoadCredential=NAME:..., with the flag's name). Such
   // a one comes after the flag, but before the variable: a unit takes an environment file as it is.
@@ -124,8 +124,9 @@ class Declaration {
 void Declaration::Declare(RawFlags& raw) {
   Add("--protocol", raw.protocol, "OKMS_PROTOCOL", "Protocol of the KMS: kmip or rest (required)")
       ->group("KMS");
-  Add("--serv-addr,--kmip-addr", raw.server, "OKMS_SERV_ADDR",
-      "The KMS (required): host:port for kmip, https://host for rest")
+  AddList("--serv-addr,--kmip-addr", raw.servers, "OKMS_SERV_ADDR",
+          "The KMS (required): host:port for kmip, https://host for rest; several hosts of it with "
+          "commas, the preferred one first")
       ->group("KMS");
   Add("--timeout", raw.timeout, "OKMS_TIMEOUT", "Bound of one operation, for example 10s or 1m30s")
       ->capture_default_str()
@@ -137,10 +138,13 @@ void Declaration::Declare(RawFlags& raw) {
       ->group("KMS");
 
   Add("--encryption-key-id,--kmip-key-id", raw.key_id, "OKMS_KEY_ID",
-      "Id of the key; this or the label is required")
+      "Id of the key; this, the label or the file is required")
       ->group("Key");
   Add("--encryption-key-label", raw.key_label, "OKMS_KEY_LABEL",
       "Label of the key (KMIP Name, name of the service key); it must fit exactly one active key")
+      ->group("Key");
+  AddFile("--encryption-key-id-file", raw.key_id_file, "OKMS_KEY_ID_FILE",
+          "File that holds the id of the key and nothing else; read again while running")
       ->group("Key");
   Add("--label-grace", raw.label_grace, "OKMS_LABEL_GRACE",
       "How long the label may fit no key or several before Status fails; the key in use stays")
@@ -205,9 +209,28 @@ void Clean(absl::string_view flags, absl::string_view variable, std::string& tex
   }
 }
 
+// At commas; CLI11 would leave out what is empty, and who left it empty meant something.
+void Split(absl::string_view flags, std::vector<std::string>& texts, Mistakes& mistakes) {
+  std::vector<std::string> values;
+  for (const std::string& text : texts) {
+    for (absl::string_view value : absl::StrSplit(text, ',')) {
+      values.emplace_back(absl::StripAsciiWhitespace(value));
+    }
+  }
+  texts = std::move(values);
+  const auto empty = [](const std::string& text) { return text.empty(); };
+  if (std::all_of(texts.begin(), texts.end(), empty)) {
+    texts.clear();
+  } else if (std::any_of(texts.begin(), texts.end(), empty)) {
+    mistakes.AddUnreadable(flags.substr(0, flags.find(',')),
+                           ": an empty value among several; take the comma away, or fill it in");
+  }
+}
+
 void Declaration::CleanAll(Mistakes& mistakes) const {
   for (const auto& [flags, variable, text] : values_) Clean(flags, variable, *text, mistakes);
   for (const auto& [flags, variable, texts] : lists_) {
+    Split(flags, *texts, mistakes);
     for (std::string& text : *texts) Clean(flags, variable, text, mistakes);
   }
 }

@@ -21,12 +21,13 @@ inline constexpr char kDefaultLabelGrace[] = "15m";
 
 struct RawFlags {
   std::string protocol;
-  std::string server;
+  std::vector<std::string> servers;
   std::string socket = kDefaultSocket;
   std::string timeout = kDefaultTimeout;
   std::string max_connections;
   std::string key_id;
   std::string key_label;
+  std::string key_id_file;
   std::string label_grace = kDefaultLabelGrace;
   std::string okms_id;  // REST only
   std::string client_cert;

@@ -21,6 +21,7 @@ namespace okms {
 class Backend;
 class IoLoop;
 struct Config;
+struct Server;
 
 // A row of the table in app/protocols.cc. The parser is given the table, so that it needs nothing
 // of what the protocols are made of.
@@ -30,14 +31,16 @@ struct Protocol {
   // Takes where the KMS is, and what else only this protocol knows how to read.
   void (*parse)(const RawFlags& raw, Config& config, Mistakes& mistakes);
 
-  // The hosts that the running plugin must still be able to reach. Loads the libraries that it will
-  // need: call it before the sandbox. Errors: kFailedPrecondition, one line.
-  absl::StatusOr<std::vector<HostPort>> (*hosts)(const Config& config);
+  // What the running plugin must still be able to reach for that server. Loads the libraries that
+  // it will need: call it before the sandbox. Errors: kFailedPrecondition, one line.
+  absl::StatusOr<std::vector<HostPort>> (*hosts)(const Config& config, const Server& server);
 
-  // Makes the KMS, after `hosts`. `io` must outlive it.
-  absl::StatusOr<std::unique_ptr<Backend>> (*make)(const Config& config,
+  // Makes the KMS as that server is it, after `hosts`. `io` must outlive it.
+  absl::StatusOr<std::unique_ptr<Backend>> (*make)(const Config& config, const Server& server,
                                                    std::shared_ptr<const TlsContext> tls,
                                                    IoLoop& io);
+
+  bool keys_are_uuids = false;  // the ids of keys
 };
 
 }  // namespace okms

@@ -10,11 +10,15 @@
 #include <optional>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "base/debug.h"
+#include "base/status.h"
 #include "core/failover_calls.h"
 
 namespace okms {
 namespace {
+
+constexpr std::size_t kLongestReason = 200;  // bytes, in a line of state
 
 std::vector<std::string> NamesOf(const std::vector<Failover::Host>& hosts) {
   std::vector<std::string> names;
@@ -165,6 +169,18 @@ void Failover::Probe(std::size_t host, const HostRecordPtr& record) {
   };
   const auto call = std::make_shared<ProbeCall>(record, now_() + FailoverState::kProbeTime, ended);
   Do(With([&](FailoverState& hosts) { return hosts.BeginProbe(call, host, now_()); }));
+}
+
+std::string Failover::Outages() const {
+  std::vector<std::string> outages;
+  for (const HostState& host : Hosts()) {
+    if (host.up) continue;
+    const auto seconds =
+        std::chrono::duration_cast<std::chrono::seconds>(now_() - host.since).count();
+    outages.push_back(absl::StrCat(host.name, " out for ", seconds, " s (",
+                                   Printable(host.trouble.message(), kLongestReason), ")"));
+  }
+  return absl::StrJoin(outages, "; ");
 }
 
 std::vector<Failover::HostState> Failover::Hosts() const {

@@ -78,6 +78,9 @@ class Failover : public Backend {
   };
   // In the order in which they are preferred.
   std::vector<HostState> Hosts() const;
+  // Those that are not up, for a line of state: "kms-a:5696 out for 12 s (connect: ...)"; empty:
+  // all are up.
+  std::string Outages() const;
 
  private:
   using Step = FailoverState::Step;

@@ -3,6 +3,7 @@
 
 #include "net/credentials.h"
 
+#include <algorithm>
 #include <optional>
 
 #include "absl/strings/str_cat.h"
@@ -19,15 +20,21 @@ std::string Credentials::Summary(std::time_t now) const {
 }
 
 void Credentials::Tick(const Logger& log, std::time_t now) {
-  const auto trouble = tls_.ok() ? (*tls_)->validity().At(now) : std::nullopt;
-  const std::string what = trouble ? trouble->what : "";
-  if (what == said_) return;
-  if (trouble) {
-    log.Error(trouble->Text());
-  } else {
-    log.Notice(absl::StrCat("no longer: ", said_));
+  const std::vector<Validity::Remark> remarks =
+      tls_.ok() ? (*tls_)->validity().Remarks(now) : std::vector<Validity::Remark>();
+  for (const Validity::Remark& remark : remarks) {
+    const auto same = [&](const Validity::Remark& said) {
+      return said.what == remark.what && said.since == remark.since;
+    };
+    if (std::any_of(said_.begin(), said_.end(), same)) continue;
+    log.Write(remark.wrong ? Severity::kError : Severity::kWarning, remark.Text());
   }
-  said_ = what;
+  for (const Validity::Remark& said : said_) {
+    const auto same = [&](const Validity::Remark& remark) { return remark.what == said.what; };
+    if (!said.wrong || std::any_of(remarks.begin(), remarks.end(), same)) continue;
+    log.Notice(absl::StrCat("no longer: ", said.what));
+  }
+  said_ = remarks;
 }
 
 }  // namespace okms

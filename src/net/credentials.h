@@ -10,10 +10,12 @@
 #include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "base/log.h"
 #include "net/tls_context.h"
+#include "net/validity.h"
 
 namespace okms {
 
@@ -33,12 +35,14 @@ class Credentials {
   // For a line of state: until when they are good. Thread-safe.
   std::string Summary(std::time_t now = std::time(nullptr)) const;
 
-  // Logs once what is wrong with time, and that it no longer is. Call it every now and then.
+  // Logs each remark once when it is due: as a warning before the end, as an error what is wrong
+  // with time, and that it no longer is. A file that was renewed, or a clock that was set, begins
+  // anew. Call it every now and then.
   void Tick(const Logger& log, std::time_t now = std::time(nullptr));
 
  private:
   const Tls tls_;
-  std::string said_;
+  std::vector<Validity::Remark> said_;  // at the last tick
 };
 
 }  // namespace okms

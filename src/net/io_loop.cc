@@ -225,6 +225,12 @@ void IoLoop::Watch::Stop() {
   loop_ = nullptr;
 }
 
+void IoLoop::PostAt(Deadline time, Task task) {
+  Post([this, time, task = std::move(task)]() mutable {
+    timers_.emplace(std::pair(time, ++last_id_), std::move(task));
+  });
+}
+
 IoLoop::Timer IoLoop::At(Deadline time, Task due) {
   Timer timer;
   timer.loop_ = this;

@@ -46,6 +46,9 @@ class IoLoop {
   // it runs after what is being done. Does not block.
   void Post(Task task);
 
+  // The same, then or a little later; what has not begun when the loop ends is dropped.
+  void PostAt(Deadline time, Task task);
+
   // Any thread but one that has the turn. Waits for the turn, and runs the task in it, after what
   // was posted before it, and before what it posts itself: for construction and destruction.
   void RunInTurn(absl::FunctionRef<void()> task);

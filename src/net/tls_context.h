@@ -14,19 +14,10 @@
 
 #include "absl/status/statusor.h"
 #include "net/openssl_ptr.h"
+#include "net/pem_file.h"
 #include "net/validity.h"
 
 namespace okms {
-
-// A file and the option that named it, so that an error can say what to change.
-struct NamedFile {
-  std::string option;  // "--client-cert"
-  std::string path;
-  bool from_systemd = false;  // a credential: what can be mended is the file that the unit names
-
-  // How a message names it.
-  std::string Name() const;
-};
 
 struct TlsFiles {
   NamedFile client_cert;  // PEM: the certificate, then any intermediate certificates
@@ -41,8 +32,12 @@ struct TlsFiles {
 // may be the last to go.
 class TlsContext {
  public:
-  // Reads the files. Does not use the network. Errors: kFailedPrecondition, one line that names the
-  // option, the file and the remedy.
+  struct Reading;
+
+  // Reads the files, each whatever is wrong with the others. Does not use the network.
+  static Reading Read(const TlsFiles& files);
+
+  // The same, or the first mistake.
   static absl::StatusOr<std::unique_ptr<TlsContext>> Create(const TlsFiles& files);
 
   SSL_CTX* get() const { return context_.get(); }
@@ -57,9 +52,6 @@ class TlsContext {
 
   // Our certificate as PEM.
   std::string CertificateText() const;
-
-  // What is wrong with the CA alone, when that is something else than `known`.
-  static absl::Status CheckRoots(const TlsFiles& files, const absl::Status& known);
 
   // For people: whose certificate, until when, and whom it trusts.
   std::string Summary() const;
@@ -76,6 +68,16 @@ class TlsContext {
   SslCtxPtr context_;
   Validity validity_;
   std::vector<std::string> warnings_;
+};
+
+// What came of it.
+struct TlsContext::Reading {
+  std::unique_ptr<TlsContext> context;  // none when there is a mistake
+  // kFailedPrecondition, one line that names the option, the file and the remedy: at most one of
+  // each file.
+  std::vector<absl::Status> mistakes;
+  Validity validity;  // of what could be read; the same as the context's
+  std::vector<std::string> warnings;
 };
 
 // For the log: "TLSv1.3 with TLS_AES_256_GCM_SHA384", of a connection whose handshake is done.

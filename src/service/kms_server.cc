@@ -22,8 +22,10 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/synchronization/mutex.h"
 #include "base/status.h"
 #include "kms/v2/api.grpc.pb.h"
+#include "service/completions.h"
 #include "service/connections.h"
 #include "service/kms_service.h"
 #include "service/other_calls.h"
@@ -60,9 +62,10 @@ constexpr milliseconds kLook{2};
 
 // Calls that we make to ourselves, over a connection of our own, as any client does. They are
 // answered only while gRPC's threads, its transport, and the service move.
-class SelfCall {
+class SelfCall final : public Completions::Tag {
  public:
-  SelfCall(UniqueFd connection, milliseconds timeout) : timeout_(timeout) {
+  SelfCall(UniqueFd connection, Completions& completions, milliseconds timeout)
+      : Tag(completions), queue_(completions.queue()), timeout_(timeout) {
     stub_ = v2::KeyManagementService::NewStub(
         grpc::CreateInsecureChannelFromFd("self", connection.release()));
   }
@@ -82,21 +85,26 @@ class SelfCall {
     due_ = Clock::now() + timeout_;
     // Without a deadline of its own, so that only the server can end it.
     context_ = std::make_unique<grpc::ClientContext>();
-    // What the answer is does not matter.
-    stub_->async()->Status(context_.get(), &request_, &response_, [this](const grpc::Status&) {
-      const std::lock_guard lock(mutex_);
-      answered_ = true;
-      done_.notify_all();
-    });
+    answer_ = stub_->AsyncStatus(context_.get(), {}, queue_);
+    answer_->Finish(&response_, &status_, this);
     return due_;
   }
 
+  // What the answer is does not matter.
+  void Completed(bool) override {
+    const std::lock_guard lock(mutex_);
+    answered_ = true;
+    done_.notify_all();
+  }
+
  private:
+  grpc::CompletionQueue* const queue_;
   const milliseconds timeout_;
   std::unique_ptr<v2::KeyManagementService::Stub> stub_;
   std::unique_ptr<grpc::ClientContext> context_;
-  v2::StatusRequest request_;
+  std::unique_ptr<grpc::ClientAsyncResponseReader<v2::StatusResponse>> answer_;
   v2::StatusResponse response_;
+  grpc::Status status_;
   Deadline due_;
   std::mutex mutex_;  // guards all below
   std::condition_variable done_;
@@ -107,12 +115,16 @@ class GrpcKmsServer final : public KmsServer {
  public:
   GrpcKmsServer(KeyManager& keys, const Logger& log, milliseconds timeout)
       : timeout_(timeout), service_(keys, log, timeout), other_calls_(log) {
+    // gRPC's locks are Abseil's. Where that was built without NDEBUG, as Debian's is, each of them
+    // is entered in a graph, under a lock for all, to end the process when their order differs.
+    absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
     grpc::ServerBuilder builder;
     builder.SetMaxReceiveMessageSize(kMaxRequestSize);
     builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, kMaxCalls);
     builder.SetResourceQuota(grpc::ResourceQuota("requests").Resize(kMaxRequestMemory));
-    builder.RegisterService(&service_);
-    builder.RegisterCallbackGenericService(&other_calls_);
+    builder.RegisterService(&service_.methods());
+    builder.RegisterAsyncGenericService(&other_calls_.methods());
+    completions_ = std::make_unique<Completions>(builder.AddCompletionQueue());
     // Who may connect has been checked by the credentials of the socket's peer before we see it.
     acceptor_ = builder.experimental().AddExternalConnectionAcceptor(
         grpc::ServerBuilder::experimental_type::ExternalConnectionType::FROM_FD,
@@ -125,11 +137,14 @@ class GrpcKmsServer final : public KmsServer {
   // The second half of the construction. Errors: kInternal.
   absl::Status Init() {
     if (server_ == nullptr) return absl::InternalError("gRPC refuses to start a server");
+    service_.Begin(*completions_);
+    other_calls_.Begin(*completions_);
+    completions_->Start();
     std::array<int, 2> ends{};
     if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends.data()) != 0) {
       return ErrnoStatus(absl::StatusCode::kInternal, "socketpair", errno);
     }
-    self_call_ = std::make_unique<SelfCall>(UniqueFd(ends[0]), timeout_);
+    self_call_ = std::make_unique<SelfCall>(UniqueFd(ends[0]), *completions_, timeout_);
     HandOver(UniqueFd(ends[1]));
     return absl::OkStatus();
   }
@@ -156,6 +171,7 @@ class GrpcKmsServer final : public KmsServer {
     Drain(deadline);
     // Whoever is still there has heard of it, and has no call under way unless `deadline` is over.
     server_->Shutdown(std::chrono::system_clock::now());
+    completions_.reset();
     server_.reset();
   }
 
@@ -199,6 +215,7 @@ class GrpcKmsServer final : public KmsServer {
   Connections connections_;
   bool untidy_ = true;         // the start is one burst
   uint64_t tidied_after_ = 0;  // so many calls
+  std::unique_ptr<Completions> completions_;
   std::unique_ptr<SelfCall> self_call_;
   std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> acceptor_;
   std::unique_ptr<grpc::Server> server_;

@@ -44,7 +44,8 @@ void Check(absl::string_view text) {
     OKMS_REQUIRE(config->key_id.empty() != config->key_label.empty());
     OKMS_REQUIRE(config->timeout.count() > 0);
     OKMS_REQUIRE(config->max_connections <= 64);
-    OKMS_REQUIRE(!config->server.host.empty());
+    OKMS_REQUIRE(!config->servers.empty() && config->servers.size() <= 16);
+    for (const Server& server : config->servers) OKMS_REQUIRE(!server.host.host.empty());
     OKMS_REQUIRE(!config->tls.client_cert.path.empty() && !config->tls.client_key.path.empty());
   } else {
     OKMS_REQUIRE(!std::get<Printout>(*parsed).text.empty());

@@ -53,6 +53,7 @@ lib.mapAttrs scenario {
       ./rest.nix
     ];
   };
+  renewal = { };
   restart = { };
   socket_changed = { };
   watchdog = { };

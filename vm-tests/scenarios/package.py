@@ -53,8 +53,8 @@ with subtest("it installs with what it depends on, and neither starts nor is ena
 
 with subtest("what it brings is in place"):
     machine.succeed(f"dpkg --verify {PLUGIN}", "dpkg --audit")
-    units = " ".join(f"{PLUGIN}{kind}.{suffix}" for kind in ("", "@one", "-alarm", "-alarm@one")
-                     for suffix in ("service", "timer" if "alarm" in kind else "socket"))
+    units = " ".join(f"{PLUGIN}{kind}.{suffix}" for kind in ("", "@one", "-alarm", "-alarm@one", "-renew", "-renew@one")
+                     for suffix in ("service", "timer" if "-" in kind else "socket"))
     said = machine.succeed(f"systemd-analyze verify --man=no {units} 2>&1")
     assert said == "", said
     machine.succeed(f"gunzip --stdout /usr/share/man/man8/{PLUGIN}.8.gz | grep LoadCredential",

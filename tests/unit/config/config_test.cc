@@ -37,11 +37,11 @@ using ::testing::IsEmpty;
 using Arguments = std::vector<std::string>;
 
 constexpr const char* kVariables[] = {
-    "OKMS_PROTOCOL",    "OKMS_SERV_ADDR",      "OKMS_TIMEOUT",    "OKMS_ID",
-    "OKMS_KEY_ID",      "OKMS_KEY_LABEL",      "OKMS_CA_CERT",    "OKMS_SOCK",
-    "OKMS_DEBUG",       "OKMS_CLIENT_CERT",    "OKMS_CLIENT_KEY", "OKMS_SOCK_GROUP",
-    "OKMS_ALLOW_UID",   "OKMS_ALLOW_GID",      "OKMS_CA_ONLY",    "OKMS_USER",
-    "OKMS_LABEL_GRACE", "OKMS_MAX_CONNECTIONS"};
+    "OKMS_PROTOCOL",    "OKMS_SERV_ADDR",       "OKMS_TIMEOUT",    "OKMS_ID",
+    "OKMS_KEY_ID",      "OKMS_KEY_LABEL",       "OKMS_CA_CERT",    "OKMS_SOCK",
+    "OKMS_DEBUG",       "OKMS_CLIENT_CERT",     "OKMS_CLIENT_KEY", "OKMS_SOCK_GROUP",
+    "OKMS_ALLOW_UID",   "OKMS_ALLOW_GID",       "OKMS_CA_ONLY",    "OKMS_USER",
+    "OKMS_LABEL_GRACE", "OKMS_MAX_CONNECTIONS", "OKMS_KEY_ID_FILE"};
 
 constexpr char kOkmsId[] = "0123abcd-4567-89ef-0123-456789abcdef";
 constexpr char kKeyId[] = "11111111-2222-3333-4444-555555555555";
@@ -110,8 +110,8 @@ class ConfigTest : public ::testing::Test {
 TEST_F(ConfigTest, DefaultsAreThoseOfTheGoPlugin) {
   const auto config = Parse(Minimal());
   ASSERT_THAT(config, IsOk());
-  EXPECT_EQ(config->server.host, "kms");
-  EXPECT_EQ(config->server.port, 5696);
+  EXPECT_EQ(config->servers.front().host.host, "kms");
+  EXPECT_EQ(config->servers.front().host.port, 5696);
   EXPECT_EQ(config->socket.path, "/var/run/okms_etcd_plugin.sock");
   EXPECT_EQ(config->socket.abstract_name, "");
   EXPECT_EQ(config->socket_group, std::nullopt);
@@ -130,7 +130,7 @@ TEST_F(ConfigTest, DefaultsAreThoseOfTheGoPlugin) {
   EXPECT_EQ(config->tls.ca.path, "");
   EXPECT_TRUE(config->tls.only_ca);
   EXPECT_EQ(config->protocol->name, "kmip");
-  EXPECT_EQ(config->rest_url, "");
+  EXPECT_EQ(config->servers.front().url, "");
   EXPECT_EQ(config->okms_id, "");
   EXPECT_FALSE(config->debug);
 }
@@ -139,9 +139,9 @@ TEST_F(ConfigTest, DefaultsWithRest) {
   const auto config = Parse(MinimalRest());
   ASSERT_THAT(config, IsOk());
   EXPECT_EQ(config->protocol->name, "rest");
-  EXPECT_EQ(config->server.host, "kms");
-  EXPECT_EQ(config->server.port, 443);
-  EXPECT_EQ(config->rest_url, "https://kms");
+  EXPECT_EQ(config->servers.front().host.host, "kms");
+  EXPECT_EQ(config->servers.front().host.port, 443);
+  EXPECT_EQ(config->servers.front().url, "https://kms");
   EXPECT_EQ(config->okms_id, kOkmsId);
   EXPECT_EQ(config->socket.path, "/var/run/okms_etcd_plugin.sock");
   EXPECT_EQ(config->timeout, 10s);
@@ -170,6 +170,7 @@ struct OptionCase {
   bool is_the_key = false;
   bool rest = false;       // it counts with that protocol
   bool is_switch = false;  // as in Go, its value follows only an equals sign
+  bool is_list = false;    // of several, each counts
 };
 
 void PrintTo(const OptionCase& option, std::ostream* out) { *out << option.name; }
@@ -181,9 +182,13 @@ std::vector<OptionCase> Options() {
        "OKMS_SERV_ADDR",
        "one:1",
        "two:2",
-       [](const Config& c) { return c.server.ToString(); },
+       [](const Config& c) { return c.KmsName(); },
        {},
-       {}},
+       {},
+       false,
+       false,
+       false,
+       true},
       {"User",
        {"--user"},
        "OKMS_USER",
@@ -300,9 +305,13 @@ std::vector<OptionCase> Options() {
        "OKMS_SERV_ADDR",
        "https://one",
        "https://two:8443/path/",
-       [](const Config& c) { return absl::StrCat(c.rest_url, " ", c.server.ToString()); },
+       [](const Config& c) {
+         return absl::StrCat(c.KmsName(), " ", c.servers.front().host.ToString());
+       },
        "https://one one:443",
        "https://two:8443/path two:8443",
+       false,
+       true,
        false,
        true},
       {"CaOnly",
@@ -372,6 +381,7 @@ TEST_P(OptionTest, OneDashIsEnough) {
 }
 
 TEST_P(OptionTest, TheLastOneWins) {
+  if (GetParam().is_list) return;  // SeveralServersKeepTheirOrder
   for (const std::string& one : GetParam().flags) {
     for (const std::string& other : GetParam().flags) {
       ExpectSecond(
@@ -402,6 +412,32 @@ TEST_P(OptionTest, EmptyVariableCountsAsUnset) {
   }
 }
 
+TEST_F(ConfigTest, SeveralServersKeepTheirOrder) {
+  const Arguments others = Without({"--serv-addr"}, Minimal());
+  const auto names = [&](const Arguments& more) {
+    Arguments arguments = others;
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    const auto config = Parse(arguments);
+    return config.ok() ? config->KmsName() : std::string(config.status().message());
+  };
+  EXPECT_EQ(names({"--serv-addr=b:1,a:2"}), "b:1, a:2");
+  EXPECT_EQ(names({"--serv-addr", "b:1, a:2 ,[2001:db8::1]:3"}), "b:1, a:2, [2001:db8::1]:3");
+  EXPECT_EQ(names({"--serv-addr=b:1", "--kmip-addr=a:2", "-serv-addr", "c:3"}), "b:1, a:2, c:3");
+  Set("OKMS_SERV_ADDR", "b:1,a:2");
+  EXPECT_EQ(names({}), "b:1, a:2");
+  EXPECT_EQ(names({"--serv-addr=c:3"}), "c:3");
+}
+
+TEST_F(ConfigTest, SeveralServersOverRest) {
+  Arguments arguments = Without({"--serv-addr"}, MinimalRest());
+  arguments.push_back("--serv-addr=https://a,https://b:8443/kms/");
+  const auto config = Parse(arguments);
+  ASSERT_THAT(config, IsOk());
+  EXPECT_EQ(config->KmsName(), "https://a, https://b:8443/kms");
+  ASSERT_EQ(config->servers.size(), 2U);
+  EXPECT_EQ(config->servers.back().host.ToString(), "b:8443");
+}
+
 TEST_F(ConfigTest, ProtocolByFlagAndVariable) {
   const Arguments others = Without({"--protocol"}, Minimal());
   EXPECT_THAT(Parse(others),
@@ -426,7 +462,7 @@ TEST_F(ConfigTest, EverythingByVariables) {
   Set("OKMS_CLIENT_KEY", "/c.key");
   const auto config = Parse({});
   ASSERT_THAT(config, IsOk());
-  EXPECT_EQ(config->server.host, "eu-west-rbx.okms.ovh.net");
+  EXPECT_EQ(config->servers.front().host.host, "eu-west-rbx.okms.ovh.net");
   EXPECT_EQ(config->key_id, "");
   EXPECT_EQ(config->key_label, "etcd");
 }
@@ -449,9 +485,9 @@ TEST_F(ConfigTest, EverythingByVariablesWithRest) {
   const auto config = Parse({});
   ASSERT_THAT(config, IsOk());
   EXPECT_EQ(config->protocol->name, "rest");
-  EXPECT_EQ(config->rest_url, "https://eu-west-rbx.okms.ovh.net");
-  EXPECT_EQ(config->server.host, "eu-west-rbx.okms.ovh.net");
-  EXPECT_EQ(config->server.port, 443);
+  EXPECT_EQ(config->servers.front().url, "https://eu-west-rbx.okms.ovh.net");
+  EXPECT_EQ(config->servers.front().host.host, "eu-west-rbx.okms.ovh.net");
+  EXPECT_EQ(config->servers.front().host.port, 443);
   EXPECT_EQ(config->okms_id, kOkmsId);
   EXPECT_EQ(config->key_id, "");
   EXPECT_EQ(config->key_label, "etcd");
@@ -628,6 +664,34 @@ const Mistake kMistakes[] = {
      {"--serv-addr"},
      {},
      "--serv-addr is missing: give the KMS as host:port (or set OKMS_SERV_ADDR)"},
+    {"ServersWithNothingBetween",
+     {"--serv-addr"},
+     {"--serv-addr=a:1,,b:2"},
+     "--serv-addr: an empty value among several; take the comma away, or fill it in"},
+    {"ServersWithACommaAtTheEnd",
+     {"--serv-addr"},
+     {"--serv-addr=a:1,"},
+     "--serv-addr: an empty value among several; take the comma away, or fill it in"},
+    {"NothingButCommas",
+     {"--serv-addr"},
+     {"--serv-addr=,"},
+     "--serv-addr is missing: give the KMS as host:port (or set OKMS_SERV_ADDR)"},
+    {"TheSameServerTwice",
+     {"--serv-addr"},
+     {"--serv-addr=kms:1,other:1", "--serv-addr=KMS:1"},
+     "--serv-addr KMS:1: is given twice; name each host once"},
+    {"OneOfTheServersWithoutPort",
+     {"--serv-addr"},
+     {"--serv-addr=kms:1,other"},
+     "--serv-addr: \"other\" has no port; give host:port, for example kms:5696"},
+    {"OneOfTheServersOfTheOtherProtocol",
+     {"--serv-addr"},
+     {"--serv-addr=kms:1,https://other"},
+     "--serv-addr: \"https://other\" is a URL; give host:port, for example kms:5696"},
+    {"TooManyServers",
+     {"--serv-addr"},
+     {"--serv-addr=a:1,a:2,a:3,a:4,a:5,a:6,a:7,a:8,a:9,a:10,a:11,a:12,a:13,a:14,a:15,a:16,a:17"},
+     "--serv-addr names 17 hosts; at most 16 are possible"},
     {"ServerWithoutPort",
      {},
      {"--serv-addr=kms"},
@@ -639,8 +703,9 @@ const Mistake kMistakes[] = {
     {"NoKey",
      {"--encryption-key-id"},
      {},
-     "--encryption-key-id is missing: give the id of the key (or set OKMS_KEY_ID), or its label "
-     "with --encryption-key-label (OKMS_KEY_LABEL)"},
+     "--encryption-key-id is missing: give the id of the key (or set OKMS_KEY_ID), its label with "
+     "--encryption-key-label (OKMS_KEY_LABEL), or a file that holds the id with "
+     "--encryption-key-id-file (OKMS_KEY_ID_FILE)"},
     {"BothKeys",
      {},
      {"--encryption-key-label=etcd"},
@@ -825,6 +890,14 @@ const Mistake kRestMistakes[] = {
      {},
      {"--serv-addr=kms:5696"},
      "--serv-addr: kms:5696: no https URL; give for example https://eu-west-rbx.okms.ovh.net"},
+    {"TheSameServerTwice",
+     {"--serv-addr"},
+     {"--serv-addr=https://kms,https://KMS:443/"},
+     "--serv-addr https://KMS:443: is given twice; name each host once"},
+    {"OneOfTheServersOfTheOtherProtocol",
+     {"--serv-addr"},
+     {"--serv-addr=https://kms,other:5696"},
+     "--serv-addr: other:5696: no https URL; give for example https://eu-west-rbx.okms.ovh.net"},
     {"ServerWithoutTls",
      {},
      {"--serv-addr=http://kms"},
@@ -856,8 +929,9 @@ const Mistake kRestMistakes[] = {
     {"NoKey",
      {"--encryption-key-id"},
      {},
-     "--encryption-key-id is missing: give the id of the key (or set OKMS_KEY_ID), or its label "
-     "with --encryption-key-label (OKMS_KEY_LABEL)"},
+     "--encryption-key-id is missing: give the id of the key (or set OKMS_KEY_ID), its label with "
+     "--encryption-key-label (OKMS_KEY_LABEL), or a file that holds the id with "
+     "--encryption-key-id-file (OKMS_KEY_ID_FILE)"},
     {"BothKeys",
      {},
      {"--encryption-key-label=etcd"},
@@ -902,6 +976,83 @@ TEST_F(ConfigTest, BothKeysByFlagAndVariable) {
               StatusIs(absl::StatusCode::kInvalidArgument,
                        "--encryption-key-id and --encryption-key-label are both given (perhaps by "
                        "OKMS_KEY_ID or OKMS_KEY_LABEL): use one of them"));
+}
+
+// ---- The file of the key's id
+
+TEST_F(ConfigTest, TheKeysIdIsReadFromItsFile) {
+  const test::TempDir folder;
+  std::ofstream(folder / "id") << "key-7\n";
+  const auto config =
+      Parse(Without({"--encryption-key-id"},
+                    Minimal({absl::StrCat("--encryption-key-id-file=", folder / "id")})));
+  ASSERT_THAT(config, IsOk());
+  EXPECT_EQ(config->key_id, "key-7");
+  EXPECT_EQ(config->key_label, "");
+  EXPECT_EQ(config->key_id_file.Name(), absl::StrCat("--encryption-key-id-file ", folder / "id"));
+}
+
+TEST_F(ConfigTest, WhatIsWrongWithTheFileOfTheKeysIdIsAMistakeAmongOthers) {
+  const auto config = Parse(Without({"--encryption-key-id", "--client-cert"},
+                                    Minimal({"--encryption-key-id-file=/nonexistent/id"})));
+  EXPECT_THAT(config, StatusIs(absl::StatusCode::kInvalidArgument,
+                               ::testing::AllOf(HasSubstr("--encryption-key-id-file "
+                                                          "/nonexistent/id: cannot be read"),
+                                                HasSubstr("\n--client-cert is missing"))));
+  EXPECT_THAT(Parse(Without({"--encryption-key-id"}, Minimal({"--encryption-key-id-file=~/id"}))),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("~/id: ~ is a shell's")));
+}
+
+TEST_F(ConfigTest, OverRestTheFileMustHoldAUuid) {
+  const test::TempDir folder;
+  const auto parse = [&](const std::string& id) {
+    std::ofstream(folder / "id") << id;
+    return Parse(Without({"--encryption-key-id"},
+                         MinimalRest({absl::StrCat("--encryption-key-id-file=", folder / "id")})));
+  };
+  EXPECT_EQ(parse(kKeyId)->key_id, kKeyId);
+  EXPECT_THAT(parse("key-7"),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       absl::StrCat("--encryption-key-id-file ", folder / "id",
+                                    ": holds key-7: no UUID, as the REST API has; give the id of a "
+                                    "service key")));
+}
+
+TEST_F(ConfigTest, TheFileOfTheKeysIdAndAnotherName) {
+  const test::TempDir folder;
+  std::ofstream(folder / "id") << "key-7";
+  Set("OKMS_KEY_ID_FILE", folder / "id");
+  EXPECT_THAT(Parse(Minimal()),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       "--encryption-key-id and --encryption-key-id-file are both given (perhaps "
+                       "by OKMS_KEY_ID or OKMS_KEY_ID_FILE): use one of them"));
+  EXPECT_THAT(
+      Parse(Without({"--encryption-key-id"}, Minimal({"--encryption-key-label=etcd"}))),
+      StatusIs(absl::StatusCode::kInvalidArgument,
+               "--encryption-key-label and --encryption-key-id-file are both given (perhaps "
+               "by OKMS_KEY_LABEL or OKMS_KEY_ID_FILE): use one of them"));
+  EXPECT_THAT(
+      Parse(Minimal({"--encryption-key-label=etcd"})),
+      StatusIs(absl::StatusCode::kInvalidArgument,
+               "--encryption-key-id and --encryption-key-label and --encryption-key-id-file "
+               "are all given (perhaps by OKMS_KEY_ID or OKMS_KEY_LABEL or "
+               "OKMS_KEY_ID_FILE): use one of them"));
+}
+
+TEST_F(ConfigTest, TheFileOfTheKeysIdMayBeACredential) {
+  const test::TempDir credentials;
+  std::ofstream(credentials / "encryption-key-id-file") << "key-7\n";
+  Set("CREDENTIALS_DIRECTORY", credentials.path());
+  Set("OKMS_KEY_ID_FILE", "/of/an/environment/file");
+  const auto config = Parse(Without({"--encryption-key-id"}, Minimal()));
+  ASSERT_THAT(config, IsOk());
+  EXPECT_EQ(config->key_id, "key-7");
+  EXPECT_TRUE(config->key_id_file.from_systemd);
+  EXPECT_THAT(Parse(Minimal()),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       "--encryption-key-id and --encryption-key-id-file are both given (perhaps "
+                       "by OKMS_KEY_ID or systemd's credential encryption-key-id-file): use one of "
+                       "them"));
 }
 
 TEST_F(ConfigTest, MistakeInAVariableIsNamedToo) {

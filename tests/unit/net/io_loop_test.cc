@@ -168,6 +168,16 @@ TEST_F(IoLoopTest, ATimerThatAnotherThreadSetsWakesTheLoop) {
   loop_->RunInTurn([&] { timer.Stop(); });
 }
 
+TEST_F(IoLoopTest, ATaskForLaterIsPostedFromAnyThread) {
+  Settle();
+  std::promise<void> done;
+  loop_->PostAt(Clock::now() + 1ms, [&] {
+    EXPECT_TRUE(loop_->InTurn());
+    loop_->PostAt(Clock::now() + 1ms, [&] { done.set_value(); });
+  });
+  done.get_future().wait();
+}
+
 TEST_F(IoLoopTest, ATimerMayEndItselfAndOthers) {
   std::promise<void> done;
   std::optional<IoLoop::Timer> first;
@@ -242,6 +252,7 @@ TEST_F(IoLoopTest, WhatHasNotBegunIsDropped) {
     timer = loop_->At(Clock::now() + 1h, [token] { ADD_FAILURE(); });
     timer.Stop();
   });
+  loop_->PostAt(Clock::now() + 1h, [token] { ADD_FAILURE(); });
   loop_.reset();
   EXPECT_EQ(token.use_count(), 1);
 }
