@@ -102,7 +102,6 @@ FailoverState::Step FailoverState::Answered(const FailoverCallPtr& call, std::si
       if (!call->answered) return Ask(call, index, now);
       reply.meaning = Meaning::kNothing;  // somebody else was first
     } else if (reply.meaning == Meaning::kRefused) {
-      records_.Refused(trial, host);
       reply.status = Annotate(reply.status, absl::StrCat("it does not decrypt what ",
                                                          NameOf(trial->maker), " encrypted"));
     }
@@ -179,8 +178,7 @@ void FailoverState::Compare(const FailoverCall& call, Deadline now) {
 }
 
 FailoverState::Step FailoverState::End(const FailoverCallPtr& call, Deadline now) {
-  call->answered = true;
-  for (Attempt& attempt : call->attempts) LookNoMore(attempt);
+  call->answered = true;  // nobody is looked at any more: who is awaited in vain is hopeless
   const auto means = [](Meaning meaning) {
     return [meaning](const Attempt& a) { return Is(a, meaning); };
   };

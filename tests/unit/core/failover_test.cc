@@ -26,6 +26,11 @@ using Code = absl::StatusCode;
 
 constexpr auto kSilence = FailoverState::kSilence;
 
+class ThreeHostsTest : public FailoverTest {
+ protected:
+  ThreeHostsTest() : FailoverTest(3) {}
+};
+
 TEST_F(FailoverTest, ThePreferredHostIsAskedAlone) {
   const auto& result = Decrypt();
   EXPECT_THAT(a().decrypt, SizeIs(1));
@@ -205,6 +210,31 @@ TEST_F(FailoverTest, WhoHasSpokenMeanwhileStays) {
   std::swap(a().decrypt.front(), a().decrypt.back());
   Decrypted(a(), Plain("seed"));
   Decrypted(b(), Plain("seed"));
+  EXPECT_TRUE(Up(0));
+}
+
+TEST_F(ThreeHostsTest, TheAnswerEndsTheSearchForOne) {
+  const auto& result = Decrypt();
+  Pass(kSilence);
+  Decrypted(b(), Plain("seed"));
+  EXPECT_THAT(result, ElementsAre(IsOk()));
+  Pass(10s);
+  EXPECT_EQ(c().pending(), 0u);
+}
+
+// What comes after the answer says nothing of those who are still awaited.
+TEST_F(ThreeHostsTest, ALateAnswerPutsNobodyOut) {
+  Decrypt("first");
+  Pass(kSilence);
+  Decrypt("second");
+  Pass(kSilence);
+  ASSERT_THAT(c().decrypt, SizeIs(1));
+  std::swap(a().decrypt.front(), a().decrypt.back());
+  Decrypted(a(), Plain("seed"));
+  Decrypted(c(), Plain("seed"));
+  Pass(kSilence);
+  EXPECT_FALSE(Up(1));
+  Decrypted(b(), Plain("late"));
   EXPECT_TRUE(Up(0));
 }
 

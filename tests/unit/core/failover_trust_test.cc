@@ -18,9 +18,9 @@ using testing::Pair;
 using testing::SizeIs;
 using Code = absl::StatusCode;
 
-class ThreeHostsTest : public FailoverTest {
+class ThreeWorldsTest : public FailoverTest {
  protected:
-  ThreeHostsTest() : FailoverTest(3) {}
+  ThreeWorldsTest() : FailoverTest(3) {}
 };
 
 // ---- The record
@@ -35,6 +35,12 @@ TEST_F(FailoverTest, ARoundTripOfAChecksIsTheRecordByWhichAllAreProbedAtOnce) {
   Pass(0ms);
   ReadsRecord(a());
   ReadsRecord(b());
+  Encrypt(Way::kChecks, "another key");
+  Encrypted(a(), Ciphertext{"record", {}});
+  failover_->Decrypt(Way::kChecks, "another key", {"record", {}}, now_ + 3s, Into(decrypted_));
+  Decrypted(a(), Plain("seed"));
+  Pass(0ms);
+  ReadsRecord(b());
 }
 
 TEST_F(FailoverTest, AWrongCiphertextIsNoRecord) {
@@ -48,6 +54,19 @@ TEST_F(FailoverTest, AWrongCiphertextIsNoRecord) {
   Decrypted(a(), Plain("seed"));
   Pass(1min);
   EXPECT_EQ(a().pending() + b().pending(), 0u);
+}
+
+// Whoever else answers.
+TEST_F(FailoverTest, TheRecordIsWhatTheCallerWasGiven) {
+  const auto& encrypted = Encrypt(Way::kChecks);
+  Pass(FailoverState::kSilence);
+  Encrypted(b(), Ciphertext{"record", {}});
+  EXPECT_THAT(encrypted, ElementsAre(IsOk()));
+  Encrypted(a(), Ciphertext{"late", {}});
+  Decrypt("record", Way::kChecks);
+  Decrypted(b(), Plain("seed"));
+  AwaitProbe(a());
+  ReadsRecord(a());
 }
 
 TEST_F(FailoverTest, WithoutARecordEachHostIsFree) {
@@ -193,7 +212,7 @@ TEST_F(FailoverTest, ThePreferredHostMayBeTheOneThatDisagrees) {
 }
 
 // It decrypts what it encrypted itself, in another world.
-TEST_F(ThreeHostsTest, WhoDisagreesSpeaksAgainstNobody) {
+TEST_F(ThreeWorldsTest, WhoDisagreesSpeaksAgainstNobody) {
   MakeRecord();
   AwaitProbe(c());
   Decrypted(c(), absl::NotFoundError("no such key"));
@@ -206,6 +225,21 @@ TEST_F(ThreeHostsTest, WhoDisagreesSpeaksAgainstNobody) {
   EXPECT_THAT(result, ElementsAre(IsOk()));
   EXPECT_TRUE(Up(0));
   EXPECT_TRUE(Up(1));
+}
+
+TEST_F(FailoverTest, WhoDisagreesIsNotBelievedWithoutARecordEither) {
+  Decrypt();
+  Decrypted(a(), absl::NotFoundError("no such key"));
+  Decrypted(b(), Plain("seed"));
+  const auto& result = Decrypt();
+  Decrypted(b(), absl::UnavailableError("refused"));
+  Decrypted(a(), absl::NotFoundError("no such key"));
+  EXPECT_THAT(result, ElementsAre(StatusIs(Code::kUnavailable, "b: refused; a: no such key")));
+  // But it is asked, as the last one.
+  const auto& encrypted = Encrypt();
+  Encrypted(b(), absl::UnavailableError("refused"));
+  Encrypted(a(), Ciphertext{"bytes", {}});
+  EXPECT_THAT(encrypted, ElementsAre(IsOk()));
 }
 
 // Nor does one that was not tried yet.
@@ -236,7 +270,7 @@ TEST_F(FailoverTest, ARecordAtFaultPutsNobodyOut) {
   EXPECT_THAT(log_, IsEmpty());
 }
 
-TEST_F(ThreeHostsTest, TheRefusalOfOneChangesNothingWhileOthersCan) {
+TEST_F(ThreeWorldsTest, TheRefusalOfOneChangesNothingWhileOthersCan) {
   MakeRecord();
   const auto& result = Encrypt();
   Encrypted(a(), absl::NotFoundError("no such key"));
@@ -374,6 +408,48 @@ TEST_F(FailoverTest, WhoDisagreesIsBackWhenItReadsTheRecord) {
   }
   EXPECT_TRUE(Up(1));
   EXPECT_THAT(log_, SizeIs(2));
+}
+
+TEST_F(FailoverTest, WhoDisagreesIsNotBackForWantOfAnother) {
+  MakeRecord();
+  AwaitProbe(b());
+  Decrypted(b(), absl::NotFoundError("no such key"));
+  ReadsRecord(a());
+  for (int i = 0; i < 4; ++i) {
+    AwaitProbe(b());
+    Decrypted(b(), absl::NotFoundError("no such key"));
+    Decrypted(a(), absl::UnavailableError("refused"));
+    EXPECT_FALSE(Up(1));
+  }
+}
+
+TEST_F(FailoverTest, WhoDisagreedIsTriedWithEachKeyAnew) {
+  const auto check = [&](const std::string& key_id) {
+    failover_->Encrypt(Way::kChecks, key_id, Plain("seed"), now_ + 3s, Into(encrypted_));
+    Encrypted(a(), Ciphertext{"record", {}});
+    failover_->Decrypt(Way::kChecks, key_id, {"record", {}}, now_ + 3s, Into(decrypted_));
+    Decrypted(a(), Plain("seed"));
+    AwaitProbe(b());
+    ReadsRecord(b());
+  };
+  check("key");
+  check("another key");
+  AwaitProbe(b());
+  Decrypted(b(), absl::NotFoundError("no such key"));
+  ReadsRecord(a());
+  for (int i = 0; i < 2; ++i) {
+    AwaitProbe(b());
+    EXPECT_EQ(b().decrypt.front().name, "another key");
+    ReadsRecord(b());
+  }
+  ASSERT_TRUE(Up(1));
+  LoseFirst();
+  Encrypt(Way::kEncrypts, "another key");
+  EXPECT_THAT(b().encrypt, SizeIs(1));
+  Encrypt(Way::kEncrypts, "key");
+  EXPECT_THAT(b().encrypt, SizeIs(1));
+  ReadsRecord(b());
+  EXPECT_THAT(b().encrypt, SizeIs(2));
 }
 
 // Goes out with each call that it gets, and reads each record.
