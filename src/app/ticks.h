@@ -44,7 +44,7 @@ class Ticks {
     const Kms& kms;
     KmsServer& server;
     SocketWatch& socket;
-    const KeyFile& key_file;
+    KeyFile& key_file;
     ServiceState& state;
     const sandbox::Reach& reach;
     const sandbox::Confinement& confinement;
