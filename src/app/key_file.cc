@@ -3,7 +3,6 @@
 
 #include "app/key_file.h"
 
-#include <chrono>
 #include <utility>
 
 #include "absl/status/statusor.h"
@@ -12,26 +11,8 @@
 #include "config/key_id_file.h"
 
 namespace okms {
-namespace {
-
-// As for certificates (Reload).
-constexpr std::chrono::seconds kLook{60};
-constexpr std::chrono::seconds kLookSoon{5};
-
-}  // namespace
-
 KeyFile::KeyFile(const Config& config, const Logger& log, std::function<void(KeyId)> use)
-    : config_(config),
-      log_(log),
-      use_(std::move(use)),
-      watch_({config.key_id_file.path}),
-      named_(config.key_id) {}
-
-Deadline KeyFile::Tick() {
-  if (!is_there()) return Deadline::max();
-  if (watch_.Changed()) Read();
-  return Clock::now() + (trouble_.empty() ? kLook : kLookSoon);
-}
+    : config_(config), log_(log), use_(std::move(use)), named_(config.key_id) {}
 
 void KeyFile::Read() {
   if (!is_there()) return;

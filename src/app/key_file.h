@@ -9,11 +9,9 @@
 #include <functional>
 #include <string>
 
-#include "base/deadline.h"
 #include "base/log.h"
 #include "config/config.h"
 #include "core/key_name.h"
-#include "net/file_watch.h"
 
 namespace okms {
 
@@ -22,9 +20,6 @@ class KeyFile {
  public:
   // `use` takes each id that is another one than before. Both references must outlive it.
   KeyFile(const Config& config, const Logger& log, std::function<void(KeyId)> use);
-
-  // Reads it again if it has changed, and returns when to look again. For the loop.
-  Deadline Tick();
 
   // Reads it again; waits for nothing but the disk. A file that cannot be used changes nothing: a
   // line says so, one for each reason in a row.
@@ -38,7 +33,6 @@ class KeyFile {
   const Config& config_;
   const Logger& log_;
   const std::function<void(KeyId)> use_;
-  FileWatch watch_;
   std::string named_;  // the id that was read last
   std::string trouble_;
 };

@@ -16,6 +16,10 @@ namespace {
 // end.
 constexpr std::chrono::seconds kLookInterval{5};
 
+// How often to read the file of the key's id. The first time shows whether it can be read at all
+// from within the sandbox, by the user that the process has become.
+constexpr std::chrono::minutes kReadInterval{1};
+
 // How long Status tells what is wrong with a file before the process ends, for systemd to start it
 // anew. kube-apiserver asks each 10 seconds while it is not ready, so it hears of it each time; and
 // after these, at the latest, a file that was put in place is read, which the sandbox forbids here.
@@ -41,10 +45,15 @@ absl::Status Ticks::Begin() {
   OKMS_RETURN_IF_ERROR(loop.Repeat([this] { return LookAtKey(); }));
   OKMS_RETURN_IF_ERROR(loop.Repeat([this] { return LookAtSocket(); }));
   OKMS_RETURN_IF_ERROR(loop.Repeat([this] { return parts_.reload.Tick(); }));
-  OKMS_RETURN_IF_ERROR(loop.Repeat([this] { return parts_.key_file.Tick(); }));
   OKMS_RETURN_IF_ERROR(loop.Repeat([this] { return GiveUp(); }));
   OKMS_RETURN_IF_ERROR(loop.Repeat([this] { return LookAtResolverFiles(); }));
   OKMS_RETURN_IF_ERROR(loop.Repeat([this] { return parts_.server.Tick(); }));
+  if (parts_.key_file.is_there()) {
+    OKMS_RETURN_IF_ERROR(loop.Repeat([this] {
+      parts_.key_file.Read();
+      return Clock::now() + kReadInterval;
+    }));
+  }
   const auto interval = Watchdog::Interval();
   if (!interval) return absl::OkStatus();
   return loop.Repeat([this, interval] {

@@ -5,6 +5,7 @@
 
 #include <signal.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <filesystem>
@@ -254,6 +255,18 @@ TEST_F(KmipKeyFileTest, ItsPathMayBeRelative) {
   fs::current_path(before);
   NameIt("key-2");
   EXPECT_TRUE(AwaitKey("key-2", kTwoChecks)) << plugin().Err();
+}
+
+// Root can read it at the start, and the plugin's user cannot later: better known before it
+// matters.
+TEST_F(KmipKeyFileTest, ThatItCannotBeReadAgainIsSaidAtTheStart) {
+  if (::geteuid() != 0) GTEST_SKIP() << "only root can read what the plugin cannot";
+  fs::permissions(path_, fs::perms(0600));
+  StartReady();
+  ExpectLineOnce(absl::StrCat("error: --encryption-key-id-file ", path_,
+                              ": cannot be read: open: Permission denied; let this service's user "
+                              "read it; what it held before counts on: key key-1"));
+  ExpectKeyInUse("key-1");
 }
 
 // Nothing is lost as long as there is no key.
