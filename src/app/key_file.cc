@@ -11,6 +11,7 @@
 #include "config/key_id_file.h"
 
 namespace okms {
+
 KeyFile::KeyFile(const Config& config, const Logger& log, std::function<void(KeyId)> use)
     : config_(config), log_(log), use_(std::move(use)), named_(config.key_id) {}
 
