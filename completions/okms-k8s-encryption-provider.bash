@@ -15,7 +15,7 @@ _okms_k8s_encryption_provider() {
   local action=() flags=(
     -h --help --version --check-config --debug
     --protocol --serv-addr --kmip-addr --timeout --max-connections --okms-id
-    --encryption-key-id --kmip-key-id --encryption-key-label --label-grace
+    --encryption-key-id --kmip-key-id --encryption-key-label --encryption-key-id-file --label-grace
     --client-cert --client-key --ca --ca-only
     --sock --sock-group --allow-uid --allow-gid
     --status-listen --status-listen-anywhere --user
@@ -24,7 +24,7 @@ _okms_k8s_encryption_provider() {
   flag=${flag#-}
   case --${flag#-} in
     --protocol) action=(-W 'kmip rest') ;;
-    --client-cert | --client-key | --ca | --sock) action=(-f) ;;
+    --client-cert | --client-key | --ca | --sock | --encryption-key-id-file) action=(-f) ;;
     --user | --allow-uid) action=(-u) ;;
     --sock-group | --allow-gid) action=(-g) ;;
     --serv-addr | --kmip-addr | --timeout | --max-connections | --okms-id | --encryption-key-id | \

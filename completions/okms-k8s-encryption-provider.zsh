@@ -14,6 +14,7 @@ _arguments \
   '--okms-id=[id of the OKMS domain]:UUID: ' \
   '(--encryption-key-id --kmip-key-id)'{--encryption-key-id=,--kmip-key-id=}'[id of the key]:id: ' \
   '--encryption-key-label=[label of the key]:label: ' \
+  '--encryption-key-id-file=[file that holds the id of the key]:file:_files' \
   '--label-grace=[how long the label may lead astray]:duration: ' \
   '--client-cert=[PEM file of the client certificate]:file:_files' \
   '--client-key=[PEM file of its key]:file:_files' \

@@ -34,8 +34,8 @@ in
       default = [ ];
       example = [ "eu-west-rbx.okms.ovh.net:5696" ];
       description = ''
-        Where the KMS is: `host:port` for KMIP, `https://host` for REST.
-        This version takes exactly one.
+        Where the KMS is: `host:port` for KMIP, `https://host` for REST. Of several hosts with the
+        same keys the first is preferred, and the next one takes over when it does not answer.
       '';
     };
 
@@ -43,7 +43,18 @@ in
       type = types.nullOr types.str;
       default = null;
       example = "70001308-5674-43fe-93dd-6270ecac0710";
-      description = "Id of the key; either this or {option}`keyLabel`.";
+      description = "Id of the key; either this, {option}`keyIdFile` or {option}`keyLabel`.";
+    };
+
+    keyIdFile = mkOption {
+      type = types.nullOr types.path;
+      default = null;
+      example = "/var/lib/okms/key-id";
+      description = ''
+        File with the id of the key. It is read again while the plugin runs: another id takes over when
+        that key has proven itself. It must be readable by the plugin's user (`okms-kms`), for the id is no
+        secret, and be outside of {file}`/home` and {file}`/root`.
+      '';
     };
 
     keyLabel = mkOption {
@@ -51,8 +62,8 @@ in
       default = null;
       example = "etcd";
       description = ''
-        Label of the key (KMIP Name, or name of the service key); either this or
-        {option}`keyId`. It must fit exactly one active key.
+        Label of the key (KMIP Name, or name of the service key); either this,
+        {option}`keyId` or {option}`keyIdFile`. It must fit exactly one active key.
       '';
     };
 

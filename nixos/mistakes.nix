@@ -31,6 +31,11 @@ let
   portOf = server: builtins.match "(\\[[^/@[:space:]]+]|[^:/@[:space:]]+):([1-9][0-9]{0,4})" server;
   isHostPort = server: portOf server != null && builtins.fromJSON (lib.last (portOf server)) <= 65535;
   isUrl = server: builtins.match "https://[^/?#@[:space:]]+(/[^?#[:space:]]*)?" server != null;
+  keys = lib.filter (option: i.${option} != null) [
+    "keyId"
+    "keyIdFile"
+    "keyLabel"
+  ];
   timeout = durations.seconds i.timeout;
 in
 [
@@ -39,8 +44,8 @@ in
     message = "${at}: the name becomes part of a unit's name and of a path: use letters, digits, `_`, `.` and `-` only.";
   }
   {
-    assertion = lib.length i.servers == 1;
-    message = "${at}.servers: give exactly one server, for example [ \"eu-west-rbx.okms.ovh.net:5696\" ].";
+    assertion = i.servers != [ ];
+    message = "${at}.servers: give at least one server, for example [ \"eu-west-rbx.okms.ovh.net:5696\" ].";
   }
   {
     assertion = i.protocol == "rest" -> lib.all isUrl i.servers;
@@ -51,12 +56,12 @@ in
     message = "${at}.servers: KMIP needs host:port and no URL, for example [ \"eu-west-rbx.okms.ovh.net:5696\" ].";
   }
   {
-    assertion = i.keyId != null || i.keyLabel != null;
-    message = "${at}: no key. Set keyId, or keyLabel.";
+    assertion = keys != [ ];
+    message = "${at}: no key. Set keyId, keyIdFile or keyLabel.";
   }
   {
-    assertion = i.keyId == null || i.keyLabel == null;
-    message = "${at}: keyId and keyLabel are both set. Use one of them.";
+    assertion = lib.length keys <= 1;
+    message = "${at}: ${lib.concatStringsSep " and " keys} are set. Use one of them.";
   }
   {
     assertion = i.protocol == "rest" -> i.okmsId != null;

@@ -42,6 +42,7 @@ let
         OKMS_SERV_ADDR = lib.concatStringsSep "," i.servers;
         OKMS_KEY_ID = i.keyId;
         OKMS_KEY_LABEL = i.keyLabel;
+        OKMS_KEY_ID_FILE = public i.keyIdFile;
         OKMS_ID = i.okmsId;
         OKMS_TIMEOUT = i.timeout;
         OKMS_ALLOW_GID = i.group;
@@ -62,9 +63,13 @@ let
         units.read (../systemd + "/${file}.in") {
           OKMS_UNIT = unitOf instanceName;
           OKMS_ALARM = alarmOf instanceName;
+          OKMS_RENEW = renewOf instanceName;
+          # Below: two keys of one line are none of a value's.
+          OKMS_RELOAD = "";
           OKMS_FOLDER = "${name}/${instanceName}";
           OKMS_WHICH = " (${instanceName})";
           OKMS_PROGRAM = lib.getExe cfg.package;
+          OKMS_RENEW_PROGRAM = "${cfg.package}/libexec/${name}/renew";
           OKMS_DOCUMENTATION = "${cfg.package}/share/doc/${name}";
         };
     in
@@ -73,10 +78,14 @@ let
       socket = read "${name}.socket";
       alarmService = read "${name}-alarm.service";
       alarmTimer = read "${name}-alarm.timer";
+      renewPath = read "${name}-renew.path";
+      renewTimer = read "${name}-renew.timer";
+      renewService = read "${name}-renew.service";
     };
 
   unitOf = instanceName: "${name}@${instanceName}";
   alarmOf = instanceName: "${name}-alarm@${instanceName}";
+  renewOf = instanceName: "${name}-renew@${instanceName}";
   isName = instanceName: builtins.match "[A-Za-z0-9_.-]+" instanceName != null;
   # NixOS's own complaint about the units of a bad name would come first, and say less.
   unitsOf =
@@ -107,6 +116,29 @@ let
     );
   };
 
+  # A service's with the files and variables of an instance.
+  passing =
+    i: sections:
+    units.toConfig (
+      removeAttrs sections.Service [
+        "Environment"
+        "EnvironmentFile"
+      ]
+    )
+    // {
+      Group = i.group;
+      LoadCredential =
+        credential "client-cert" (public i.credentials.clientCertificate)
+        ++ credential "client-key" i.credentials.clientKey
+        ++ credential "ca" (public i.credentials.ca);
+    }
+    // lib.optionalAttrs (i.credentials.clientKeyEncrypted != null) {
+      LoadCredentialEncrypted = credential "client-key" (public i.credentials.clientKeyEncrypted);
+    }
+    // lib.optionalAttrs (i.environmentFile != null) {
+      EnvironmentFile = literally i.environmentFile;
+    };
+
   serviceOf =
     instanceName: i:
     let
@@ -118,25 +150,49 @@ let
       stopIfChanged = false;
       environment = environmentOf i;
       serviceConfig =
-        units.toConfig (
-          removeAttrs sections.Service [
-            "Environment"
-            "EnvironmentFile"
-          ]
-        )
-        // {
-          Group = i.group;
-          LoadCredential =
-            credential "client-cert" (public i.credentials.clientCertificate)
-            ++ credential "client-key" i.credentials.clientKey
-            ++ credential "ca" (public i.credentials.ca);
-        }
-        // lib.optionalAttrs (i.credentials.clientKeyEncrypted != null) {
-          LoadCredentialEncrypted = credential "client-key" (public i.credentials.clientKeyEncrypted);
-        }
-        // lib.optionalAttrs (i.environmentFile != null) {
-          EnvironmentFile = literally i.environmentFile;
+        passing i sections
+        // lib.optionalAttrs (lib.versionAtLeast config.systemd.package.version "260") {
+          Type = "notify-reload";
+          RefreshOnReload = "credentials";
         };
+    };
+
+  renewServiceOf =
+    instanceName: i:
+    let
+      sections = (templatesOf instanceName).renewService;
+    in
+    common sections
+    // {
+      environment = environmentOf i;
+      serviceConfig = passing i sections;
+    };
+
+  # Files that can change, and their folders, in which links to them do.
+  watched =
+    i:
+    let
+      paths = lib.filter (path: path != null && !inStore path) [
+        i.credentials.clientCertificate
+        i.credentials.clientKey
+        i.credentials.clientKeyEncrypted
+        i.credentials.ca
+      ];
+      inStore = path: lib.isPath path || lib.hasPrefix "${builtins.storeDir}/" (toString path);
+    in
+    lib.unique (map dirOf paths ++ paths);
+
+  renewPathOf =
+    instanceName: i:
+    let
+      sections = (templatesOf instanceName).renewPath;
+    in
+    common sections
+    // {
+      enable = watched i != [ ];
+      pathConfig = units.toConfig sections.Path // {
+        PathChanged = map literally (watched i);
+      };
     };
 
   alarmServiceOf =
@@ -146,10 +202,10 @@ let
     in
     common sections // { serviceConfig = units.toConfig sections.Service; };
 
-  alarmTimerOf =
-    instanceName: _:
+  timerOf =
+    which: instanceName: _:
     let
-      sections = (templatesOf instanceName).alarmTimer;
+      sections = (templatesOf instanceName).${which};
     in
     common sections // { timerConfig = units.toConfig sections.Timer; };
 
@@ -221,9 +277,13 @@ in
     assertions = lib.concatLists (lib.mapAttrsToList mistakes instances);
 
     systemd.services =
-      unitsOf unitOf serviceOf // unitsOf alarmOf alarmServiceOf // unitsOf bindingOf bindingService;
+      unitsOf unitOf serviceOf
+      // unitsOf alarmOf alarmServiceOf
+      // unitsOf renewOf renewServiceOf
+      // unitsOf bindingOf bindingService;
     systemd.sockets = unitsOf unitOf socketOf;
-    systemd.timers = unitsOf alarmOf alarmTimerOf;
+    systemd.timers = unitsOf alarmOf (timerOf "alarmTimer") // unitsOf renewOf (timerOf "renewTimer");
+    systemd.paths = unitsOf renewOf renewPathOf;
 
     users.users.${user} = {
       isSystemUser = true;

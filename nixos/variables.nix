@@ -9,6 +9,7 @@
     OKMS_SERV_ADDR = "servers";
     OKMS_KEY_ID = "keyId";
     OKMS_KEY_LABEL = "keyLabel";
+    OKMS_KEY_ID_FILE = "keyIdFile";
     OKMS_ID = "okmsId";
     OKMS_CLIENT_CERT = "credentials.clientCertificate";
     OKMS_CLIENT_KEY = "credentials.clientKey";

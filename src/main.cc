@@ -17,9 +17,11 @@
 #include "absl/strings/str_join.h"
 #include "app/check_config.h"
 #include "app/command_line.h"
+#include "app/key_file.h"
 #include "app/kms.h"
 #include "app/process.h"
 #include "app/readiness.h"
+#include "app/reload.h"
 #include "app/service_state.h"
 #include "app/signals.h"
 #include "app/socket.h"
@@ -44,7 +46,7 @@ namespace {
 absl::Status Run(const Config& config, LogQueue& log_queue, const Logger& log,
                  ServiceState& state) {
   const DebugTo debug(log);
-  Credentials credentials(TlsContext::Create(config.tls));
+  Credentials credentials(config.tls);
   const absl::Status unusable = credentials.tls().status();
   if (unusable.ok()) log.Warnings((*credentials.tls())->warnings());
   if (!HeapIsWiped()) log.Warning(kHeapIsNotWiped);
@@ -65,7 +67,7 @@ absl::Status Run(const Config& config, LogQueue& log_queue, const Logger& log,
   log_queue.Start();
   if (confinement.account.borrowed) log.Notice(confinement.account.Advice());
   OKMS_ASSIGN_OR_RETURN(const std::unique_ptr<IoLoop> io, IoLoop::Create());
-  OKMS_ASSIGN_OR_RETURN(Kms kms, MakeKms(config, credentials, *io));
+  OKMS_ASSIGN_OR_RETURN(Kms kms, MakeKms(config, credentials, log, *io));
   KeyManager keys(std::move(kms.backend), log, KeyPolicyOf(config));
   OKMS_ASSIGN_OR_RETURN(const std::unique_ptr<KmsServer> server,
                         KmsServer::Start(keys, log, config.timeout));
@@ -73,12 +75,18 @@ absl::Status Run(const Config& config, LogQueue& log_queue, const Logger& log,
   Listener listener(socket.fd(), std::move(policy), log,
                     [&](UniqueFd connection) { return server->Serve(std::move(connection)); });
   OKMS_RETURN_IF_ERROR(loop->OnReadable(socket.fd(), [&] { return listener.Accept(); }));
-  OKMS_RETURN_IF_ERROR(HeedSignals(*loop, log));
+  Reload reload({credentials, kms.servers, HostMaker(config, *io), [&] { return keys.Current(); },
+                 state, log, config.timeout});
+  KeyFile key_file(config, log, [&](KeyId name) { keys.SetName(std::move(name)); });
+  OKMS_RETURN_IF_ERROR(HeedSignals(*loop, log, [&] {
+    key_file.Read();
+    reload.Ask();
+  }));
   Readiness readiness;
   OKMS_ASSIGN_OR_RETURN(std::unique_ptr<StatusServer> status_server,
                         ServePages(pages, *loop, keys, readiness, log));
-  Ticks ticks({config, log, *loop, credentials, keys, *server, socket_watch, readiness,
-               pages.trouble, state, reach, confinement});
+  Ticks ticks({config, log, *loop, credentials, keys, kms, *server, socket_watch, readiness,
+               pages.trouble, key_file, reload, state, reach, confinement});
   OKMS_RETURN_IF_ERROR(ticks.Begin());
 
   // Not a byte from outside has been read yet.

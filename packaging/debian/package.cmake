@@ -25,6 +25,10 @@ set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
 set(CPACK_DEBIAN_PACKAGE_DEPENDS "libcurl4 (>= 7.85), \
 systemd | systemd-standalone-sysusers | systemd-sysusers, \
 systemd | systemd-standalone-tmpfiles | systemd-tmpfiles")
+# With an older one a reload would leave the old certificates (systemd/okms-k8s-encryption-provider.service.in).
+if(OKMS_SYSTEMD_VERSION VERSION_GREATER_EQUAL 260)
+  set(CPACK_DEBIAN_PACKAGE_BREAKS "systemd (<< 260)")
+endif()
 # The system's roots, which are trusted where no CA is given.
 set(CPACK_DEBIAN_PACKAGE_RECOMMENDS ca-certificates)
 

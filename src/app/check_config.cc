@@ -33,17 +33,16 @@ bool CheckConfig(const Config& config, const Logger& log) {
     log.Error(status.message());
     well = false;
   };
-  const auto tls = TlsContext::Create(config.tls);
-  if (tls.ok()) {
-    log.Warnings((*tls)->warnings());
-    // No reason not to start, but one not to wait for it.
-    if (const auto trouble = (*tls)->validity().At(std::time(nullptr))) {
-      look(absl::FailedPreconditionError(trouble->Text()));
+  const TlsContext::Reading tls = TlsContext::Read(config.tls);
+  log.Warnings(tls.warnings);
+  for (const absl::Status& mistake : tls.mistakes) look(mistake);
+  // No reason not to start, but one not to wait for it.
+  for (const Validity::Remark& remark : tls.validity.Remarks(std::time(nullptr))) {
+    if (remark.wrong) {
+      look(absl::FailedPreconditionError(remark.Text()));
+    } else {
+      log.Warning(remark.Text());
     }
-  } else {
-    look(tls.status());
-    // Of several files the first mistake ends Create; that of the CA is another one.
-    look(TlsContext::CheckRoots(config.tls, tls.status()));
   }
   look(ReachOf(config).status());
   const auto socket = ListenSocket::Check(config.socket, config.socket_group);
@@ -53,7 +52,7 @@ bool CheckConfig(const Config& config, const Logger& log) {
   log.Warnings(policy.ForgetUnknown());
   log.WarnIfError(KmsServer::ReserveDescriptors());
   if (!well) return false;
-  const std::string line = absl::StrCat("all is well: ", (*tls)->Summary(), "; socket ",
+  const std::string line = absl::StrCat("all is well: ", tls.context->Summary(), "; socket ",
                                         config.socket.ToString(), " ", SocketState(*socket));
   return std::printf("%s\n", OneLine(line).c_str()) >= 0 && std::fflush(stdout) == 0;
 }

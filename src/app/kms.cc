@@ -4,12 +4,18 @@
 #include "app/kms.h"
 
 #include <cstdint>
+#include <cstdlib>
+#include <string>
 #include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 #include "base/status.h"
 #include "core/annotated_backend.h"
+#include "core/failover.h"
 #include "core/shared_decrypts.h"
 #include "net/address.h"
 #include "net/host_port.h"
@@ -19,6 +25,27 @@ namespace okms {
 namespace {
 
 constexpr uint16_t kDnsPort = 53;  // over TCP: for answers that do not fit a datagram
+
+// The files that are read again while it runs.
+std::vector<std::string> OwnFiles(const Config& config) {
+  std::vector<std::string> files = config.tls.Paths();
+  if (!config.key_id_file.path.empty()) files.push_back(config.key_id_file.path);
+  return files;
+}
+
+// Landlock knows directories, not their names, and systemd puts another one in the place of that
+// with the credentials: reading is granted in the one above it, too, which holds nothing else for
+// this service.
+void AddOwnFiles(const Config& config, std::vector<std::string>& files) {
+  const char* const variable = std::getenv("CREDENTIALS_DIRECTORY");
+  const std::string directory(absl::StripSuffix(variable != nullptr ? variable : "", "/"));
+  for (const std::string& file : OwnFiles(config)) {
+    files.push_back(file);
+    if (!directory.empty() && absl::StartsWith(file, absl::StrCat(directory, "/"))) {
+      files.push_back(directory);
+    }
+  }
+}
 
 }  // namespace
 
@@ -33,6 +60,7 @@ absl::StatusOr<sandbox::Reach> ReachOf(const Config& config) {
       names = names || !ParseAddress(host);
     }
   }
+  AddOwnFiles(config, reach.own_files);
   if (names) {
     for (const ResolverFile& file : ResolverFiles()) reach.files.emplace_back(file.path);
     reach.tcp_ports.push_back(kDnsPort);
@@ -49,7 +77,8 @@ absl::StatusOr<std::vector<std::unique_ptr<Backend>>> MakeServers(
   return servers;
 }
 
-absl::StatusOr<Kms> MakeKms(const Config& config, const Credentials& credentials, IoLoop& io) {
+absl::StatusOr<Kms> MakeKms(const Config& config, const Credentials& credentials, const Logger& log,
+                            IoLoop& io) {
   std::vector<std::unique_ptr<Backend>> servers;
   if (const Credentials::Tls& tls = credentials.tls(); tls.ok()) {
     OKMS_ASSIGN_OR_RETURN(servers, MakeServers(config, *tls, io));
@@ -60,20 +89,45 @@ absl::StatusOr<Kms> MakeKms(const Config& config, const Credentials& credentials
     }
   }
   Kms kms;
-  std::vector<std::unique_ptr<Backend>> hosts;
-  for (std::unique_ptr<Backend>& server : servers) {
-    auto host = std::make_unique<ReplaceableBackend>(std::move(server));
+  std::vector<Failover::Host> hosts;
+  for (std::size_t i = 0; i < servers.size(); ++i) {
+    auto host = std::make_unique<ReplaceableBackend>(std::move(servers[i]));
     kms.servers.push_back(host.get());
-    hosts.push_back(std::move(host));
+    hosts.push_back({config.servers[i].Name(), std::move(host)});
+  }
+  std::unique_ptr<Backend> all;
+  if (hosts.size() == 1) {
+    all = std::move(hosts.front().backend);
+  } else {
+    const auto call_at = [&io](Deadline time, IoLoop::Task task) {
+      io.PostAt(time, std::move(task));
+    };
+    auto failover = std::make_unique<Failover>(std::move(hosts), call_at, log);
+    kms.failover = failover.get();
+    all = std::move(failover);
   }
   auto annotated = std::make_unique<AnnotatedBackend>(
-      std::move(hosts.front()), [&credentials] { return credentials.Trouble(); });
+      std::move(all), [&credentials] { return credentials.Trouble(); });
   kms.backend = std::make_unique<SharedDecrypts>(std::move(annotated));
   return kms;
 }
 
+Reload::Maker HostMaker(const Config& config, IoLoop& io) {
+  return [&](const std::shared_ptr<const TlsContext>& tls)
+             -> absl::StatusOr<std::vector<Proof::Host>> {
+    OKMS_ASSIGN_OR_RETURN(auto servers, MakeServers(config, tls, io));
+    std::vector<Proof::Host> hosts;
+    for (std::size_t i = 0; i < servers.size(); ++i) {
+      hosts.push_back({config.servers[i].Name(), std::move(servers[i])});
+    }
+    return hosts;
+  };
+}
+
 KeyPolicy KeyPolicyOf(const Config& config) {
-  KeyName key = KeyId{config.key_id};
+  KeyId id{config.key_id};
+  if (!config.key_id_file.path.empty()) id.option = config.key_id_file.option;
+  KeyName key = std::move(id);
   if (!config.key_label.empty()) key = KeyLabel{config.key_label};
   return {std::move(key), config.timeout, config.label_grace};
 }

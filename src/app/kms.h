@@ -10,8 +10,11 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "app/reload.h"
+#include "base/log.h"
 #include "config/config.h"
 #include "core/backend.h"
+#include "core/failover.h"
 #include "core/key_manager.h"
 #include "core/replaceable_backend.h"
 #include "net/credentials.h"
@@ -33,10 +36,15 @@ absl::StatusOr<std::vector<std::unique_ptr<Backend>>> MakeServers(
 struct Kms {
   std::unique_ptr<Backend> backend;  // for all calls; it owns what follows
   std::vector<ReplaceableBackend*> servers;
+  Failover* failover = nullptr;  // none with one server
 };
 
-// `credentials` and `io` must outlive it. Without usable certificates it answers why.
-absl::StatusOr<Kms> MakeKms(const Config& config, const Credentials& credentials, IoLoop& io);
+// `credentials`, `log` and `io` must outlive it. Without usable certificates it answers why.
+absl::StatusOr<Kms> MakeKms(const Config& config, const Credentials& credentials, const Logger& log,
+                            IoLoop& io);
+
+// Makes the hosts anew, by another certificate. Both must outlive it.
+Reload::Maker HostMaker(const Config& config, IoLoop& io);
 
 KeyPolicy KeyPolicyOf(const Config& config);
 

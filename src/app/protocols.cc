@@ -135,7 +135,7 @@ Made MakeRest(const Config& config, const Server& server, Tls tls, IoLoop& io) {
 
 constexpr Protocol kProtocols[] = {
     {"kmip", ParseKmip, KmipHosts, MakeKmip},
-    {"rest", ParseRest, RestHosts, MakeRest},
+    {"rest", ParseRest, RestHosts, MakeRest, /*keys_are_uuids=*/true},
 };
 
 }  // namespace

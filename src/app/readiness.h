@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The okms-k8s-encryption-provider authors
 // SPDX-License-Identifier: Apache-2.0
 
-// The verdict, for all who are told: as Status of KMS v2 gives it, without waiting.
+// The verdict, as Status of KMS v2 gives it, without waiting, and since when it has been so.
 
 #ifndef OKMS_APP_READINESS_H_
 #define OKMS_APP_READINESS_H_

@@ -8,6 +8,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
+#include "base/deadline.h"
 #include "base/utf8.h"
 
 namespace okms {
@@ -18,7 +19,22 @@ ServiceState::ServiceState() {
   if (manager.ok()) manager_ = *std::move(manager);
 }
 
-void ServiceState::Ready() const { manager_.Notify("READY=1"); }
+void ServiceState::Ready() {
+  ready_ = true;
+  manager_.Notify("READY=1");
+}
+
+// Type=notify-reload tells by the time that it is the answer to its signal: systemd.service(5).
+void ServiceState::Reloading() const {
+  const auto since_boot = absl::FromChrono(Clock::now().time_since_epoch());
+  if (!ready_) return;
+  manager_.Notify(
+      absl::StrCat("RELOADING=1\nMONOTONIC_USEC=", absl::ToInt64Microseconds(since_boot)));
+}
+
+void ServiceState::Reloaded() const {
+  if (ready_) manager_.Notify("READY=1");
+}
 
 void ServiceState::Alive() const { manager_.Notify("WATCHDOG=1"); }
 

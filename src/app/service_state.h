@@ -24,7 +24,10 @@ class ServiceState {
   // Why the manager that there is cannot be reached: systemd will say that it waits for READY=1.
   const absl::Status& unreachable() const { return unreachable_; }
 
-  void Ready() const;
+  void Ready();
+  // Something is read again, and then that has come to an end, whichever. Nothing before Ready.
+  void Reloading() const;
+  void Reloaded() const;
   void Alive() const;
   // Says it when it has changed: it may come each second.
   void Is(absl::string_view line);
@@ -37,6 +40,7 @@ class ServiceState {
   ServiceManager manager_;
   absl::Status unreachable_;
   std::string said_;
+  bool ready_ = false;
 };
 
 }  // namespace okms

@@ -5,12 +5,14 @@
 
 #include <string.h>
 
+#include <utility>
+
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
 
 namespace okms {
 
-absl::Status HeedSignals(EventLoop& loop, const Logger& log) {
+absl::Status HeedSignals(EventLoop& loop, const Logger& log, std::function<void()> reload) {
   for (const int signal : kStopSignals) {
     OKMS_RETURN_IF_ERROR(loop.OnSignal(signal, [&](int received) {
       log.Info(absl::StrCat("stopping: ", ::strsignal(received)));
@@ -20,11 +22,13 @@ absl::Status HeedSignals(EventLoop& loop, const Logger& log) {
   for (const int signal : kNotedSignals) {
     OKMS_RETURN_IF_ERROR(loop.OnSignal(signal, [&](int received) {
       log.Notice(absl::StrCat("SIG", ::sigabbrev_np(received),
-                              ": nothing is read again while running; restart this service to "
-                              "apply changes"));
+                              ": means nothing here; SIGHUP has files read again"));
     }));
   }
-  return absl::OkStatus();
+  return loop.OnSignal(kReloadSignal, [&loop, reload = std::move(reload)](int) {
+    reload();
+    loop.Hurry();
+  });
 }
 
 }  // namespace okms

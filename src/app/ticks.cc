@@ -16,6 +16,10 @@ namespace {
 // end.
 constexpr std::chrono::seconds kLookInterval{5};
 
+// How often to read the file of the key's id. The first time shows whether it can be read at all
+// from within the sandbox, by the user that the process has become.
+constexpr std::chrono::minutes kReadInterval{1};
+
 // How long Status tells what is wrong with a file before the process ends, for systemd to start it
 // anew. kube-apiserver asks each 10 seconds while it is not ready, so it hears of it each time; and
 // after these, at the latest, a file that was put in place is read, which the sandbox forbids here.
@@ -40,9 +44,16 @@ absl::Status Ticks::Begin() {
   EventLoop& loop = parts_.loop;
   OKMS_RETURN_IF_ERROR(loop.Repeat([this] { return LookAtKey(); }));
   OKMS_RETURN_IF_ERROR(loop.Repeat([this] { return LookAtSocket(); }));
+  OKMS_RETURN_IF_ERROR(loop.Repeat([this] { return parts_.reload.Tick(); }));
   OKMS_RETURN_IF_ERROR(loop.Repeat([this] { return GiveUp(); }));
   OKMS_RETURN_IF_ERROR(loop.Repeat([this] { return LookAtResolverFiles(); }));
   OKMS_RETURN_IF_ERROR(loop.Repeat([this] { return parts_.server.Tick(); }));
+  if (parts_.key_file.is_there()) {
+    OKMS_RETURN_IF_ERROR(loop.Repeat([this] {
+      parts_.key_file.Read();
+      return Clock::now() + kReadInterval;
+    }));
+  }
   const auto interval = Watchdog::Interval();
   if (!interval) return absl::OkStatus();
   return loop.Repeat([this, interval] {
@@ -55,15 +66,15 @@ Deadline Ticks::LookAtKey() {
   const Deadline next = parts_.keys.Tick();
   parts_.credentials.Tick(parts_.log);
   const Health health = parts_.keys.Current();
-  parts_.server.SetServing(parts_.readiness.At(health, Clock::now()).status.ok());
-  const std::string& socket = parts_.socket.trouble();
-  const std::string& pages = parts_.pages_trouble;
-  const std::string certificates = parts_.credentials.Summary();
-  parts_.state.Is(
-      StatusLine(health, Clock::now(),
-                 absl::StrCat(socket.empty() ? "" : "; ", socket, pages.empty() ? "" : "; ", pages,
-                              certificates.empty() ? "" : "; ", certificates, "; ",
-                              parts_.confinement.landlock)));
+  parts_.readiness.At(health, Clock::now());
+  std::string more;
+  for (const std::string& fact :
+       {parts_.kms.failover == nullptr ? "" : parts_.kms.failover->Outages(),
+        parts_.key_file.trouble(), parts_.socket.trouble(), parts_.pages_trouble,
+        parts_.reload.trouble(), parts_.credentials.Summary(), parts_.confinement.landlock}) {
+    if (!fact.empty()) absl::StrAppend(&more, "; ", fact);
+  }
+  parts_.state.Is(StatusLine(health, Clock::now(), more));
   return next;
 }
 
@@ -80,7 +91,9 @@ Deadline Ticks::LookAtResolverFiles() {
 }
 
 Deadline Ticks::GiveUp() {
-  if (Expired(give_up_)) End(parts_.credentials.tls().status());
+  const absl::Status unusable = parts_.credentials.tls().status();
+  if (unusable.ok()) return Deadline::max();
+  if (Expired(give_up_)) End(unusable);
   return give_up_;
 }
 

@@ -10,7 +10,10 @@
 #include <string>
 
 #include "absl/status/status.h"
+#include "app/key_file.h"
+#include "app/kms.h"
 #include "app/readiness.h"
+#include "app/reload.h"
 #include "app/service_state.h"
 #include "app/socket.h"
 #include "base/deadline.h"
@@ -40,10 +43,13 @@ class Ticks {
     EventLoop& loop;
     Credentials& credentials;
     KeyManager& keys;
+    const Kms& kms;
     KmsServer& server;
     SocketWatch& socket;
     Readiness& readiness;
     const std::string& pages_trouble;  // with the status pages; empty: none
+    KeyFile& key_file;
+    Reload& reload;
     ServiceState& state;
     const sandbox::Reach& reach;
     const sandbox::Confinement& confinement;

@@ -24,13 +24,13 @@
 #include "absl/time/time.h"
 #include "base/status.h"
 #include "config/flags.h"
+#include "config/key_id_file.h"
 #include "config/mistakes.h"
 #include "version.h"
 
 namespace okms {
 namespace {
 
-constexpr std::size_t kMaxKeyName = 1024;  // bytes; kube-apiserver's limit of a key id
 constexpr std::size_t kMaxConnections = 64;
 
 absl::StatusOr<uid_t> ParseUser(const std::string& text) {
@@ -65,12 +65,27 @@ absl::StatusOr<const Protocol*> ParseProtocol(const std::string& text,
 }
 
 absl::Status CheckKeyName(const RawFlags& raw) {
-  if (raw.key_id.empty() == raw.key_label.empty()) {
-    return raw.key_id.empty()
-               ? Bad("--encryption-key-id is missing: give the id of the key (or set OKMS_KEY_ID), "
-                     "or its label with --encryption-key-label (OKMS_KEY_LABEL)")
-               : Bad("--encryption-key-id and --encryption-key-label are both given (perhaps by "
-                     "OKMS_KEY_ID or OKMS_KEY_LABEL): use one of them");
+  std::vector<absl::string_view> flags;
+  std::vector<absl::string_view> others;  // where they may have come from
+  const auto look = [&](const std::string& value, absl::string_view flag, absl::string_view other) {
+    if (value.empty()) return;
+    flags.push_back(flag);
+    others.push_back(other);
+  };
+  look(raw.key_id, "--encryption-key-id", "OKMS_KEY_ID");
+  look(raw.key_label, "--encryption-key-label", "OKMS_KEY_LABEL");
+  const bool passed = raw.key_id_file == CredentialOf("--encryption-key-id-file");
+  look(raw.key_id_file, "--encryption-key-id-file",
+       passed ? "systemd's credential encryption-key-id-file" : "OKMS_KEY_ID_FILE");
+  if (flags.empty()) {
+    return Bad(
+        "--encryption-key-id is missing: give the id of the key (or set OKMS_KEY_ID), its label "
+        "with --encryption-key-label (OKMS_KEY_LABEL), or a file that holds the id with "
+        "--encryption-key-id-file (OKMS_KEY_ID_FILE)");
+  }
+  if (flags.size() > 1) {
+    return Bad(absl::StrJoin(flags, " and "), flags.size() == 2 ? " are both" : " are all",
+               " given (perhaps by ", absl::StrJoin(others, " or "), "): use one of them");
   }
   const bool by_id = raw.key_label.empty();
   if (const auto size = (by_id ? raw.key_id : raw.key_label).size(); size > kMaxKeyName) {
@@ -127,6 +142,14 @@ Config Validate(const RawFlags& raw, std::span<const Protocol> protocols, Mistak
   mistakes.Take(config.protocol, ParseProtocol(raw.protocol, protocols));
   if (config.protocol != nullptr) config.protocol->parse(raw, config, mistakes);
   mistakes.AddIfError(CheckKeyName(raw));
+  config.key_id = raw.key_id;
+  if (!raw.key_id_file.empty()) {
+    mistakes.Take(config.key_id_file, ParseFile("--encryption-key-id-file", raw.key_id_file));
+  }
+  if (!config.key_id_file.path.empty()) {
+    const bool must_be_uuid = config.protocol != nullptr && config.protocol->keys_are_uuids;
+    mistakes.Take(config.key_id, ReadKeyIdFile(config.key_id_file, must_be_uuid));
+  }
   mistakes.AddIfError(Required(raw.client_cert, "--client-cert", "OKMS_CLIENT_CERT",
                                "the PEM file of the access certificate"));
   mistakes.AddIfError(Required(raw.client_key, "--client-key", "OKMS_CLIENT_KEY",
@@ -166,7 +189,6 @@ Config Validate(const RawFlags& raw, std::span<const Protocol> protocols, Mistak
   }
   mistakes.Take(config.check_only, ParseSwitch("--check-config", raw.check_config));
   mistakes.Take(config.debug, ParseSwitch("--debug", raw.debug));
-  config.key_id = raw.key_id;
   config.key_label = raw.key_label;
   config.user = raw.user;
   config.warnings = raw.unknown_variables;

@@ -35,7 +35,7 @@ struct Server {
   std::string Name() const { return url.empty() ? host.ToString() : url; }
 };
 
-// Immutable once parsed. Files are named here, not read.
+// Immutable once parsed. Files are named here, not read, but for that of the key's id.
 struct Config {
   const Protocol* protocol = nullptr;  // never null once parsed; not owned
   std::vector<Server> servers;         // one at least; the first is the preferred one
@@ -50,6 +50,7 @@ struct Config {
   // Exactly one of the two is not empty.
   std::string key_id;
   std::string key_label;
+  NamedFile key_id_file;  // where key_id was read from, and may change; an empty path: nowhere
   std::chrono::milliseconds label_grace{};  // see core/adoption.h
   TlsFiles tls;
   std::string user;         // whom to become, if root; empty: the usual one

@@ -138,10 +138,13 @@ void Declaration::Declare(RawFlags& raw) {
       ->group("KMS");
 
   Add("--encryption-key-id,--kmip-key-id", raw.key_id, "OKMS_KEY_ID",
-      "Id of the key; this or the label is required")
+      "Id of the key; this, the label or the file is required")
       ->group("Key");
   Add("--encryption-key-label", raw.key_label, "OKMS_KEY_LABEL",
       "Label of the key (KMIP Name, name of the service key); it must fit exactly one active key")
+      ->group("Key");
+  AddFile("--encryption-key-id-file", raw.key_id_file, "OKMS_KEY_ID_FILE",
+          "File that holds the id of the key and nothing else; read again while running")
       ->group("Key");
   Add("--label-grace", raw.label_grace, "OKMS_LABEL_GRACE",
       "How long the label may fit no key or several before Status fails; the key in use stays")

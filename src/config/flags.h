@@ -27,6 +27,7 @@ struct RawFlags {
   std::string max_connections;
   std::string key_id;
   std::string key_label;
+  std::string key_id_file;
   std::string label_grace = kDefaultLabelGrace;
   std::string okms_id;  // REST only
   std::string client_cert;

@@ -39,6 +39,8 @@ struct Protocol {
   absl::StatusOr<std::unique_ptr<Backend>> (*make)(const Config& config, const Server& server,
                                                    std::shared_ptr<const TlsContext> tls,
                                                    IoLoop& io);
+
+  bool keys_are_uuids = false;  // the ids of keys
 };
 
 }  // namespace okms

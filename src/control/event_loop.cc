@@ -188,6 +188,12 @@ absl::StatusOr<EventLoop::Watch> EventLoop::NewTimer(std::function<void()> elaps
   return timer;
 }
 
+void EventLoop::Hurry() {
+  for (const std::unique_ptr<Source>& source : sources_) {
+    if (source->tick) sd_event_source_set_time(source->source, 0);
+  }
+}
+
 absl::Status EventLoop::Run() { return Check(sd_event_loop(event_), "event loop"); }
 
 void EventLoop::Exit() { sd_event_exit(event_, 0); }
@@ -197,6 +203,7 @@ absl::Status BlockSignals() {
   sigemptyset(&signals);
   for (const int signal : kStopSignals) sigaddset(&signals, signal);
   for (const int signal : kNotedSignals) sigaddset(&signals, signal);
+  sigaddset(&signals, kReloadSignal);
   if (const int error = ::pthread_sigmask(SIG_BLOCK, &signals, nullptr); error != 0) {
     return ErrnoStatus(absl::StatusCode::kInternal, "block signals", error);
   }

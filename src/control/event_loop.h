@@ -40,6 +40,8 @@ class EventLoop {
 
   // Calls `tick` at once, and then each time at the time that it returned.
   absl::Status Repeat(std::function<Deadline()> tick);
+  // Has each of them called soon: something is due that was not known before.
+  void Hurry();
 
   // What the loop heeds for as long as this lives. It may go within its own callback. Must not
   // outlive the loop.
@@ -78,10 +80,11 @@ class EventLoop {
   std::vector<std::unique_ptr<Source>> sources_;
 };
 
-// What signals mean here: the first kind ends the process in good order, and of the second, which
-// other daemons take as an order, it says that it does nothing.
+// What signals mean here: the first kind ends the process in good order, one has files read again,
+// and of the last kind, which other daemons take as an order, it says that it does nothing.
 inline constexpr std::array kStopSignals{SIGTERM, SIGINT, SIGQUIT};
-inline constexpr std::array kNotedSignals{SIGHUP, SIGUSR1, SIGUSR2};
+inline constexpr int kReloadSignal = SIGHUP;
+inline constexpr std::array kNotedSignals{SIGUSR1, SIGUSR2};
 
 // Blocks those for OnSignal, in this thread and those that it starts later, and ignores all others
 // that would end the process and are not the kernel's word for a fault. Call it first of all:

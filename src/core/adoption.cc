@@ -23,6 +23,14 @@ void Adoption::Confirmed() {
   untold_.reset();
 }
 
+void Adoption::Seen(const std::string& id, Deadline now) {
+  if (id == adopted_) {
+    Confirmed();
+  } else {
+    Meet(id, now);
+  }
+}
+
 bool Adoption::Proven(const std::string& id, Deadline began, Deadline now, bool in_use_refused) {
   if (id == adopted_) {
     Confirmed();
@@ -93,13 +101,18 @@ std::optional<Adoption::Note> Adoption::Current(Deadline now) const {
                 untold_->since, std::nullopt};
   }
   if (!candidate_) return std::nullopt;
-  const absl::Status& wrong = candidate_->status;
-  return Note{wrong,
-              !wrong.ok()
-                  ? std::string(wrong.message())
-                  : absl::StrCat("key ", Printable(candidate_->id), " works and is to be adopted",
-                                 WasReplaced(candidate_->id) ? " again when it has stayed" : ""),
-              candidate_->since, std::nullopt};
+  return Note{candidate_->status, CandidateText(), candidate_->since, std::nullopt};
+}
+
+std::string Adoption::CandidateText() const {
+  const auto& [id, since, proofs, proven, status] = *candidate_;
+  if (!status.ok()) return std::string(status.message());
+  if (proofs == 0) {
+    return absl::StrCat("the key's name leads to key ", Printable(id),
+                        " now, which is being proven");
+  }
+  return absl::StrCat("key ", Printable(id), " works and is to be adopted",
+                      WasReplaced(id) ? " again when its name has stayed for 3 minutes" : "");
 }
 
 absl::Status Adoption::At(Deadline now) const {

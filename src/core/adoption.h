@@ -20,9 +20,9 @@ namespace okms {
 // Told what each check found under the configured name; a check that could not tell tells nothing.
 // Pure: the time is given, and nothing is done. Not thread-safe.
 //
-// The first key that is proven is adopted. Later ones, to which the label moved, are candidates:
-// one is adopted when it was proven in two checks running. Until then, and while it fails, nothing
-// is wrong with the adopted key.
+// The first key that is proven is adopted. Later ones, to which the label moved or whose id is the
+// name now, are candidates: one is adopted when it was proven in two checks running. Until then,
+// and while it fails, nothing is wrong with the adopted key.
 class Adoption {
  public:
   // A key that was replaced comes back only after it was the candidate for so long without a break.
@@ -37,6 +37,8 @@ class Adoption {
 
   // The name leads to the adopted key.
   void Confirmed();
+  // The name leads to that key; whether it works is still to be seen.
+  void Seen(const std::string& id, Deadline now);
   // The name leads to that key, which encrypts and decrypts: seen by a check that began then.
   // Whether it is now newly adopted. `in_use_refused`: the KMS refuses the adopted one.
   bool Proven(const std::string& id, Deadline began, Deadline now, bool in_use_refused = false);
@@ -54,7 +56,7 @@ class Adoption {
 
   // What is to be said while the name does not lead to the adopted key.
   struct Note {
-    absl::Status wrong;  // OK: a key that works is to be adopted
+    absl::Status wrong;  // OK: another key is on its way
     std::string text;
     Deadline since;
     std::optional<Deadline> error_from;  // when it makes Status an error, if ever
@@ -69,10 +71,11 @@ class Adoption {
     Deadline since;
     int proofs = 0;       // running
     Deadline proven;      // the last time
-    absl::Status status;  // of the last check
+    absl::Status status;  // of the last check; OK before the first
   };
 
   Candidate& Meet(const std::string& id, Deadline now);
+  std::string CandidateText() const;
   bool WasReplaced(const std::string& id) const;
   // Whether that has lasted long enough to be said.
   bool IsUntold(Deadline now) const;

@@ -31,14 +31,15 @@ milliseconds RetryAfter(int failures, uint8_t jitter) {
 
 Deadline CheckSchedule::Next() const {
   if (running_.size() == kMaxChecks) return Deadline::max();
-  const bool at_once = suspected_ && (urgent_ || !IsAt(About::kKey));
+  const bool at_once = urgent_ || (suspected_ && !IsAt(About::kKey));
   const Deadline wanted = at_once ? Deadline() : next_;
   return last_began_ == Deadline() ? wanted : std::max(wanted, last_began_ + kApart);
 }
 
 std::optional<CheckSchedule::Ticket> CheckSchedule::Begin(Deadline now) {
   if (now < Next()) return std::nullopt;
-  running_.push_back({now, suspected_ || proof_owed_, About::kKey, now, now + operation_timeout_});
+  running_.push_back(
+      {now, suspected_ || proof_owed_, About::kKey, false, now, now + operation_timeout_});
   suspected_ = false;
   urgent_ = false;
   proof_owed_ = false;
@@ -50,6 +51,11 @@ std::optional<CheckSchedule::Ticket> CheckSchedule::Begin(Deadline now) {
 void CheckSchedule::Suspect(Why why) {
   suspected_ = true;
   urgent_ = urgent_ || why == Why::kAnswer;
+}
+
+void CheckSchedule::Renamed() {
+  urgent_ = true;
+  for (Check& check : running_) check.outdated = check.about == About::kName;
 }
 
 Deadline CheckSchedule::Ask(Ticket check, About about, Deadline now) {
@@ -84,8 +90,9 @@ milliseconds CheckSchedule::Patience() const {
 }
 
 bool CheckSchedule::IsAt(About about) const {
-  return std::any_of(running_.begin(), running_.end(),
-                     [about](const Check& check) { return check.about == about; });
+  return std::any_of(running_.begin(), running_.end(), [about](const Check& check) {
+    return check.about == about && !check.outdated;
+  });
 }
 
 std::optional<Deadline> CheckSchedule::WaitingSince(Deadline from, bool about_anything) const {

@@ -32,7 +32,8 @@ class CheckSchedule {
     Deadline began;
     bool must_prove = false;  // a suspicion is to be cleared up: a round trip is needed
     About about = About::kKey;
-    Deadline asked;  // when its last operation began
+    bool outdated = false;  // it asks about what is no longer the name
+    Deadline asked;         // when its last operation began
     Deadline answer_by;
   };
   using Ticket = std::list<Check>::iterator;
@@ -62,10 +63,15 @@ class CheckSchedule {
   };
   void Suspect(Why why);
 
+  // The key has another name now: a check is due at once, and what is asked about the one before is
+  // of no use.
+  void Renamed();
+
   // When to call Begin again.
   Deadline Next() const;
 
-  // Whether a check is at that. At the name, one at a time is enough: it may hang, or be long.
+  // Whether a check is at that, and of use. At the name, one at a time is enough: it may hang, or
+  // be long.
   bool IsAt(About about) const;
 
   // When the oldest operation without an answer began, of those that began no earlier than `from`
@@ -84,7 +90,7 @@ class CheckSchedule {
   Deadline last_ended_;      // when the newest check that has ended began
   Deadline next_;            // unless there is a suspicion
   bool suspected_ = false;   // since the last check began
-  bool urgent_ = false;      // and not for silence alone
+  bool urgent_ = false;      // as soon as may be
   bool proof_owed_ = false;  // a check that was to clear a suspicion up did not
   int failures_ = 0;         // in a row
 };

@@ -58,7 +58,8 @@ std::string NameState(const Health& health, Deadline now) {
 }  // namespace
 
 std::string StatusLine(const Health& health, Deadline now, absl::string_view more) {
-  return absl::StrCat("serving; ", KeyState(health, now), NameState(health, now), more);
+  return absl::StrCat("serving; ", KeyState(health, now), NameState(health, now),
+                      health.others.empty() ? "" : "; ", health.others, more);
 }
 
 }  // namespace okms

@@ -26,6 +26,7 @@ struct Health {
   // What is to be said about its name, or about the key that it leads to now.
   std::optional<Adoption::Note> note;
   bool name_unproven = false;  // the KMS hides names: that this is the key of the label is its word
+  std::string others{};        // OtherKeys::Counts::Summary
 };
 
 // For people, as `systemctl status` shows it; `more` is put at the end. For example

@@ -4,6 +4,7 @@
 #include "core/health_log.h"
 
 #include <algorithm>
+#include <chrono>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -14,6 +15,11 @@ namespace {
 
 // Many calls that fail side by side may each have another reason to tell.
 constexpr std::size_t kMaxReasons = 8;
+
+// Replicas of a KMS that disagree about a label are no reason to fill the log: after some lines of
+// the name there is one in so long, for what it is then.
+constexpr std::chrono::minutes kLineOfName{10};
+constexpr int kLinesOfName = 8;
 
 }  // namespace
 
@@ -27,7 +33,26 @@ bool HealthLog::IsNewReason(const absl::Status& status) {
   return true;
 }
 
-std::vector<HealthLog::Line> HealthLog::Changes(const Health& health) {
+void HealthLog::SpeakOfName(const Health& health, Deadline now, std::vector<Line>& lines) {
+  // Without a key, what is wrong with its name is why there is none.
+  const std::string note = health.note && !health.key_id.empty() ? health.note->text : "";
+  if (note == note_) return;
+  const auto is_full = [&] { return name_spent_ - now > (kLinesOfName - 1) * kLineOfName; };
+  if (is_full()) return;
+  name_spent_ = std::max(name_spent_, now) + kLineOfName;
+  note_ = note;
+  const std::string key = absl::StrCat("key ", Printable(health.key_id));
+  const bool wrong = health.note && !health.note->wrong.ok();
+  lines.push_back(
+      {wrong ? Severity::kError : Severity::kNotice,
+       absl::StrCat(wrong ? "trouble with the key's name: " : "",
+                    note.empty() ? absl::StrCat("the key's name leads to ", key, " again")
+                                 : absl::StrCat(note, "; ", key, " stays in use"),
+                    health.note && health.note->error_from ? " for a while (--label-grace)" : "",
+                    is_full() ? "; that changes often: from now on it is said now and then" : "")});
+}
+
+std::vector<HealthLog::Line> HealthLog::Changes(const Health& health, Deadline now) {
   std::vector<Line> lines;
   const std::string key = Printable(health.key_id);
   const std::string before = std::exchange(key_id_, health.key_id);
@@ -44,21 +69,8 @@ std::vector<HealthLog::Line> HealthLog::Changes(const Health& health) {
     lines.push_back({Severity::kError, absl::StrCat("not ready: ", Describe(health.status))});
   }
 
-  // Without a key, what is wrong with its name is why there is none.
-  const std::string note = health.note && !key.empty() ? health.note->text : "";
-  if (std::exchange(note_, note) != note) {
-    if (!note.empty()) {
-      const bool wrong = !health.note->wrong.ok();
-      lines.push_back(
-          {wrong ? Severity::kError : Severity::kNotice,
-           absl::StrCat(wrong ? "trouble with the key's name: " : "", note, "; key ", key,
-                        " stays in use",
-                        health.note->error_from ? " for a while (--label-grace)" : "")});
-    } else if (before == health.key_id) {
-      lines.push_back(
-          {Severity::kNotice, absl::StrCat("the key's name leads to key ", key, " again")});
-    }
-  }
+  if (before != health.key_id && !health.note) note_.clear();  // what was on its way is there
+  SpeakOfName(health, now, lines);
   if (std::exchange(name_unproven_, health.name_unproven) != health.name_unproven &&
       health.name_unproven) {
     lines.push_back(

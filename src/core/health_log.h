@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "base/deadline.h"
 #include "base/log.h"
 #include "core/health.h"
 
@@ -24,7 +25,10 @@ class HealthLog {
   };
 
   // What is new since the last call.
-  std::vector<Line> Changes(const Health& health);
+  std::vector<Line> Changes(const Health& health, Deadline now);
+
+  // Somebody has given the key another name: what comes of it is always said.
+  void NameWasGiven() { name_spent_ = Deadline(); }
 
   // Whether the last that was said is that something is wrong with the key.
   bool unwell() const { return !reasons_.empty(); }
@@ -32,10 +36,13 @@ class HealthLog {
  private:
   // Each reason is said once until all is well again.
   bool IsNewReason(const absl::Status& status);
+  // What is said of the name, if there is room for it.
+  void SpeakOfName(const Health& health, Deadline now, std::vector<Line>& lines);
 
   std::string key_id_;
   std::vector<absl::Status> reasons_;  // said since all was well; none while it is
-  std::string note_;
+  std::string note_;                   // what was said last of the name
+  Deadline name_spent_;                // until when what was said of it counts as much
   bool name_unproven_ = false;
 };
 

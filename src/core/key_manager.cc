@@ -2,7 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // A check is a chain: the adopted key (or the configured one) by CheckKey; then, if the key is
-// named by its label, FindByLabel, and CheckKey of what that led to if it is another key. Each link
+// named by its label, FindByLabel; and CheckKey of the key that the name leads to if it is another
+// one. Each link
 // tells the state what it saw, under the lock and without calling out, and the next one begins.
 //
 // A check that is cancelled (the backend is being destroyed) has seen nothing.
@@ -45,11 +46,7 @@ void TellSeen(absl::string_view which, const std::string& key_id, const KeyRepor
 
 KeyManager::KeyManager(std::unique_ptr<Backend> backend, const Logger& log, KeyPolicy policy,
                        std::function<Deadline()> now)
-    : log_(log),
-      policy_(std::move(policy)),
-      now_(std::move(now)),
-      state_(policy_.operation_timeout, policy_.label_grace),
-      backend_(std::move(backend)) {}
+    : log_(log), now_(std::move(now)), state_(std::move(policy)), backend_(std::move(backend)) {}
 
 // ---- Calls
 
@@ -118,12 +115,20 @@ void KeyManager::Decrypt(const std::string& key_id, Ciphertext ciphertext, Deadl
                     [this, key_id, began = now_(),
                      done = std::move(done)](absl::StatusOr<Secret> result) mutable {
                       const bool news = state_.With([&](State& state) {
+                        if (result.ok() && key_id != state.key.adopted()) CountOther(state, key_id);
                         return state.key.Decrypted(key_id, result.status(), began, now_()) ||
                                (result.ok() && state.log.unwell());
                       });
                       if (news) Advance();
                       done(std::move(result));
                     });
+}
+
+void KeyManager::CountOther(State& state, const std::string& key_id) {
+  const std::string& in_use = state.key.adopted();
+  if (in_use.empty() || !state.others.Count(key_id, in_use)) return;
+  log_.Notice(absl::StrCat("a record of key ", Printable(key_id),
+                           " was decrypted: it is still needed beside key ", Printable(in_use)));
 }
 
 // ---- Checks
@@ -140,12 +145,11 @@ NextDeadline KeyManager::OperationsOf(Ticket check, CheckSchedule::About about) 
 }
 
 void KeyManager::StartCheck(Ticket check) {
-  const std::string adopted = state_.With([](const State& state) { return state.key.adopted(); });
-  const auto* id = std::get_if<KeyId>(&policy_.name);
-  if (id != nullptr || !adopted.empty()) {
-    CheckInUse(check, adopted.empty() ? id->value : adopted);
+  const std::string key_id = state_.With([](const State& state) { return state.key.InUse(); });
+  if (key_id.empty()) {
+    GoOnToName(check, {}, Outcome::kGood);
   } else {
-    Search(check, {}, Outcome::kGood);
+    CheckInUse(check, key_id);
   }
 }
 
@@ -155,28 +159,31 @@ void KeyManager::CheckInUse(Ticket check, const std::string& key_id) {
   CheckKey(*backend_, key_id, {}, must_prove, OperationsOf(check, About::kKey),
            [this, check, key_id](KeyReport report) {
              TellSeen("key", key_id, report);
-             if (absl::IsNotFound(report.status) && std::holds_alternative<KeyId>(policy_.name)) {
-               report.status = Annotate(report.status, "--encryption-key-id");
-             }
              const Outcome outcome = state_.With(
                  [&](State& state) { return state.key.SawKey(*check, key_id, report, now_()); });
-             if (std::holds_alternative<KeyId>(policy_.name) ||
-                 (Unanswered(report.status) && !report.info) || absl::IsCancelled(report.status)) {
+             if ((Unanswered(report.status) && !report.info) || absl::IsCancelled(report.status)) {
                EndCheck(check, outcome);
                return;
              }
              KnownKeys known;
              if (report.info) known.emplace(key_id, *std::move(report.info));
-             Search(check, std::move(known), outcome);
+             GoOnToName(check, std::move(known), outcome);
            });
 }
 
-void KeyManager::Search(Ticket check, KnownKeys known, Outcome so_far) {
-  if (!state_.With([&](State& state) { return state.key.MaySearch(*check, now_()); })) {
+void KeyManager::GoOnToName(Ticket check, KnownKeys known, Outcome so_far) {
+  const std::optional<KeyName> name =
+      state_.With([&](State& state) { return state.key.NextName(*check, now_()); });
+  if (!name) {
     EndCheck(check, so_far);
-    return;
+  } else if (const auto* const label = std::get_if<KeyLabel>(&*name)) {
+    Search(check, label->value, std::move(known), so_far);
+  } else {
+    CheckCandidate(check, std::get<KeyId>(*name).value, std::nullopt, so_far);
   }
-  const std::string& label = std::get<KeyLabel>(policy_.name).value;
+}
+
+void KeyManager::Search(Ticket check, const std::string& label, KnownKeys known, Outcome so_far) {
   FindByLabel(*backend_, label, std::move(known), OperationsOf(check, About::kName),
               [this, check, so_far](LabelAnswer answer) {
                 const absl::StatusOr<LabelledKey>& key = answer.key;
@@ -189,7 +196,7 @@ void KeyManager::Search(Ticket check, KnownKeys known, Outcome so_far) {
                   return state.key.adopted() != key->id;
                 });
                 if (other) {
-                  CheckCandidate(check, *std::move(answer.key), so_far);
+                  CheckCandidate(check, key->id, key->info, so_far);
                   return;
                 }
                 EndCheck(check, state_.With([&](State& state) {
@@ -198,14 +205,16 @@ void KeyManager::Search(Ticket check, KnownKeys known, Outcome so_far) {
               });
 }
 
-void KeyManager::CheckCandidate(Ticket check, LabelledKey key, Outcome so_far) {
-  const std::string id = key.id;
-  KeyInfo info = key.info;
-  CheckKey(*backend_, id, std::move(info), /*must_prove=*/true, OperationsOf(check, About::kName),
-           [this, check, key = std::move(key), so_far](const KeyReport& report) {
-             TellSeen("candidate", key.id, report);
+void KeyManager::CheckCandidate(Ticket check, const std::string& key_id,
+                                std::optional<KeyInfo> known, Outcome so_far) {
+  state_.With([&](State& state) { state.key.SawLead(*check, key_id, now_()); });
+  Advance();  // it is said before it is proven
+  CheckKey(*backend_, key_id, std::move(known), /*must_prove=*/true,
+           OperationsOf(check, About::kName),
+           [this, check, key_id, so_far](const KeyReport& report) {
+             TellSeen("candidate", key_id, report);
              EndCheck(check, state_.With([&](State& state) {
-               return state.key.SawCandidate(*check, key, report, so_far, now_());
+               return state.key.SawCandidate(*check, key_id, report, so_far, now_());
              }));
            });
 }
@@ -228,7 +237,23 @@ void KeyManager::EndCheck(Ticket check, Outcome outcome) {
 // ---- What is known, and what is due
 
 Health KeyManager::Current() const {
-  return state_.With([this](const State& state) { return state.key.HealthAt(now_()); });
+  return state_.With([this](const State& state) {
+    Health health = state.key.HealthAt(now_());
+    health.others = state.others.counts().Summary(state.key.adopted());
+    return health;
+  });
+}
+
+OtherKeys::Counts KeyManager::OtherDecrypts() const {
+  return state_.With([](const State& state) { return state.others.counts(); });
+}
+
+void KeyManager::SetName(KeyId name) {
+  state_.With([&](State& state) {
+    state.key.SetName(std::move(name), now_());
+    state.log.NameWasGiven();
+  });
+  Advance();
 }
 
 Deadline KeyManager::CheckDeadline() const {
@@ -266,7 +291,7 @@ void KeyManager::Advance() {
     if (!answered.empty()) answer = state.key.Answer(now);
     if (!state.key.decided()) return;
     // Under the lock, so that lines come in the order of what they say.
-    for (const HealthLog::Line& line : state.log.Changes(state.key.HealthAt(now))) {
+    for (const HealthLog::Line& line : state.log.Changes(state.key.HealthAt(now), now)) {
       log_.Write(line.severity, line.text);
     }
   });

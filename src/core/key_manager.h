@@ -27,6 +27,7 @@
 #include "core/key_name.h"
 #include "core/key_state.h"
 #include "core/label_search.h"
+#include "core/other_keys.h"
 
 namespace okms {
 
@@ -64,6 +65,10 @@ class KeyManager {
   void Decrypt(const std::string& key_id, Ciphertext ciphertext, Deadline deadline,
                Done<Secret> done);
 
+  // What names the key from now on, for one that is named by its id. The key in use stays until
+  // that one was proven in two checks running (Adoption), of which the first begins at once.
+  void SetName(KeyId name);
+
   // Does what is due: starts checks, answers those who waited in vain, and logs what time alone
   // changed. Returns when to call again.
   Deadline Tick();
@@ -73,6 +78,9 @@ class KeyManager {
 
   // How all is now, without waiting.
   Health Current() const;
+
+  // What was decrypted with other keys than the one in use.
+  OtherKeys::Counts OtherDecrypts() const;
 
   // By when an operation of a check is to be answered; the end of time when none is under way.
   Deadline CheckDeadline() const;
@@ -85,11 +93,12 @@ class KeyManager {
     Done<std::string> done;
   };
   struct State {
-    State(std::chrono::milliseconds operation_timeout, std::chrono::milliseconds label_grace)
-        : key(operation_timeout, label_grace) {}
+    explicit State(KeyPolicy policy)
+        : key(std::move(policy.name), policy.operation_timeout, policy.label_grace) {}
 
     KeyState key;
     HealthLog log;
+    OtherKeys others;
     bool stopping = false;
     std::vector<Waiter> waiters;  // for the first verdict
   };
@@ -97,18 +106,20 @@ class KeyManager {
   // The links of a check, in order.
   void StartCheck(Ticket check);
   void CheckInUse(Ticket check, const std::string& key_id);
-  void Search(Ticket check, KnownKeys known, Outcome so_far);
-  void CheckCandidate(Ticket check, LabelledKey key, Outcome so_far);
+  void GoOnToName(Ticket check, KnownKeys known, Outcome so_far);
+  void Search(Ticket check, const std::string& label, KnownKeys known, Outcome so_far);
+  void CheckCandidate(Ticket check, const std::string& key_id, std::optional<KeyInfo> known,
+                      Outcome so_far);
   void EndCheck(Ticket check, Outcome outcome);
   NextDeadline OperationsOf(Ticket check, CheckSchedule::About about);
 
+  void CountOther(State& state, const std::string& key_id);
   void EncryptWith(const std::string& key_id, Secret plaintext, Deadline deadline,
                    Done<Encrypted> done);
   // Starts what is due, answers whom it can, and logs changes.
   void Advance();
 
   const Logger& log_;
-  const KeyPolicy policy_;
   const std::function<Deadline()> now_;
   Guarded<State> state_;
   const std::unique_ptr<Backend> backend_;  // last: its threads call back into all above

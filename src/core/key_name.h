@@ -13,6 +13,7 @@ namespace okms {
 
 struct KeyId {
   std::string value;
+  std::string option = "--encryption-key-id";  // what named it, for a line
 };
 struct KeyLabel {
   std::string value;

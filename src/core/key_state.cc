@@ -3,6 +3,9 @@
 
 #include "core/key_state.h"
 
+#include <utility>
+#include <variant>
+
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
 
@@ -20,7 +23,28 @@ bool TellsNothing(const absl::Status& status) {
          absl::IsInvalidArgument(status);
 }
 
+bool ShowsLabels(const KeyReport& report) { return report.info && report.info->labels; }
+
 }  // namespace
+
+void KeyState::SetName(KeyId name, Deadline now) {
+  const auto* const before = std::get_if<KeyId>(&name_);
+  if (before != nullptr && before->value == name.value) return;
+  schedule_.Renamed();
+  name_unproven_ = false;
+  if (adopted().empty()) {  // what was seen was of another key
+    health_ = KeyHealth();
+    decided_ = false;
+  } else {
+    adoption_.Seen(name.value, now);
+  }
+  name_ = std::move(name);
+}
+
+std::string KeyState::InUse() const {
+  const auto* const id = std::get_if<KeyId>(&name_);
+  return adopted().empty() && id != nullptr ? id->value : adopted();
+}
 
 bool KeyState::Encrypted(const std::string& key_id, const absl::Status& status, Deadline began,
                          Deadline now) {
@@ -64,36 +88,47 @@ bool KeyState::MustProve(const Check& check, Deadline now) const {
   return check.must_prove || health_.doubted() || now >= proven_until_;
 }
 
-bool KeyState::MaySearch(Check& check, Deadline now) {
+std::optional<KeyName> KeyState::NextName(Check& check, Deadline now) {
+  const auto* const id = std::get_if<KeyId>(&name_);
+  if (id != nullptr && id->value == InUse()) return std::nullopt;
   if (schedule_.IsAt(CheckSchedule::About::kName) && !adopted().empty()) {
-    adoption_.Untold(absl::DeadlineExceededError("the answer is not complete yet"), now);
-    return false;
+    if (id == nullptr) {
+      adoption_.Untold(absl::DeadlineExceededError("the answer is not complete yet"), now);
+    }
+    return std::nullopt;
   }
   check.about = CheckSchedule::About::kName;  // before another one may ask
-  return true;
+  return name_;
+}
+
+absl::Status KeyState::Blamed(const absl::Status& status, const std::string& key_id) const {
+  const auto* const id = std::get_if<KeyId>(&name_);
+  const bool is_named = id != nullptr && id->value == key_id;
+  return absl::IsNotFound(status) && is_named ? Annotate(status, id->option) : status;
 }
 
 KeyState::Outcome KeyState::SawKey(const Check& check, const std::string& key_id,
                                    const KeyReport& report, Deadline now) {
   if (absl::IsCancelled(report.status)) return Outcome::kUndecided;
-  const Outcome outcome = report.status.ok() ? Outcome::kGood : Outcome::kBad;
-  if (!adopted().empty() && adopted() != key_id) return outcome;  // replaced meanwhile
+  const absl::Status status = Blamed(report.status, key_id);
+  const Outcome outcome = status.ok() ? Outcome::kGood : Outcome::kBad;
+  if (key_id != InUse()) return outcome;  // replaced meanwhile
   decided_ = true;
   if (report.info) name_shown_ = report.info->labels.has_value();
-  if (report.status.ok()) {
+  if (status.ok()) {
     health_.Proven(check.began, now);
     if (adopted().empty()) adoption_.Proven(key_id, check.began, now);
     if (report.proven) proven_until_ = now + kProofLasts;
     return outcome;
   }
-  if (absl::IsDataLoss(report.status) && report.info) {
-    health_.Misfit(report.status, now);
-  } else if (Unanswered(report.status) && report.info) {
-    health_.Unproven(report.status, check.asked, now);
-  } else if (health_.Failed(report.status, check.asked, now)) {
+  if (absl::IsDataLoss(status) && report.info) {
+    health_.Misfit(status, now);
+  } else if (Unanswered(status) && report.info) {
+    health_.Unproven(status, check.asked, now);
+  } else if (health_.Failed(status, check.asked, now)) {
     schedule_.Suspect(Why::kAnswer);
   }
-  if (!Unanswered(report.status)) proven_until_ = Deadline();
+  if (!Unanswered(status)) proven_until_ = Deadline();
   return outcome;
 }
 
@@ -101,6 +136,7 @@ KeyState::Outcome KeyState::SawName(const Check& check, const LabelAnswer& answe
                                     Deadline now) {
   const absl::Status& wrong = answer.key.status();
   if (absl::IsCancelled(wrong)) return Outcome::kUndecided;
+  if (check.outdated) return so_far;
   if (wrong.ok()) {
     if (IsNews(check)) adoption_.Confirmed();
     name_unproven_ = !answer.key->info.labels;
@@ -125,11 +161,12 @@ KeyState::Outcome KeyState::SawName(const Check& check, const LabelAnswer& answe
 }
 
 // What keeps a key that works from taking the place of the one in use.
-absl::Status KeyState::Unsuited(const LabelledKey& key, const KeyReport& report) const {
+absl::Status KeyState::Unsuited(const std::string& key_id, const KeyReport& report) const {
   if (adopted().empty()) return absl::OkStatus();
-  const std::string name = absl::StrCat("key ", Printable(key.id));
+  const std::string name = absl::StrCat("key ", Printable(key_id));
+  const bool by_label = std::holds_alternative<KeyLabel>(name_);
   // Servers and relays that ignore the name in a search give any key.
-  if (name_shown_ && !key.info.labels && !health_.refused()) {
+  if (by_label && name_shown_ && !ShowsLabels(report) && !health_.refused()) {
     return absl::FailedPreconditionError(
         absl::StrCat(name, " hides its label, though the KMS has shown that of key ",
                      Printable(adopted()), "; allow this client to see the attributes of both"));
@@ -142,46 +179,51 @@ absl::Status KeyState::Unsuited(const LabelledKey& key, const KeyReport& report)
   return absl::OkStatus();
 }
 
-KeyState::Outcome KeyState::SawCandidate(const Check& check, const LabelledKey& key,
+void KeyState::SawLead(const Check& check, const std::string& key_id, Deadline now) {
+  if (!adopted().empty() && IsNews(check)) adoption_.Seen(key_id, now);
+}
+
+KeyState::Outcome KeyState::SawCandidate(const Check& check, const std::string& key_id,
                                          const KeyReport& report, Outcome so_far, Deadline now) {
   // A check beside this one may have had it adopted.
-  if (key.id == adopted()) return SawKey(check, key.id, report, now);
+  if (key_id == adopted()) return SawKey(check, key_id, report, now);
   if (absl::IsCancelled(report.status)) return Outcome::kUndecided;
+  if (check.outdated) return so_far;
   const bool in_use = !adopted().empty();
   decided_ = true;
   if (report.status.ok()) {
     health_.Answered(now);
     if (!IsNews(check)) return so_far;
-    if (const absl::Status unsuited = Unsuited(key, report); !unsuited.ok()) {
-      adoption_.Failed(key.id, unsuited, now);
+    if (const absl::Status unsuited = Unsuited(key_id, report); !unsuited.ok()) {
+      adoption_.Failed(key_id, unsuited, now);
       return so_far;
     }
-    if (!adoption_.Proven(key.id, check.began, now, health_.refused())) {
+    if (!adoption_.Proven(key_id, check.began, now, health_.refused())) {
       return so_far == Outcome::kGood ? Outcome::kUndecided : so_far;
     }
     health_ = KeyHealth();
     health_.Proven(check.began, now);
     proven_until_ = now + kProofLasts;
-    name_unproven_ = !key.info.labels;
-    name_shown_ = key.info.labels.has_value();
+    name_shown_ = ShowsLabels(report);
+    name_unproven_ = std::holds_alternative<KeyLabel>(name_) && !name_shown_;
     return Outcome::kGood;
   }
-  absl::Status wrong = report.status;
+  absl::Status wrong = Blamed(report.status, key_id);
   if (!Unanswered(wrong)) {
     health_.Answered(now);
   } else if (in_use) {
-    wrong = Annotate(wrong, absl::StrCat("key ", Printable(key.id)));
+    wrong = Annotate(wrong, absl::StrCat("key ", Printable(key_id)));
   } else {
     health_.Failed(wrong, check.asked, now);
     return Outcome::kBad;
   }
-  if (IsNews(check)) adoption_.Failed(key.id, wrong, now);
+  if (IsNews(check)) adoption_.Failed(key_id, wrong, now);
   return in_use ? so_far : Outcome::kBad;
 }
 
 // Checks may end in another order than they began: what an older one saw of the name is no news.
 bool KeyState::IsNews(const Check& check) {
-  if (check.began < name_seen_) return false;
+  if (check.outdated || check.began < name_seen_) return false;
   name_seen_ = check.began;
   return true;
 }
@@ -204,8 +246,12 @@ absl::StatusOr<std::string> KeyState::Answer(Deadline now) const {
 }
 
 Health KeyState::HealthAt(Deadline now) const {
-  Health health{adopted(), Answer(now).status(), health_.TroubleAt(now, WaitingSince()),
-                adoption_.Current(now), name_unproven_};
+  Health health{adopted(),
+                Answer(now).status(),
+                health_.TroubleAt(now, WaitingSince()),
+                adoption_.Current(now),
+                name_unproven_,
+                ""};
   // Without a key, what is wrong with its name is what is wrong.
   if (adopted().empty() && !health.trouble && health.note && !health.note->wrong.ok()) {
     health.trouble = Trouble{health.note->wrong, health.note->since};

@@ -7,7 +7,9 @@
 #define OKMS_CORE_KEY_STATE_H_
 
 #include <chrono>
+#include <optional>
 #include <string>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -17,6 +19,7 @@
 #include "core/health.h"
 #include "core/key_check.h"
 #include "core/key_health.h"
+#include "core/key_name.h"
 #include "core/label_search.h"
 
 namespace okms {
@@ -29,13 +32,20 @@ class KeyState {
   using Outcome = CheckSchedule::Outcome;
   using Why = CheckSchedule::Why;
 
-  KeyState(std::chrono::milliseconds operation_timeout, std::chrono::milliseconds label_grace)
-      : schedule_(operation_timeout), adoption_(label_grace) {}
+  KeyState(KeyName name, std::chrono::milliseconds operation_timeout,
+           std::chrono::milliseconds label_grace)
+      : name_(std::move(name)), schedule_(operation_timeout), adoption_(label_grace) {}
+
+  // What names the key from now on.
+  void SetName(KeyId name, Deadline now);
 
   CheckSchedule& schedule() { return schedule_; }
   const CheckSchedule& schedule() const { return schedule_; }
   const std::string& adopted() const { return adoption_.adopted(); }  // empty: none yet
   const absl::Status& misfit() const { return health_.misfit(); }     // see KeyHealth
+  // The key that a check begins with: the adopted one, or else the one whose id is the name. Empty:
+  // there is a label only.
+  std::string InUse() const;
   // Whether a check has come to a verdict.
   bool decided() const { return decided_; }
 
@@ -49,14 +59,16 @@ class KeyState {
   void Answered(Deadline now) { health_.Answered(now); }
   // Whether the check must make a round trip with the key in use.
   bool MustProve(const Check& check, Deadline now) const;
-  // Whether the check may go on to the name: not while another one is there.
-  bool MaySearch(Check& check, Deadline now);
+  // The name that the check goes on to: none when it is the id of the key in use, or while another
+  // check is there.
+  std::optional<KeyName> NextName(Check& check, Deadline now);
   // What a check saw: of the key in use (or the one that is to be), of the name, of the key that it
-  // led to. `so_far`: what it saw before.
+  // leads to. `so_far`: what it saw before.
   Outcome SawKey(const Check& check, const std::string& key_id, const KeyReport& report,
                  Deadline now);
   Outcome SawName(const Check& check, const LabelAnswer& answer, Outcome so_far, Deadline now);
-  Outcome SawCandidate(const Check& check, const LabelledKey& key, const KeyReport& report,
+  void SawLead(const Check& check, const std::string& key_id, Deadline now);
+  Outcome SawCandidate(const Check& check, const std::string& key_id, const KeyReport& report,
                        Outcome so_far, Deadline now);
 
   // What Status answers.
@@ -67,10 +79,13 @@ class KeyState {
   // A call ended so.
   void Suspect(const absl::Status& status);
   bool IsNews(const Check& check);
-  absl::Status Unsuited(const LabelledKey& key, const KeyReport& report) const;
+  // A key that is not there is a matter of what named it.
+  absl::Status Blamed(const absl::Status& status, const std::string& key_id) const;
+  absl::Status Unsuited(const std::string& key_id, const KeyReport& report) const;
   // Since when the KMS leaves us without an answer about what matters.
   std::optional<Deadline> WaitingSince() const;
 
+  KeyName name_;
   CheckSchedule schedule_;
   Adoption adoption_;
   KeyHealth health_;

@@ -16,15 +16,16 @@ void ReplaceableBackend::Replace(std::unique_ptr<Backend> next) {
   });
 }
 
-void ReplaceableBackend::Sweep() {
+bool ReplaceableBackend::Sweep() {
   // Without the lock when they go. Nobody can take a new lease of one that was replaced.
   std::vector<std::unique_ptr<Inner>> unused;
-  state_.With([&](State& state) {
+  return state_.With([&](State& state) {
     auto& retired = state.retired;
     const auto first = std::partition(retired.begin(), retired.end(),
                                       [](const auto& inner) { return inner->leases > 0; });
     std::move(first, retired.end(), std::back_inserter(unused));
     retired.erase(first, retired.end());
+    return !retired.empty();
   });
 }
 

@@ -29,8 +29,8 @@ class ReplaceableBackend : public Backend {
   void Replace(std::unique_ptr<Backend> next);
 
   // Destroys those that were replaced and have no call left. Call it every now and then, where
-  // backends may be destroyed: not from the answer of a call.
-  void Sweep();
+  // backends may be destroyed: not from the answer of a call. Whether others are left.
+  bool Sweep();
 
   void Locate(const std::string& label, NextDeadline deadline, Done<Located> done) override;
   void Inspect(const std::string& key_id, Deadline deadline, Done<KeyInfo> done) override;

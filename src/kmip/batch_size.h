@@ -18,6 +18,7 @@ namespace okms::kmip {
 class BatchSize {
  public:
   using Time = std::chrono::nanoseconds;
+  static constexpr Time kMoment = std::chrono::milliseconds(1);
 
   // It took so long until a request of so many (at least one) was answered.
   void Took(Time time, std::size_t items);
@@ -28,6 +29,11 @@ class BatchSize {
   // How many of `waiting` (at least one), when so many sessions share them. What waits for the last
   // of them must have the time for it: `left`.
   std::size_t Most(std::size_t waiting, std::size_t sessions, Time left) const;
+
+  // How many sessions are enough. Where an answer is there in a moment, and several take little
+  // more time than one, it is worth while to wait for the next one that comes and to travel
+  // together: that takes fewer system calls, of the KMS, too.
+  std::size_t Sessions() const;
 
  private:
   // Smoothed; zero while nothing is known.

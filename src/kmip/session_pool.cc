@@ -126,9 +126,14 @@ void SessionPool::Serve() {
 
 bool SessionPool::MayWork(Rank rank) const {
   std::array<std::size_t, kRanks> busy{};
+  std::size_t soon = 0;  // those whose answers are worth waiting for
+  const Deadline lately = Clock::now() - kPatience;
   for (const auto& session : sessions_) {
-    if (session->busy()) ++busy[static_cast<std::size_t>(session->rank())];
+    if (!session->busy()) continue;
+    ++busy[static_cast<std::size_t>(session->rank())];
+    if (session->rank() == Rank::kDecrypt && session->since() > lately) ++soon;
   }
+  if (rank == Rank::kDecrypt && soon >= batch_size_.Sessions()) return false;
   return kmip::MayWork(rank, busy, Sharing());
 }
 
@@ -222,7 +227,7 @@ void SessionPool::Grow() {
   } else if (!wanted && queue_.size(Rank::kDecrypt) > 0 && MayWork(Rank::kDecrypt)) {
     LookAgain(queue_.First(Rank::kDecrypt).since + kPatience);
   } else {
-    LookAgain(now + kSilence);
+    LookAgain(now + (batch_size_.Sessions() < sessions_.size() ? kPatience : kSilence));
   }
 }
 

@@ -10,10 +10,14 @@
 #include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/status/statusor.h"
+#include "base/guarded.h"
 #include "base/log.h"
+#include "net/file_watch.h"
 #include "net/tls_context.h"
+#include "net/validity.h"
 
 namespace okms {
 
@@ -23,9 +27,19 @@ class Credentials {
  public:
   using Tls = absl::StatusOr<std::shared_ptr<const TlsContext>>;
 
-  explicit Credentials(Tls tls) : tls_(std::move(tls)) {}
+  // Reads the files, and what of the system is out of reach later.
+  explicit Credentials(TlsFiles files);
 
-  const Tls& tls() const { return tls_; }
+  // What is used. Thread-safe.
+  Tls tls() const;
+
+  // Whether they are other ones than when this was last asked, or when they were first read. For
+  // one thread.
+  bool FilesChanged() { return watch_.Changed(); }
+  // What the files hold now: a candidate, which nobody uses yet. Within the sandbox, too.
+  Tls ReadAgain() const { return TlsContext::Create(files_, system_roots_); }
+  // Has that one take the place of the one before. Thread-safe.
+  void Use(std::shared_ptr<const TlsContext> tls);
 
   // What is wrong with time; empty: nothing. Thread-safe.
   std::string Trouble(std::time_t now = std::time(nullptr)) const;
@@ -33,12 +47,17 @@ class Credentials {
   // For a line of state: until when they are good. Thread-safe.
   std::string Summary(std::time_t now = std::time(nullptr)) const;
 
-  // Logs once what is wrong with time, and that it no longer is. Call it every now and then.
+  // Logs each remark once when it is due: as a warning before the end, as an error what is wrong
+  // with time, and that it no longer is. A file that was renewed, or a clock that was set, begins
+  // anew. Call it every now and then.
   void Tick(const Logger& log, std::time_t now = std::time(nullptr));
 
  private:
-  const Tls tls_;
-  std::string said_;
+  const TlsFiles files_;
+  FileWatch watch_;                                               // from before they were read
+  const std::shared_ptr<const UnreadCertificates> system_roots_;  // null: they are not trusted
+  Guarded<Tls> tls_;
+  std::vector<Validity::Remark> said_;  // at the last tick
 };
 
 }  // namespace okms

@@ -9,17 +9,12 @@
 #include <openssl/pkcs7.h>
 #include <openssl/x509.h>
 
-#include <cstddef>
-#include <fstream>
-
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "base/utf8.h"
 
 namespace okms {
 namespace {
-
-constexpr std::size_t kMost = 1 << 20U;  // bytes that are looked at
 
 // Whether all of `content` is one structure of OpenSSL's type T.
 template <typename T>
@@ -109,15 +104,6 @@ std::string WrongKind(absl::string_view content, const std::string& path, PemKin
   constexpr char kSequence = 0x30;  // how all DER of these kinds begins
   if (content.front() == kSequence) return OfDer(content, OneLine(path));
   return OfPem(content, OneLine(path), wanted);
-}
-
-std::string WrongKindOf(const std::string& path, PemKind wanted) {
-  std::ifstream file(path, std::ios::binary);
-  if (!file) return "";
-  std::string content(kMost, '\0');
-  file.read(content.data(), static_cast<std::streamsize>(content.size()));
-  content.resize(static_cast<std::size_t>(file.gcount()));
-  return WrongKind(content, path, wanted);
 }
 
 }  // namespace okms

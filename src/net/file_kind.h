@@ -18,9 +18,6 @@ enum class PemKind { kCertificate, kPrivateKey, kCa };
 // can be told; else empty. `path` is for commands that a reader may copy.
 std::string WrongKind(absl::string_view content, const std::string& path, PemKind wanted);
 
-// The same of a file; of one that cannot be read, empty.
-std::string WrongKindOf(const std::string& path, PemKind wanted);
-
 }  // namespace okms
 
 #endif  // OKMS_NET_FILE_KIND_H_

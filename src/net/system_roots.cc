@@ -17,7 +17,6 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/string_view.h"
-#include "net/unread_certificates.h"
 
 namespace okms {
 namespace {
@@ -52,17 +51,18 @@ bool IsHashed(absl::string_view name) {
 
 }  // namespace
 
-void AddSystemRoots(X509_STORE* store) {
-  UnreadCertificates& roots = UnreadCertificates::Of(store);
-  roots.Add(Contents(File()));
+std::shared_ptr<const UnreadCertificates> ReadSystemRoots() {
+  auto roots = std::make_shared<UnreadCertificates>();
+  roots->Add(Contents(File()));
   const std::string directories = Directories();
   for (const absl::string_view directory : absl::StrSplit(directories, ':', absl::SkipEmpty())) {
     std::error_code error;
     for (fs::directory_iterator entry(std::string(directory), error);
          !error && entry != fs::directory_iterator(); entry.increment(error)) {
-      if (IsHashed(entry->path().filename().string())) roots.Add(Contents(entry->path()));
+      if (IsHashed(entry->path().filename().string())) roots->Add(Contents(entry->path()));
     }
   }
+  return roots;
 }
 
 std::string SystemRootPlaces() { return absl::StrCat(File(), ", ", Directories()); }

@@ -6,17 +6,17 @@
 #ifndef OKMS_NET_SYSTEM_ROOTS_H_
 #define OKMS_NET_SYSTEM_ROOTS_H_
 
-#include <openssl/x509_vfy.h>
-
+#include <memory>
 #include <string>
+
+#include "net/unread_certificates.h"
 
 namespace okms {
 
-// Has `store` have them, all of them now: later no file is in reach, and OpenSSL's own way would
-// look one up in its directory when a certificate needs it. They are parsed when they are needed
-// (UnreadCertificates). From the file and the directories that OpenSSL names, or SSL_CERT_FILE and
-// SSL_CERT_DIR. What cannot be read is passed over.
-void AddSystemRoots(X509_STORE* store);
+// All of them now: later no file is in reach, and OpenSSL's own way would look one up in its
+// directory when a certificate needs it. From the file and the directories that OpenSSL names, or
+// SSL_CERT_FILE and SSL_CERT_DIR. What cannot be read is passed over.
+std::shared_ptr<const UnreadCertificates> ReadSystemRoots();
 
 // Where it looks: "FILE, DIRECTORY".
 std::string SystemRootPlaces();

@@ -3,26 +3,19 @@
 
 #include "net/tls_context.h"
 
-#include <fcntl.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <array>
-#include <cerrno>
-#include <fstream>
-#include <iterator>
 #include <utility>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
-#include "absl/strings/strip.h"
+#include "base/secret.h"
 #include "base/status.h"
-#include "base/unique_fd.h"
 #include "net/file_kind.h"
 #include "net/peer_certificate.h"
 #include "net/pem_certificates.h"
@@ -33,58 +26,44 @@
 namespace okms {
 namespace {
 
-absl::Status Bad(const NamedFile& file, absl::string_view why) {
-  return absl::FailedPreconditionError(absl::StrCat(file.Name(), ": ", why));
-}
-
-// What our units have systemd put in place of a credential whose file is not there
-// (SetCredential=): without it, systemd would not even start us to tell.
-constexpr char kNoCredential[] = "missing";
-
-absl::Status CheckReadable(const NamedFile& file) {
-  UniqueFd fd(::open(file.path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-  if (!fd) {
-    const int error = errno;
-    return Bad(file, absl::StrCat("cannot be read: ",
-                                  ErrnoStatus(absl::StatusCode::kUnknown, "open", error).message(),
-                                  error == EACCES ? "; let this service's user read it"
-                                                  : "; correct the path"));
-  }
-  struct stat info {};
-  if (::fstat(fd.get(), &info) != 0 || S_ISDIR(info.st_mode)) {
-    return Bad(file, "is a directory; name the PEM file");
-  }
-  std::array<char, sizeof kNoCredential> start{};
-  const ssize_t size = ::read(fd.get(), start.data(), start.size());
-  if (absl::string_view(start.data(), size < 0 ? 0 : static_cast<std::size_t>(size)) ==
-      kNoCredential) {
-    return absl::FailedPreconditionError(absl::StrCat(
-        file.option, ": systemd found no file for this credential; put it where LoadCredential=",
-        absl::StripPrefix(file.option, "--"), " of this unit says (systemctl cat)"));
-  }
-  return absl::OkStatus();
-}
-
 // What a file of certificates holds; `expected` says which should be in it.
 absl::StatusOr<std::vector<X509Ptr>> LoadCertificates(const NamedFile& file, PemKind wanted,
                                                       absl::string_view expected) {
-  OKMS_RETURN_IF_ERROR(CheckReadable(file));
-  std::ifstream stream(file.path);
-  const std::string text{std::istreambuf_iterator<char>(stream), std::istreambuf_iterator<char>()};
-  auto certificates = ReadCertificates(text);
+  OKMS_ASSIGN_OR_RETURN(const PemFile pem, ReadPemFile(file));
+  auto certificates = ReadCertificates(pem.text());
   if (absl::IsNotFound(certificates.status())) {
-    const std::string kind = WrongKindOf(file.path, wanted);
-    return Bad(file,
-               kind.empty() ? absl::StrCat("holds no PEM certificate; give ", expected) : kind);
+    const std::string kind = WrongKind(pem.text(), file.path, wanted);
+    return file.Bad(kind.empty() ? absl::StrCat("holds no PEM certificate; give ", expected)
+                                 : kind);
   }
   if (!certificates.ok()) {
-    return Bad(file, absl::StrCat(certificates.status().message(), "; copy it anew"));
+    return file.Bad(absl::StrCat(certificates.status().message(), "; copy it anew"));
   }
   return certificates;
 }
 
 // An encrypted key would make OpenSSL ask for its password on the terminal: refuse instead.
 int NoPassword(char*, int, int, void*) { return -1; }
+
+absl::StatusOr<EvpPkeyPtr> LoadKey(const TlsFiles& files, std::vector<std::string>& warnings) {
+  const NamedFile& file = files.client_key;
+  OKMS_ASSIGN_OR_RETURN(const PemFile pem, ReadPemFile(file));
+  if (pem.all_can_read) {
+    warnings.push_back(
+        absl::StrCat(file.Name(), ": every user of this machine can read it; chmod o-rwx"));
+  }
+  const BioPtr bio(BIO_new_mem_buf(pem.text().data(), static_cast<int>(pem.text().size())));
+  EvpPkeyPtr key(bio ? PEM_read_bio_PrivateKey(bio.get(), nullptr, NoPassword, nullptr) : nullptr);
+  if (key) return key;
+  const bool encrypted = ERR_GET_REASON(ERR_peek_last_error()) == PEM_R_BAD_PASSWORD_READ ||
+                         ERR_GET_REASON(ERR_peek_error()) == PEM_R_BAD_PASSWORD_READ;
+  const std::string errors = OpenSslErrors();
+  if (encrypted) return file.Bad("is encrypted; give the key without a passphrase");
+  const std::string kind = WrongKind(pem.text(), file.path, PemKind::kPrivateKey);
+  return file.Bad(!kind.empty() ? kind
+                                : absl::StrCat("holds no usable PEM private key (", errors,
+                                               "); give the key of ", files.client_cert.option));
+}
 
 // The common name of its subject, or all of the subject when there is none.
 std::string NameOf(const X509* certificate) {
@@ -114,61 +93,51 @@ bool SetRules(SSL_CTX* context) {
   return true;
 }
 
-absl::Status LoadIdentity(SSL_CTX* context, const TlsFiles& files,
-                          std::vector<std::string>& warnings) {
+absl::Status UseIdentity(SSL_CTX* context, const TlsFiles& files, const std::vector<X509Ptr>& chain,
+                         EVP_PKEY* key) {
   const NamedFile& cert_file = files.client_cert;
   const NamedFile& key_file = files.client_key;
-  OKMS_ASSIGN_OR_RETURN(
-      const std::vector<X509Ptr> chain,
-      LoadCertificates(cert_file, PemKind::kCertificate, "the access certificate of the KMS"));
-  OKMS_RETURN_IF_ERROR(CheckReadable(key_file));
-
-  X509* const certificate = chain.front().get();
-  bool used = SSL_CTX_use_certificate(context, certificate) == 1;
+  bool used = SSL_CTX_use_certificate(context, chain.front().get()) == 1;
   for (std::size_t i = 1; i < chain.size(); ++i) {
     // What SSL_CTX_add1_chain_cert does; the macro has a C cast in it.
     used = used && SSL_CTX_ctrl(context, SSL_CTRL_CHAIN_CERT, 1, chain[i].get()) == 1;
   }
-  if (!used) return Bad(cert_file, absl::StrCat("is not usable for TLS (", OpenSslErrors(), ")"));
-  BioPtr bio(BIO_new_file(key_file.path.c_str(), "r"));
-  EvpPkeyPtr key(bio ? PEM_read_bio_PrivateKey(bio.get(), nullptr, NoPassword, nullptr) : nullptr);
-  if (!key) {
-    const bool encrypted = ERR_GET_REASON(ERR_peek_last_error()) == PEM_R_BAD_PASSWORD_READ ||
-                           ERR_GET_REASON(ERR_peek_error()) == PEM_R_BAD_PASSWORD_READ;
-    if (encrypted) {
-      ERR_clear_error();
-      return Bad(key_file, "is encrypted; give the key without a passphrase");
-    }
-    const std::string errors = OpenSslErrors();
-    const std::string kind = WrongKindOf(key_file.path, PemKind::kPrivateKey);
-    return Bad(key_file, !kind.empty() ? kind
-                                       : absl::StrCat("holds no usable PEM private key (", errors,
-                                                      "); give the key of ", cert_file.option));
-  }
-  const auto fits = [&](const X509Ptr& each) {
-    return X509_check_private_key(each.get(), key.get()) == 1;
-  };
-  const auto fitting = std::find_if(chain.begin(), chain.end(), fits);
+  if (!used) return cert_file.Bad(absl::StrCat("is not usable for TLS (", OpenSslErrors(), ")"));
+  const auto fitting = std::find_if(chain.begin(), chain.end(), [&](const X509Ptr& each) {
+    return X509_check_private_key(each.get(), key) == 1;
+  });
   if (fitting != chain.begin()) {
     ERR_clear_error();
     if (fitting != chain.end()) {
-      return Bad(cert_file,
-                 absl::StrCat("the certificate of this key must come first, and is number ",
-                              fitting - chain.begin() + 1, "; change their order"));
+      return cert_file.Bad(
+          absl::StrCat("the certificate of this key must come first, and is number ",
+                       fitting - chain.begin() + 1, "; change their order"));
     }
-    return Bad(key_file, absl::StrCat("does not belong to the certificate of ", cert_file.option,
-                                      " ", cert_file.path, "; give the pair that was issued"));
+    return key_file.Bad(absl::StrCat("does not belong to the certificate of ", cert_file.option,
+                                     " ", cert_file.path, "; give the pair that was issued"));
   }
-  if (SSL_CTX_use_PrivateKey(context, key.get()) != 1) {
-    return Bad(key_file, absl::StrCat("is not usable for TLS (", OpenSslErrors(), ")"));
-  }
-
-  struct stat info {};
-  if (::stat(key_file.path.c_str(), &info) == 0 && (info.st_mode & S_IROTH) != 0) {
-    warnings.push_back(
-        absl::StrCat(key_file.Name(), ": every user of this machine can read it; chmod o-rwx"));
+  if (SSL_CTX_use_PrivateKey(context, key) != 1) {
+    return key_file.Bad(absl::StrCat("is not usable for TLS (", OpenSslErrors(), ")"));
   }
   return absl::OkStatus();
+}
+
+// Of our certificate, those that go with it, and the CAs.
+std::string IdentityOf(SSL_CTX* context, const std::vector<X509Ptr>& anchors) {
+  STACK_OF(X509)* chain = nullptr;
+  SSL_CTX_get0_chain_certs(context, &chain);
+  std::vector<const X509*> all{SSL_CTX_get0_certificate(context)};
+  for (int i = 0; i < sk_X509_num(chain); ++i) all.push_back(sk_X509_value(chain, i));
+  all.push_back(nullptr);  // one that goes with ours is no CA
+  for (const X509Ptr& anchor : anchors) all.push_back(anchor.get());
+  std::string identity;
+  for (const X509* each : all) {
+    std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
+    unsigned int size = 0;
+    if (each != nullptr) X509_digest(each, EVP_sha256(), digest.data(), &size);
+    absl::StrAppend(&identity, AsText(ByteView(digest).first(size)), "\n");
+  }
+  return identity;
 }
 
 // How many CAs it trusts.
@@ -179,10 +148,13 @@ std::size_t TrustedBy(const SSL_CTX* context) {
 }
 
 // Returns the certificates of --ca; none without it.
-absl::StatusOr<std::vector<X509Ptr>> LoadRoots(SSL_CTX* context, const TlsFiles& files) {
+absl::StatusOr<std::vector<X509Ptr>> LoadRoots(
+    SSL_CTX* context, const TlsFiles& files,
+    std::shared_ptr<const UnreadCertificates> system_roots) {
   const NamedFile& ca = files.ca;
-  if (ca.path.empty() || !files.only_ca) {
-    AddSystemRoots(SSL_CTX_get_cert_store(context));
+  if (files.TrustSystemRoots()) {
+    if (system_roots == nullptr) system_roots = ReadSystemRoots();
+    UnreadCertificates::Give(SSL_CTX_get_cert_store(context), std::move(system_roots));
   }
   if (ca.path.empty()) {
     if (TrustedBy(context) > 0) return std::vector<X509Ptr>();
@@ -195,7 +167,7 @@ absl::StatusOr<std::vector<X509Ptr>> LoadRoots(SSL_CTX* context, const TlsFiles&
       LoadCertificates(ca, PemKind::kCa, "the CA that signed the KMS's certificate"));
   for (const X509Ptr& anchor : anchors) {
     if (X509_STORE_add_cert(SSL_CTX_get_cert_store(context), anchor.get()) != 1) {
-      return Bad(ca, absl::StrCat("is not usable for TLS (", OpenSslErrors(), ")"));
+      return ca.Bad(absl::StrCat("is not usable for TLS (", OpenSslErrors(), ")"));
     }
   }
   return anchors;
@@ -203,38 +175,53 @@ absl::StatusOr<std::vector<X509Ptr>> LoadRoots(SSL_CTX* context, const TlsFiles&
 
 }  // namespace
 
-std::string NamedFile::Name() const {
-  return from_systemd
-             ? absl::StrCat(option,
-                            " (the file of LoadCredential=", absl::StripPrefix(option, "--"),
-                            ": in the unit, passed as ", path, ")")
-             : absl::StrCat(option, " ", path);
+std::vector<std::string> TlsFiles::Paths() const {
+  std::vector<std::string> paths{client_cert.path, client_key.path};
+  if (!ca.path.empty()) paths.push_back(ca.path);
+  return paths;
 }
 
-absl::StatusOr<std::unique_ptr<TlsContext>> TlsContext::Create(const TlsFiles& files) {
+TlsContext::Reading TlsContext::Read(const TlsFiles& files,
+                                     std::shared_ptr<const UnreadCertificates> system_roots) {
+  Reading reading;
+  const auto note = [&](const absl::Status& status) {
+    if (!status.ok()) reading.mistakes.push_back(status);
+  };
   ERR_clear_error();
   SslCtxPtr context(SSL_CTX_new(TLS_client_method()));
   if (!context || !SetRules(context.get())) {
-    return absl::InternalError(absl::StrCat("cannot set up TLS: ", OpenSslErrors()));
+    note(absl::InternalError(absl::StrCat("cannot set up TLS: ", OpenSslErrors())));
+    return reading;
   }
 
-  std::vector<std::string> warnings;
-  OKMS_RETURN_IF_ERROR(LoadIdentity(context.get(), files, warnings));
-  OKMS_ASSIGN_OR_RETURN(const std::vector<X509Ptr> anchors, LoadRoots(context.get(), files));
-  Validity validity;
-  validity.Add(files.client_cert.option, files.client_cert.path,
-               {PeriodOf(SSL_CTX_get0_certificate(context.get()))});
-  validity.Add(files.ca.option, files.ca.path, PeriodsOf(anchors));
-  return std::unique_ptr<TlsContext>(
-      new TlsContext(std::move(context), std::move(validity), std::move(warnings)));
+  const auto chain = LoadCertificates(files.client_cert, PemKind::kCertificate,
+                                      "the access certificate of the KMS");
+  const auto key = LoadKey(files, reading.warnings);
+  note(chain.status());
+  note(key.status());
+  if (chain.ok() && key.ok()) note(UseIdentity(context.get(), files, *chain, key->get()));
+  const auto anchors = LoadRoots(context.get(), files, std::move(system_roots));
+  note(anchors.status());
+  if (chain.ok()) {
+    reading.validity.Add(files.client_cert.option, files.client_cert.path,
+                         {PeriodOf(chain->front().get())});
+  }
+  if (anchors.ok()) {
+    reading.validity.Add(files.ca.option, files.ca.path, PeriodsOf(*anchors));
+  }
+  if (reading.mistakes.empty()) {
+    std::string identity = IdentityOf(context.get(), *anchors);
+    reading.context.reset(new TlsContext(std::move(context), reading.validity, std::move(identity),
+                                         reading.warnings));
+  }
+  return reading;
 }
 
-absl::Status TlsContext::CheckRoots(const TlsFiles& files, const absl::Status& known) {
-  ERR_clear_error();
-  const SslCtxPtr context(SSL_CTX_new(TLS_client_method()));
-  if (!context) return absl::InternalError(absl::StrCat("cannot set up TLS: ", OpenSslErrors()));
-  const absl::Status roots = LoadRoots(context.get(), files).status();
-  return roots == known ? absl::OkStatus() : roots;
+absl::StatusOr<std::unique_ptr<TlsContext>> TlsContext::Create(
+    const TlsFiles& files, std::shared_ptr<const UnreadCertificates> system_roots) {
+  Reading reading = Read(files, std::move(system_roots));
+  if (!reading.mistakes.empty()) return reading.mistakes.front();
+  return std::move(reading.context);
 }
 
 std::string TlsContext::Summary() const {

@@ -14,36 +14,39 @@
 
 #include "absl/status/statusor.h"
 #include "net/openssl_ptr.h"
+#include "net/pem_file.h"
+#include "net/unread_certificates.h"
 #include "net/validity.h"
 
 namespace okms {
-
-// A file and the option that named it, so that an error can say what to change.
-struct NamedFile {
-  std::string option;  // "--client-cert"
-  std::string path;
-  bool from_systemd = false;  // a credential: what can be mended is the file that the unit names
-
-  // How a message names it.
-  std::string Name() const;
-};
 
 struct TlsFiles {
   NamedFile client_cert;  // PEM: the certificate, then any intermediate certificates
   NamedFile client_key;   // PEM, not encrypted
   NamedFile ca;           // PEM; an empty path means the system's roots
   bool only_ca = true;    // where `ca` is given, the system's roots are not trusted
+
+  // Of those that are given.
+  std::vector<std::string> Paths() const;
+  bool TrustSystemRoots() const { return ca.path.empty() || !only_ca; }
 };
 
 // Immutable once made, and thread-safe. TLS 1.2 and 1.3; the KMS's certificate is always verified.
-// Held as std::shared_ptr<const TlsContext>: the two ways to the KMS use the same files, which are
-// read once, before the sandbox; nothing in it changes, so sharing needs no lock, and either way
-// may be the last to go.
+// Held as std::shared_ptr<const TlsContext>: all ways to the KMS use the same one; nothing in it
+// changes, so sharing needs no lock, and any of them may be the last to go, also after a new one
+// has taken its place.
 class TlsContext {
  public:
-  // Reads the files. Does not use the network. Errors: kFailedPrecondition, one line that names the
-  // option, the file and the remedy.
-  static absl::StatusOr<std::unique_ptr<TlsContext>> Create(const TlsFiles& files);
+  struct Reading;
+
+  // Reads the files, each whatever is wrong with the others; the system's roots, too, if they are
+  // to be trusted and not given: within the sandbox they must be. Does not use the network.
+  static Reading Read(const TlsFiles& files,
+                      std::shared_ptr<const UnreadCertificates> system_roots = nullptr);
+
+  // The same, or the first mistake.
+  static absl::StatusOr<std::unique_ptr<TlsContext>> Create(
+      const TlsFiles& files, std::shared_ptr<const UnreadCertificates> system_roots = nullptr);
 
   SSL_CTX* get() const { return context_.get(); }
 
@@ -55,11 +58,11 @@ class TlsContext {
   // Of our certificate and of `--ca`. What has expired is no error: see Validity.
   const Validity& validity() const { return validity_; }
 
+  // The same for two that were made of the same certificates, and so of the same key.
+  const std::string& identity() const { return identity_; }
+
   // Our certificate as PEM.
   std::string CertificateText() const;
-
-  // What is wrong with the CA alone, when that is something else than `known`.
-  static absl::Status CheckRoots(const TlsFiles& files, const absl::Status& known);
 
   // For people: whose certificate, until when, and whom it trusts.
   std::string Summary() const;
@@ -68,14 +71,27 @@ class TlsContext {
   const std::vector<std::string>& warnings() const { return warnings_; }
 
  private:
-  TlsContext(SslCtxPtr context, Validity validity, std::vector<std::string> warnings)
+  TlsContext(SslCtxPtr context, Validity validity, std::string identity,
+             std::vector<std::string> warnings)
       : context_(std::move(context)),
         validity_(std::move(validity)),
+        identity_(std::move(identity)),
         warnings_(std::move(warnings)) {}
 
   SslCtxPtr context_;
   Validity validity_;
+  std::string identity_;
   std::vector<std::string> warnings_;
+};
+
+// What came of it.
+struct TlsContext::Reading {
+  std::unique_ptr<TlsContext> context;  // none when there is a mistake
+  // kFailedPrecondition, one line that names the option, the file and the remedy: at most one of
+  // each file.
+  std::vector<absl::Status> mistakes;
+  Validity validity;  // of what could be read; the same as the context's
+  std::vector<std::string> warnings;
 };
 
 // For the log: "TLSv1.3 with TLS_AES_256_GCM_SHA384", of a connection whose handshake is done.

@@ -9,12 +9,13 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <memory>
 #include <new>
 #include <optional>
+#include <set>
 #include <utility>
 
 #include "absl/strings/escaping.h"
+#include "base/guarded.h"
 #include "base/secret.h"
 #include "net/openssl_ptr.h"
 #include "net/pem_certificates.h"
@@ -66,52 +67,77 @@ X509Ptr Parse(const std::string& der) {
   return X509Ptr(d2i_X509_AUX(nullptr, &at, static_cast<long>(der.size())));
 }
 
-void Free(void*, void* unread, CRYPTO_EX_DATA*, int, long, void*) {
-  delete static_cast<UnreadCertificates*>(unread);
-}
-
-// Where in a store its unread certificates are.
-int Place() {
-  static const int place = X509_STORE_get_ex_new_index(0, nullptr, nullptr, nullptr, Free);
-  return place;
-}
-
-void ReadInto(X509_STORE_CTX* context, const X509_NAME* subject) {
-  X509_STORE* const store = X509_STORE_CTX_get0_store(context);
-  static_cast<UnreadCertificates*>(X509_STORE_get_ex_data(store, Place()))->Read(store, subject);
-}
-
 int FindIssuer(X509** issuer, X509_STORE_CTX* context, X509* certificate) {
-  ReadInto(context, X509_get_issuer_name(certificate));
+  UnreadCertificates::Read(X509_STORE_CTX_get0_store(context), X509_get_issuer_name(certificate));
   return X509_STORE_CTX_get1_issuer(issuer, context, certificate);
 }
 
 STACK_OF(X509) * FindAll(X509_STORE_CTX* context, const X509_NAME* subject) {
-  ReadInto(context, subject);
+  UnreadCertificates::Read(X509_STORE_CTX_get0_store(context), subject);
   return X509_STORE_CTX_get1_certs(context, subject);
 }
 
 }  // namespace
 
-UnreadCertificates& UnreadCertificates::Of(X509_STORE* store) {
-  if (void* const known = X509_STORE_get_ex_data(store, Place())) {
-    return *static_cast<UnreadCertificates*>(known);
+// What of them is in a store by now.
+class UnreadCertificates::OfStore {
+ public:
+  explicit OfStore(std::shared_ptr<const UnreadCertificates> all) : all_(std::move(all)) {}
+
+  // Where in a store it is; the store's end is its own.
+  static int Place() {
+    static const int place = X509_STORE_get_ex_new_index(
+        0, nullptr, nullptr, nullptr, [](void*, void* self, CRYPTO_EX_DATA*, int, long, void*) {
+          delete static_cast<OfStore*>(self);
+        });
+    return place;
   }
-  auto unread = std::make_unique<UnreadCertificates>();
-  UnreadCertificates& result = *unread;
-  if (X509_STORE_set_ex_data(store, Place(), unread.get()) != 1) throw std::bad_alloc();
-  (void)unread.release();  // the store's now
+  static OfStore* In(const X509_STORE* store) {
+    return static_cast<OfStore*>(X509_STORE_get_ex_data(store, Place()));
+  }
+
+  std::size_t Count() const {
+    return parsed_.With([this](const std::set<unsigned long>& parsed) {
+      std::size_t count = all_->by_subject_.size();
+      for (const unsigned long subject : parsed) count -= all_->by_subject_.count(subject);
+      return count;
+    });
+  }
+
+  void Read(X509_STORE* store, unsigned long subject) {
+    // With the lock until they are in the store, or another thread would find them nowhere.
+    parsed_.With([&](std::set<unsigned long>& parsed) {
+      if (all_->by_subject_.count(subject) == 0 || !parsed.insert(subject).second) return;
+      const auto [first, last] = all_->by_subject_.equal_range(subject);
+      for (auto each = first; each != last; ++each) {
+        if (const X509Ptr made = Parse(each->second)) X509_STORE_add_cert(store, made.get());
+      }
+    });
+  }
+
+ private:
+  const std::shared_ptr<const UnreadCertificates> all_;
+  Guarded<std::set<unsigned long>> parsed_;  // the subjects
+};
+
+void UnreadCertificates::Give(X509_STORE* store,
+                              std::shared_ptr<const UnreadCertificates> certificates) {
+  auto its = std::make_unique<OfStore>(std::move(certificates));
+  if (X509_STORE_set_ex_data(store, OfStore::Place(), its.get()) != 1) throw std::bad_alloc();
+  (void)its.release();  // the store's now
   X509_STORE_set_get_issuer(store, FindIssuer);
   X509_STORE_set_lookup_certs(store, FindAll);
-  return result;
 }
 
 std::size_t UnreadCertificates::CountOf(const X509_STORE* store) {
-  const auto* unread =
-      static_cast<const UnreadCertificates*>(X509_STORE_get_ex_data(store, Place()));
-  return unread == nullptr
-             ? 0
-             : unread->by_subject_.With([](const auto& by_subject) { return by_subject.size(); });
+  const OfStore* const its = OfStore::In(store);
+  return its == nullptr ? 0 : its->Count();
+}
+
+void UnreadCertificates::Read(X509_STORE* store, const X509_NAME* subject) {
+  ERR_set_mark();
+  if (const auto hash = HashOf(subject)) OfStore::In(store)->Read(store, *hash);
+  ERR_pop_to_mark();
 }
 
 void UnreadCertificates::Add(absl::string_view pem) {
@@ -120,26 +146,9 @@ void UnreadCertificates::Add(absl::string_view pem) {
     std::string der = DerOf(certificate.text);
     const std::optional<unsigned long> subject = HashOf(SubjectOf(AsBytes(der)).get());
     if (!subject) continue;
-    by_subject_.With([&](auto& by_subject) {
-      const auto [first, last] = by_subject.equal_range(*subject);
-      const auto same = [&](const auto& known) { return known.second == der; };
-      if (std::none_of(first, last, same)) by_subject.emplace(*subject, std::move(der));
-    });
-  }
-  ERR_pop_to_mark();
-}
-
-void UnreadCertificates::Read(X509_STORE* store, const X509_NAME* subject) {
-  ERR_set_mark();
-  if (const std::optional<unsigned long> hash = HashOf(subject)) {
-    // With the lock until they are in the store, or another thread would find them nowhere.
-    by_subject_.With([&](auto& by_subject) {
-      const auto [first, last] = by_subject.equal_range(*hash);
-      for (auto each = first; each != last; ++each) {
-        if (const X509Ptr parsed = Parse(each->second)) X509_STORE_add_cert(store, parsed.get());
-      }
-      by_subject.erase(first, last);
-    });
+    const auto [first, last] = by_subject_.equal_range(*subject);
+    const auto same = [&](const auto& known) { return known.second == der; };
+    if (std::none_of(first, last, same)) by_subject_.emplace(*subject, std::move(der));
   }
   ERR_pop_to_mark();
 }

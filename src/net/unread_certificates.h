@@ -10,40 +10,39 @@
 
 #include <cstddef>
 #include <map>
+#include <memory>
 #include <string>
 
 #include "absl/strings/string_view.h"
-#include "base/guarded.h"
 
 namespace okms {
 
 // OpenSSL takes a third of a millisecond to parse a certificate, most of it for its key, and a
 // system has some 150, of which a KMS needs one. So only their subjects are read beforehand.
-// Whoever verifies by the store finds all of them: what is asked for goes into it by then. No file
-// is needed for that.
+// Whoever verifies by a store that was given them finds all of them: what is asked for goes into it
+// by then. No file is needed for that. Immutable once they are given; thread-safe then.
 class UnreadCertificates {
  public:
-  // Those that `store` has, and goes on having as long as it lives. Before anything is verified by
-  // it: it replaces how it looks for issuers.
-  static UnreadCertificates& Of(X509_STORE* store);
+  // Has `store` have them as long as it lives. Once, and before anything is verified by it: it
+  // replaces how it looks for issuers. Shared, since stores of different times have the same ones,
+  // and any of them may be the last to go.
+  static void Give(X509_STORE* store, std::shared_ptr<const UnreadCertificates> certificates);
 
-  // How many a store has, if it has any.
+  // How many a store has that are not parsed yet, if it has any.
   static std::size_t CountOf(const X509_STORE* store);
 
-  UnreadCertificates() = default;
-  UnreadCertificates(const UnreadCertificates&) = delete;
-  UnreadCertificates& operator=(const UnreadCertificates&) = delete;
+  // Thread-safe. Has a store that was given some have those of this subject parsed.
+  static void Read(X509_STORE* store, const X509_NAME* subject);
 
   // Those of a PEM text, each once. What is broken is passed over.
   void Add(absl::string_view pem);
 
-  // Thread-safe. Has the store have those of this subject.
-  void Read(X509_STORE* store, const X509_NAME* subject);
-
  private:
+  class OfStore;
+
   // By the hash of their subjects, in which case and spaces do not count (X509_NAME_hash_ex): DER,
   // and, after an OpenSSL TRUSTED CERTIFICATE, for what it is trusted.
-  Guarded<std::multimap<unsigned long, std::string>> by_subject_;
+  std::multimap<unsigned long, std::string> by_subject_;
 };
 
 }  // namespace okms

@@ -28,16 +28,25 @@ class Validity {
   // `option` named it. None at all is no file.
   void Add(const std::string& option, const std::string& path, std::vector<Period> certificates);
 
-  struct Trouble {
+  // What is to be said about a file.
+  struct Remark {
+    bool wrong;          // it is not good; else it soon will not be
     std::string what;    // "--client-cert FILE: expired on 2026-11-27 01:59:46 UTC"
-    std::string remedy;  // with the date that the clock says
+    std::string remedy;  // with the date that the clock says, or the time that is left
+    std::time_t since;   // when it came due; the same words from another time on are another one
     std::string Text() const { return what + "; " + remedy; }
   };
-  // Of the first file that is not good then.
-  std::optional<Trouble> At(std::time_t now) const;
+  // Of each file what is to be said then, if anything: that it is not good, from its end on another
+  // one each day; or that it will end, another one each time when one of these is left: 30, 14, 7,
+  // 3 days, 1 day; of a life of less than 90 days a third, a tenth.
+  std::vector<Remark> Remarks(std::time_t now) const;
+
+  // That of the first file that is not good then.
+  std::optional<Remark> At(std::time_t now) const;
 
   // For a line of state: "--client-cert until 2026-11-27", of the file that is good for the
-  // shortest time, or that it has expired. Empty when there is no file.
+  // shortest time, or that it has expired; and of others that end soon. When that is soon, with the
+  // time that is left. Empty when there is no file.
   std::string Summary(std::time_t now) const;
 
   // When the first file stops being good; none when there is no file.
@@ -49,7 +58,9 @@ class Validity {
     std::string path;
     std::vector<Period> certificates;  // at least one
 
-    std::time_t Until() const;
+    // The one that ends last, and the file with it.
+    const Period& Last() const;
+    std::optional<Remark> At(std::time_t now) const;
   };
   const File* First() const;
 

@@ -143,6 +143,10 @@ absl::StatusOr<int> RestrictReach(const Reach& reach) {
 
   std::set<fs::path> places;
   for (const std::string& file : reach.files) AddPlaces(file, places);
+  for (const std::string& file : reach.own_files) {
+    std::error_code error;
+    if (fs::exists(file, error)) AddPlaces(file, places);
+  }
   for (const fs::path& place : places) {
     OKMS_RETURN_IF_ERROR(AllowReading(ruleset.get(), place));
   }

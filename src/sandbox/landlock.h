@@ -21,6 +21,9 @@ struct Reach {
   // granted in the directory that holds the name and in the one that holds what it links to, but
   // listing them is not. A device is granted itself.
   std::vector<std::string> files;
+  // The same, of files that are the plugin's own: one that is not there now grants nothing, since
+  // the folder above its own is somebody else's.
+  std::vector<std::string> own_files = {};
   std::vector<uint16_t> tcp_ports;  // to connect to; none can be bound
 };
 

@@ -7,7 +7,6 @@
 
 #include <grpcpp/create_channel_posix.h>
 #include <grpcpp/grpcpp.h>
-#include <grpcpp/health_check_service_interface.h>
 #include <malloc.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -18,15 +17,17 @@
 #include <condition_variable>
 #include <cstdint>
 #include <mutex>
-#include <optional>
 #include <string>
 #include <thread>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/synchronization/mutex.h"
 #include "base/status.h"
 #include "kms/v2/api.grpc.pb.h"
+#include "service/completions.h"
 #include "service/connections.h"
+#include "service/health_service.h"
 #include "service/kms_service.h"
 #include "service/other_calls.h"
 
@@ -51,9 +52,6 @@ constexpr rlim_t kDescriptors = 2 * Connections::kMost + 128;
 
 constexpr std::chrono::seconds kTick{5};
 
-// As grpc.health.v1 names it.
-constexpr char kServiceName[] = "v2.KeyManagementService";
-
 // So many calls leave something behind that is worth to be given back.
 constexpr uint64_t kBurst = 64;
 
@@ -65,9 +63,10 @@ constexpr milliseconds kLook{2};
 
 // Calls that we make to ourselves, over a connection of our own, as any client does. They are
 // answered only while gRPC's threads, its transport, and the service move.
-class SelfCall {
+class SelfCall final : public Completions::Tag {
  public:
-  SelfCall(UniqueFd connection, milliseconds timeout) : timeout_(timeout) {
+  SelfCall(UniqueFd connection, Completions& completions, milliseconds timeout)
+      : Tag(completions), queue_(completions.queue()), timeout_(timeout) {
     stub_ = v2::KeyManagementService::NewStub(
         grpc::CreateInsecureChannelFromFd("self", connection.release()));
   }
@@ -87,21 +86,26 @@ class SelfCall {
     due_ = Clock::now() + timeout_;
     // Without a deadline of its own, so that only the server can end it.
     context_ = std::make_unique<grpc::ClientContext>();
-    // What the answer is does not matter.
-    stub_->async()->Status(context_.get(), &request_, &response_, [this](const grpc::Status&) {
-      const std::lock_guard lock(mutex_);
-      answered_ = true;
-      done_.notify_all();
-    });
+    answer_ = stub_->AsyncStatus(context_.get(), {}, queue_);
+    answer_->Finish(&response_, &status_, this);
     return due_;
   }
 
+  // What the answer is does not matter.
+  void Completed(bool) override {
+    const std::lock_guard lock(mutex_);
+    answered_ = true;
+    done_.notify_all();
+  }
+
  private:
+  grpc::CompletionQueue* const queue_;
   const milliseconds timeout_;
   std::unique_ptr<v2::KeyManagementService::Stub> stub_;
   std::unique_ptr<grpc::ClientContext> context_;
-  v2::StatusRequest request_;
+  std::unique_ptr<grpc::ClientAsyncResponseReader<v2::StatusResponse>> answer_;
   v2::StatusResponse response_;
+  grpc::Status status_;
   Deadline due_;
   std::mutex mutex_;  // guards all below
   std::condition_variable done_;
@@ -111,14 +115,18 @@ class SelfCall {
 class GrpcKmsServer final : public KmsServer {
  public:
   GrpcKmsServer(KeyManager& keys, const Logger& log, milliseconds timeout)
-      : timeout_(timeout), service_(keys, log, timeout), other_calls_(log) {
-    grpc::EnableDefaultHealthCheckService(true);  // gRPC's own: of the next server that is built
+      : timeout_(timeout), service_(keys, log, timeout), health_(keys), other_calls_(log) {
+    // gRPC's locks are Abseil's. Where that was built without NDEBUG, as Debian's is, each of them
+    // is entered in a graph, under a lock for all, to end the process when their order differs.
+    absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
     grpc::ServerBuilder builder;
     builder.SetMaxReceiveMessageSize(kMaxRequestSize);
     builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, kMaxCalls);
     builder.SetResourceQuota(grpc::ResourceQuota("requests").Resize(kMaxRequestMemory));
-    builder.RegisterService(&service_);
-    builder.RegisterCallbackGenericService(&other_calls_);
+    builder.RegisterService(&service_.methods());
+    builder.RegisterService(&health_.methods());
+    builder.RegisterAsyncGenericService(&other_calls_.methods());
+    completions_ = std::make_unique<Completions>(builder.AddCompletionQueue());
     // Who may connect has been checked by the credentials of the socket's peer before we see it.
     acceptor_ = builder.experimental().AddExternalConnectionAcceptor(
         grpc::ServerBuilder::experimental_type::ExternalConnectionType::FROM_FD,
@@ -131,12 +139,15 @@ class GrpcKmsServer final : public KmsServer {
   // The second half of the construction. Errors: kInternal.
   absl::Status Init() {
     if (server_ == nullptr) return absl::InternalError("gRPC refuses to start a server");
+    service_.Begin(*completions_);
+    health_.Begin(*completions_);
+    other_calls_.Begin(*completions_);
+    completions_->Start();
     std::array<int, 2> ends{};
     if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends.data()) != 0) {
       return ErrnoStatus(absl::StatusCode::kInternal, "socketpair", errno);
     }
-    SetServing(false);
-    self_call_ = std::make_unique<SelfCall>(UniqueFd(ends[0]), timeout_);
+    self_call_ = std::make_unique<SelfCall>(UniqueFd(ends[0]), *completions_, timeout_);
     HandOver(UniqueFd(ends[1]));
     return absl::OkStatus();
   }
@@ -151,14 +162,6 @@ class GrpcKmsServer final : public KmsServer {
 
   Deadline ProbeDeadline() override { return self_call_->Due(); }
 
-  void SetServing(bool serving) override {
-    if (serving_ == serving) return;  // each call is a message to each Watch
-    serving_ = serving;
-    grpc::HealthCheckServiceInterface* const health = server_->GetHealthCheckService();
-    health->SetServingStatus("", serving);  // of the server as a whole
-    health->SetServingStatus(kServiceName, serving);
-  }
-
   Deadline Tick() override {
     service_.failures().Tick();
     GiveMemoryBack();
@@ -171,6 +174,7 @@ class GrpcKmsServer final : public KmsServer {
     Drain(deadline);
     // Whoever is still there has heard of it, and has no call under way unless `deadline` is over.
     server_->Shutdown(std::chrono::system_clock::now());
+    completions_.reset();
     server_.reset();
   }
 
@@ -210,11 +214,12 @@ class GrpcKmsServer final : public KmsServer {
 
   const milliseconds timeout_;
   KmsService service_;
+  HealthService health_;
   OtherCalls other_calls_;
   Connections connections_;
-  std::optional<bool> serving_;
   bool untidy_ = true;         // the start is one burst
   uint64_t tidied_after_ = 0;  // so many calls
+  std::unique_ptr<Completions> completions_;
   std::unique_ptr<SelfCall> self_call_;
   std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> acceptor_;
   std::unique_ptr<grpc::Server> server_;

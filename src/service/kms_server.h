@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The okms-k8s-encryption-provider authors
 // SPDX-License-Identifier: Apache-2.0
 
-// The KMS v2 service over gRPC, on connections that somebody else accepted.
+// The KMS v2 service over gRPC, and grpc.health.v1, on connections that somebody else accepted.
 
 #ifndef OKMS_SERVICE_KMS_SERVER_H_
 #define OKMS_SERVICE_KMS_SERVER_H_
@@ -43,11 +43,6 @@ class KmsServer {
   // Calls the service over a connection of our own, unless such a call is under way; by when it is
   // to be answered. That it is shows that gRPC still delivers calls and answers.
   virtual Deadline ProbeDeadline() = 0;
-
-  // What grpc.health.v1 answers on the same connections, to everybody who may call: whether the
-  // service of the key is SERVING. It is NOT_SERVING before the first call of this. Whoever has a
-  // Watch is told.
-  virtual void SetServing(bool serving) = 0;
 
   // What is to be done from time to time; when to call again.
   virtual Deadline Tick() = 0;

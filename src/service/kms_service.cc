@@ -25,8 +25,7 @@
 namespace okms {
 namespace {
 
-using grpc::CallbackServerContext;
-using grpc::ServerUnaryReactor;
+using Responder = grpc::ServerAsyncResponseWriter<grpc::ByteBuffer>;
 using std::chrono::milliseconds;
 
 constexpr char kApiVersion[] = "v2";
@@ -65,15 +64,6 @@ absl::Status CheckText(absl::string_view name, absl::string_view text) {
   return absl::InvalidArgumentError(absl::StrCat("the ", name, " is no UTF-8"));
 }
 
-absl::Status CheckTexts(const wire::DecryptRequest& request) {
-  OKMS_RETURN_IF_ERROR(CheckText("uid", request.uid()));
-  OKMS_RETURN_IF_ERROR(CheckText("key id", request.key_id()));
-  for (const auto& annotation : request.annotations()) {
-    OKMS_RETURN_IF_ERROR(CheckText("name of an annotation", annotation.name()));
-  }
-  return absl::OkStatus();
-}
-
 // The bytes of `message`, wiped when gRPC lets go of them, however the call ends.
 template <typename Message>
 grpc::ByteBuffer Wire(const Message& message) {
@@ -88,129 +78,180 @@ grpc::ByteBuffer Wire(const Message& message) {
 
 }  // namespace
 
-// One call, from its arrival to its answer. Copied into the callback that waits for the KMS. gRPC's
-// own reactor stands for it: one of ours would have each call end on yet another thread, which cost
-// a quarter more CPU time and three threads.
-struct KmsService::Call {
-  Call(KmsService& to, CallbackServerContext& context, const char* method)
-      : name(method),
-        service(&to),
-        reactor(context.DefaultReactor()),
-        deadline(to.DeadlineOf(context)),
-        ticket(to.calls_.Begin(deadline)) {}
+// One call, from when it is waited for until its answer has left. Owns itself. The queue's thread
+// has it until it is asked for, and then whoever answers it; which is the last that is done to it.
+class KmsService::Call final : public Completions::Tag {
+ public:
+  // Waits for the next call of that method.
+  Call(KmsService& service, const Method& method, Completions& completions);
 
-  // Counts first: once the reactor has finished, the server that owns us may be gone.
-  void Answer(const grpc::Status& status) const {
-    Debug([&] {
-      const auto code = static_cast<absl::StatusCode>(status.error_code());
-      return absl::StrCat(name, ": ", absl::StatusCodeToString(code), " in ", watch.Text());
-    });
-    service->calls_.Answered(ticket);
-    reactor->Finish(status);
-  }
-  // `key_id`: of the record; empty when there is none yet.
-  void Fail(absl::string_view uid, absl::string_view key_id, const absl::Status& status) const {
-    service->failures_.Add(name, uid, key_id, status);
-    Answer(ToGrpc(status));
-  }
+  void Completed(bool ok) override;
 
-  const char* name;
-  Stopwatch watch;
-  KmsService* service;
-  ServerUnaryReactor* reactor;
-  Deadline deadline;
-  OpenCalls::Ticket ticket;
+  void Status();
+  void Encrypt();
+  void Decrypt();
+
+ private:
+  void Succeed(const grpc::ByteBuffer& answer);
+  void Fail(const absl::Status& status);
+  // As Fail, with a line in the log.
+  void FailLogged(const absl::Status& status);
+  // Counts first: when it has been answered, the server that owns us may be gone.
+  void Count(absl::StatusCode code) const;
+
+  KmsService& service_;
+  const Method& method_;
+  Completions& completions_;
+  grpc::ServerContext context_;
+  grpc::ByteBuffer request_;
+  Responder responder_{&context_};
+
+  bool came_ = false;
+  Stopwatch watch_;
+  Deadline deadline_;
+  OpenCalls::Ticket ticket_;
+  std::string uid_;
+  std::string key_id_;  // of the record; empty when there is none yet
 };
 
-ServerUnaryReactor* KmsService::Status(CallbackServerContext* context, const v2::StatusRequest*,
-                                       v2::StatusResponse* response) {
-  const Call call(*this, *context, "Status");
-  keys_.Status(call.deadline, [call, response](absl::StatusOr<std::string> found) {
+struct KmsService::Method {
+  const char* name;
+  void (Methods::*expect)(grpc::ServerContext*, grpc::ByteBuffer*, Responder*,
+                          grpc::CompletionQueue*, grpc::ServerCompletionQueue*, void*);
+  void (Call::*begin)();
+};
+
+const KmsService::Method KmsService::kMethods[] = {
+    {"Status", &Methods::RequestStatus, &Call::Status},
+    {"Encrypt", &Methods::RequestEncrypt, &Call::Encrypt},
+    {"Decrypt", &Methods::RequestDecrypt, &Call::Decrypt},
+};
+
+void KmsService::Begin(Completions& completions) {
+  for (const Method& method : kMethods) new Call(*this, method, completions);
+}
+
+KmsService::Call::Call(KmsService& service, const Method& method, Completions& completions)
+    : Tag(completions), service_(service), method_(method), completions_(completions) {
+  grpc::ServerCompletionQueue* const queue = completions.queue();
+  (service.methods_.*method.expect)(&context_, &request_, &responder_, queue, queue, this);
+}
+
+void KmsService::Call::Completed(bool ok) {
+  if (came_ || !ok) {  // answered, or nobody will come any more
+    delete this;
+    return;
+  }
+  came_ = true;
+  new Call(service_, method_, completions_);
+  watch_ = Stopwatch();
+  deadline_ = service_.DeadlineOf(context_);
+  ticket_ = service_.calls_.Begin(deadline_);
+  (this->*method_.begin)();
+}
+
+void KmsService::Call::Count(absl::StatusCode code) const {
+  Debug([&] {
+    return absl::StrCat(method_.name, ": ", absl::StatusCodeToString(code), " in ", watch_.Text());
+  });
+  service_.calls_.Answered(ticket_);
+}
+
+void KmsService::Call::Succeed(const grpc::ByteBuffer& answer) {
+  Count(absl::StatusCode::kOk);
+  responder_.Finish(answer, grpc::Status::OK, this);
+}
+
+void KmsService::Call::Fail(const absl::Status& status) {
+  Count(status.code());
+  responder_.FinishWithError(ToGrpc(status), this);
+}
+
+void KmsService::Call::FailLogged(const absl::Status& status) {
+  service_.failures_.Add(method_.name, uid_, key_id_, status);
+  Fail(status);
+}
+
+void KmsService::Call::Status() {
+  service_.keys_.Status(deadline_, [this](absl::StatusOr<std::string> found) {
     absl::StatusOr<std::string> key_id = Answerable(std::move(found));
     if (!key_id.ok()) {
       // An error rather than a healthz text: with a text, the apiserver would go on to write under
       // its old seed for ever.
-      call.Answer(ToGrpc(key_id.status()));
+      Fail(key_id.status());
       return;
     }
-    response->set_version(kApiVersion);
-    response->set_healthz(kHealthy);
-    response->set_key_id(*std::move(key_id));
-    call.Answer(grpc::Status::OK);
+    v2::StatusResponse answer;
+    answer.set_version(kApiVersion);
+    answer.set_healthz(kHealthy);
+    answer.set_key_id(*std::move(key_id));
+    Succeed(Wire(answer));
   });
-  return call.reactor;
 }
 
-ServerUnaryReactor* KmsService::Encrypt(CallbackServerContext* context,
-                                        const grpc::ByteBuffer* request,
-                                        grpc::ByteBuffer* response) {
-  const Call call(*this, *context, "Encrypt");
+void KmsService::Call::Encrypt() {
   wire::EncryptRequest message;
-  absl::Status parsed = Parse(*request, message);
+  absl::Status parsed = Parse(request_, message);
   Secret plaintext(AsBytes(message.plaintext()));
   Wipe(*message.mutable_plaintext());
-  if (parsed.ok()) parsed = CheckText("uid", message.uid());
+  uid_ = std::move(*message.mutable_uid());
+  if (parsed.ok()) parsed = CheckText("uid", uid_);
   if (!parsed.ok()) {
-    call.Fail(message.uid(), /*key_id=*/"", parsed);
-    return call.reactor;
+    FailLogged(parsed);
+    return;
   }
-  keys_.Encrypt(
-      std::move(plaintext), call.deadline,
-      [call, response, uid = std::move(*message.mutable_uid())](absl::StatusOr<Encrypted> result) {
-        if (!result.ok()) {
-          call.Fail(uid, /*key_id=*/"", result.status());
-          return;
-        }
-        absl::StatusOr<std::string> key_id = Answerable(std::move(result->key_id));
-        if (!key_id.ok()) {
-          call.Fail(uid, /*key_id=*/"", key_id.status());
-          return;
-        }
-        v2::EncryptResponse answer;
-        answer.set_key_id(*std::move(key_id));
-        answer.set_ciphertext(std::move(result->ciphertext.bytes));
-        for (auto& [name, value] : result->ciphertext.annotations) {
-          (*answer.mutable_annotations())[name] = std::move(value);
-        }
-        *response = Wire(answer);
-        call.Answer(grpc::Status::OK);
-      });
-  return call.reactor;
+  service_.keys_.Encrypt(std::move(plaintext), deadline_, [this](absl::StatusOr<Encrypted> result) {
+    if (!result.ok()) {
+      FailLogged(result.status());
+      return;
+    }
+    absl::StatusOr<std::string> key_id = Answerable(std::move(result->key_id));
+    if (!key_id.ok()) {
+      FailLogged(key_id.status());
+      return;
+    }
+    v2::EncryptResponse answer;
+    answer.set_key_id(*std::move(key_id));
+    answer.set_ciphertext(std::move(result->ciphertext.bytes));
+    for (auto& [name, value] : result->ciphertext.annotations) {
+      (*answer.mutable_annotations())[name] = std::move(value);
+    }
+    Succeed(Wire(answer));
+  });
 }
 
-ServerUnaryReactor* KmsService::Decrypt(CallbackServerContext* context,
-                                        const grpc::ByteBuffer* request,
-                                        grpc::ByteBuffer* response) {
-  const Call call(*this, *context, "Decrypt");
+void KmsService::Call::Decrypt() {
   wire::DecryptRequest message;
-  absl::Status parsed = Parse(*request, message);
-  if (parsed.ok()) parsed = CheckTexts(message);
-  if (!parsed.ok()) {
-    call.Fail(message.uid(), message.key_id(), parsed);
-    return call.reactor;
-  }
+  absl::Status parsed = Parse(request_, message);
+  uid_ = std::move(*message.mutable_uid());
+  key_id_ = std::move(*message.mutable_key_id());
   Ciphertext ciphertext{std::move(*message.mutable_ciphertext()), {}};
+  if (parsed.ok()) parsed = CheckText("uid", uid_);
+  if (parsed.ok()) parsed = CheckText("key id", key_id_);
   for (auto& annotation : *message.mutable_annotations()) {
+    if (parsed.ok()) parsed = CheckText("name of an annotation", annotation.name());
     ciphertext.annotations[annotation.name()] = std::move(*annotation.mutable_value());
   }
-  keys_.Decrypt(message.key_id(), std::move(ciphertext), call.deadline,
-                [call, response, uid = std::move(*message.mutable_uid()),
-                 key_id = message.key_id()](absl::StatusOr<Secret> plaintext) {
-                  if (!plaintext.ok()) {
-                    call.Fail(uid, key_id, plaintext.status());
-                    return;
-                  }
-                  v2::DecryptResponse answer;
-                  const ByteView bytes = plaintext->Reveal();
-                  answer.set_plaintext(bytes.data(), bytes.size());
-                  *response = Wire(answer);
-                  Wipe(*answer.mutable_plaintext());
-                  call.Answer(grpc::Status::OK);
-                });
-  return call.reactor;
+  if (!parsed.ok()) {
+    FailLogged(parsed);
+    return;
+  }
+  service_.keys_.Decrypt(key_id_, std::move(ciphertext), deadline_,
+                         [this](absl::StatusOr<Secret> plaintext) {
+                           if (!plaintext.ok()) {
+                             FailLogged(plaintext.status());
+                             return;
+                           }
+                           v2::DecryptResponse answer;
+                           const ByteView bytes = plaintext->Reveal();
+                           answer.set_plaintext(bytes.data(), bytes.size());
+                           const grpc::ByteBuffer wire = Wire(answer);
+                           Wipe(*answer.mutable_plaintext());
+                           Succeed(wire);
+                         });
 }
 
-Deadline KmsService::DeadlineOf(const CallbackServerContext& context) const {
+Deadline KmsService::DeadlineOf(const grpc::ServerContext& context) const {
   const auto theirs = context.deadline();
   if (theirs == std::chrono::system_clock::time_point::max()) return Clock::now() + timeout_;
   const auto left =

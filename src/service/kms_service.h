@@ -14,45 +14,44 @@
 #include "base/log.h"
 #include "core/key_manager.h"
 #include "kms/v2/api.grpc.pb.h"
+#include "service/completions.h"
 #include "service/failure_log.h"
 #include "service/open_calls.h"
 
 namespace okms {
 
-// Encrypt and Decrypt take and give bytes rather than messages: what gRPC hands over are the very
-// buffers that it read into, part of which it keeps for as long as the connection lives, and only
-// here can they be wiped.
-using KmsServiceBase = v2::KeyManagementService::WithCallbackMethod_Status<
-    v2::KeyManagementService::WithRawCallbackMethod_Encrypt<
-        v2::KeyManagementService::WithRawCallbackMethod_Decrypt<
-            v2::KeyManagementService::Service>>>;
-
-class KmsService final : public KmsServiceBase {
+class KmsService final {
  public:
   KmsService(KeyManager& keys, const Logger& log, std::chrono::milliseconds timeout)
       : keys_(keys), failures_(log), timeout_(timeout) {}
 
-  grpc::ServerUnaryReactor* Status(grpc::CallbackServerContext* context, const v2::StatusRequest*,
-                                   v2::StatusResponse* response) override;
-  grpc::ServerUnaryReactor* Encrypt(grpc::CallbackServerContext* context,
-                                    const grpc::ByteBuffer* request,
-                                    grpc::ByteBuffer* response) override;
-  grpc::ServerUnaryReactor* Decrypt(grpc::CallbackServerContext* context,
-                                    const grpc::ByteBuffer* request,
-                                    grpc::ByteBuffer* response) override;
+  // What gRPC is to be told of, before it starts.
+  grpc::Service& methods() { return methods_; }
+  // Takes calls from now on, until the server stops.
+  void Begin(Completions& completions);
 
   const OpenCalls& calls() const { return calls_; }
   FailureLog& failures() { return failures_; }
 
  private:
-  struct Call;
+  class Call;
+  struct Method;
+  static const Method kMethods[];
 
-  Deadline DeadlineOf(const grpc::CallbackServerContext& context) const;
+  // All take and give bytes rather than messages: what gRPC hands over are the very buffers that it
+  // read into, part of which it keeps for as long as the connection lives, and only here can they
+  // be wiped.
+  using Methods = v2::KeyManagementService::WithRawMethod_Status<
+      v2::KeyManagementService::WithRawMethod_Encrypt<
+          v2::KeyManagementService::WithRawMethod_Decrypt<v2::KeyManagementService::Service>>>;
+
+  Deadline DeadlineOf(const grpc::ServerContext& context) const;
 
   KeyManager& keys_;
   FailureLog failures_;
   const std::chrono::milliseconds timeout_;
   OpenCalls calls_;
+  Methods methods_;
 };
 
 }  // namespace okms

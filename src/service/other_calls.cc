@@ -3,7 +3,7 @@
 
 #include "service/other_calls.h"
 
-#include <string>
+#include <utility>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -22,23 +22,43 @@ bool IsOlder(absl::string_view method) {
   return absl::StartsWith(method, "/v1") || absl::StartsWith(method, "/v2alpha1.");
 }
 
-class Refusal final : public grpc::ServerGenericBidiReactor {
- public:
-  explicit Refusal(const std::string& why) {
-    Finish(grpc::Status(grpc::StatusCode::UNIMPLEMENTED, why));
-  }
-  void OnDone() override { delete this; }
-};
-
 }  // namespace
 
-grpc::ServerGenericBidiReactor* OtherCalls::CreateReactor(
-    grpc::GenericCallbackServerContext* call) {
-  if (!IsOlder(call->method())) return new Refusal("KMS v2 has no such method");
-  if (!logged_.exchange(true)) {
-    log_.Error(absl::StrCat("refused the call ", Printable(call->method(), 80), ": ", kSetVersion));
+// As KmsService's, and without anybody to wait for.
+class OtherCalls::Call final : public Completions::Tag {
+ public:
+  Call(OtherCalls& calls, Completions& completions)
+      : Tag(completions), calls_(calls), completions_(completions) {
+    grpc::ServerCompletionQueue* const queue = completions.queue();
+    calls.methods_.RequestCall(&context_, &stream_, queue, queue, this);
   }
-  return new Refusal(kSetVersion);
+
+  void Completed(bool ok) override {
+    if (came_ || !ok) {
+      delete this;
+      return;
+    }
+    came_ = true;
+    new Call(calls_, completions_);
+    stream_.Finish(calls_.Refusal(context_.method()), this);
+  }
+
+ private:
+  OtherCalls& calls_;
+  Completions& completions_;
+  grpc::GenericServerContext context_;
+  grpc::GenericServerAsyncReaderWriter stream_{&context_};
+  bool came_ = false;
+};
+
+void OtherCalls::Begin(Completions& completions) { new Call(*this, completions); }
+
+grpc::Status OtherCalls::Refusal(const std::string& method) {
+  if (!IsOlder(method)) return {grpc::StatusCode::UNIMPLEMENTED, "KMS v2 has no such method"};
+  if (!std::exchange(logged_, true)) {
+    log_.Error(absl::StrCat("refused the call ", Printable(method, 80), ": ", kSetVersion));
+  }
+  return {grpc::StatusCode::UNIMPLEMENTED, kSetVersion};
 }
 
 }  // namespace okms

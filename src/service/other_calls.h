@@ -6,30 +6,33 @@
 #ifndef OKMS_SERVICE_OTHER_CALLS_H_
 #define OKMS_SERVICE_OTHER_CALLS_H_
 
-#include <grpcpp/grpcpp.h>
-#if __has_include(<grpcpp/generic/callback_generic_service.h>)  // newer releases
-#include <grpcpp/generic/callback_generic_service.h>
-#else
 #include <grpcpp/generic/async_generic_service.h>
-#endif
 
-#include <atomic>
+#include <string>
 
 #include "base/log.h"
+#include "service/completions.h"
 
 namespace okms {
 
 // An EncryptionConfiguration without apiVersion means v1, and gRPC itself would refuse that without
 // a word. The reason is answered each time, and logged once: the apiserver asks every few seconds.
-class OtherCalls final : public grpc::CallbackGenericService {
+class OtherCalls final {
  public:
   explicit OtherCalls(const Logger& log) : log_(log) {}
 
-  grpc::ServerGenericBidiReactor* CreateReactor(grpc::GenericCallbackServerContext* call) override;
+  // See KmsService.
+  grpc::AsyncGenericService& methods() { return methods_; }
+  void Begin(Completions& completions);
 
  private:
+  class Call;
+
+  grpc::Status Refusal(const std::string& method);
+
   const Logger& log_;
-  std::atomic<bool> logged_ = false;
+  grpc::AsyncGenericService methods_;
+  bool logged_ = false;
 };
 
 }  // namespace okms

@@ -7,9 +7,12 @@ from __future__ import annotations
 import base64
 import json
 import subprocess
+import sys
+import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,6 +23,13 @@ _TOKEN = "admin"
 _KMS_CHECK = "kms-providers"
 # Checks that wait for the apiserver's caches, which cannot list Secrets it cannot decrypt.
 _CACHE_CHECKS = frozenset({"informer-sync", "poststarthook/storage-readiness"})
+
+
+@contextmanager
+def stage(name: str) -> Iterator[None]:
+    started = time.monotonic()
+    yield
+    print(f"\n  {name} after {time.monotonic() - started:.1f} s", file=sys.stderr, end=" ")
 
 
 class Etcd:
@@ -45,13 +55,23 @@ class Etcd:
         self.process.stop()
 
     def stored(self, key: str) -> bytes:
-        body = json.dumps({"key": base64.b64encode(key.encode()).decode()}).encode()
-        request = urllib.request.Request(f"{self.url}/v3/kv/range", data=body)
-        with urllib.request.urlopen(request, timeout=10) as response:
-            found = json.load(response).get("kvs", [])
+        found = self._range(key=key.encode())
         if len(found) != 1:
             raise KeyError(f"{len(found)} values in etcd under {key}")
-        return base64.b64decode(found[0]["value"])
+        return found[key]
+
+    def stored_below(self, folder: str) -> dict[str, bytes]:
+        """Everything whose key begins with `folder`, which ends in a slash."""
+        start = folder.encode()
+        return self._range(key=start, range_end=start[:-1] + bytes([start[-1] + 1]))
+
+    def _range(self, **keys: bytes) -> dict[str, bytes]:
+        body = {name: base64.b64encode(key).decode() for name, key in keys.items()}
+        request = urllib.request.Request(f"{self.url}/v3/kv/range", data=json.dumps(body).encode())
+        with urllib.request.urlopen(request, timeout=10) as response:
+            found = json.load(response).get("kvs", [])
+        return {base64.b64decode(each["key"]).decode(): base64.b64decode(each["value"])
+                for each in found}
 
     def _healthy(self) -> bool:
         try:
@@ -59,6 +79,34 @@ class Etcd:
                 return bool(json.load(response)["health"] == "true")
         except (OSError, ValueError):
             return False
+
+
+def key_id_of(stored: bytes, provider: str) -> str:
+    """Under which key the KMS v2 provider has stored that: the keyID of its EncryptedObject, a
+    protobuf message (k8s.io/apiserver, pkg/storage/value/encrypt/envelope/kmsv2/v2/api.proto)."""
+    prefix = f"k8s:enc:kms:v2:{provider}:".encode()
+    if not stored.startswith(prefix):
+        raise ValueError(f"not encrypted by {provider}: {stored[:40]!r}")
+    at = len(prefix)
+
+    def varint() -> int:
+        nonlocal at
+        value = shift = 0
+        while True:
+            byte = stored[at]
+            value |= (byte & 0x7F) << shift
+            at, shift = at + 1, shift + 7
+            if byte < 0x80:
+                return value
+
+    while at < len(stored):
+        field, kind = divmod(varint(), 8)
+        number = varint()  # the value, or how long it is
+        if kind == 2:
+            if field == 2:
+                return stored[at:at + number].decode()
+            at += number
+    raise ValueError(f"no keyID in {stored[:80]!r}")
 
 
 class Response(NamedTuple):
@@ -171,6 +219,22 @@ class ApiServer:
         if status != 200:
             raise RuntimeError(f"reading secret {name}: {status} {answer.decode()}")
         return base64.b64decode(json.loads(answer)["data"]["value"])
+
+    def rewrite_secrets(self) -> None:
+        """As kubectl get secrets -A -o json | kubectl replace -f - does."""
+        status, answer = self.request("GET", "/api/v1/secrets")
+        if status != 200:
+            raise RuntimeError(f"listing secrets: {status} {answer.decode()}")
+        for secret in json.loads(answer)["items"]:
+            self.rewrite_secret(secret["metadata"]["name"], secret["metadata"]["namespace"])
+
+    def rewrite_secret(self, name: str, namespace: str = "default") -> None:
+        path = f"/api/v1/namespaces/{namespace}/secrets/{name}"
+        status, answer = self.request("GET", path)
+        if status == 200:
+            status, answer = self.request("PUT", path, json.loads(answer))
+        if status != 200:
+            raise RuntimeError(f"rewriting secret {name}: {status} {answer.decode()}")
 
     def request(self, method: str, path: str, body: Any = None) -> Response:
         request = urllib.request.Request(

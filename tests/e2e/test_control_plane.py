@@ -14,10 +14,7 @@ import base64
 import os
 import subprocess
 import sys
-import time
 import unittest
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import yaml
@@ -26,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "interop"))
 
 # pylint: disable=wrong-import-position
 import runner  # noqa: E402
-from control_plane import ApiServer, Etcd  # noqa: E402
+from control_plane import ApiServer, Etcd, stage  # noqa: E402
 from kms import LABEL, Kms, OverKmip, OverRest  # noqa: E402
 from peers import Plugin  # noqa: E402
 from pki import Pki  # noqa: E402
@@ -40,13 +37,6 @@ PROTOCOLS: dict[str, type[Kms]] = {"kmip": OverKmip, "rest": OverRest}
 # kube-apiserver asks an unhealthy plugin every 10 s, and dials one that was away after a back-off.
 # Each stage ends as soon as its condition holds.
 PATIENCE = 120.0
-
-
-@contextmanager
-def stage(name: str) -> Iterator[None]:
-    started = time.monotonic()
-    yield
-    print(f"\n  {name} after {time.monotonic() - started:.1f} s", file=sys.stderr, end=" ")
 
 
 class ControlPlane(unittest.TestCase):

@@ -123,6 +123,7 @@ TEST_P(CertificatesTest, ExpiresWhileItRuns) {
   EXPECT_THAT(AwaitStatus(Code::kUnauthenticated, std::chrono::seconds(45)),
               Says(absl::StrCat(name, "expired on 20")));
   EXPECT_EQ(Lines(absl::StrCat("error: ", name)), 1);
+  EXPECT_EQ(Lines(absl::StrCat("warning: ", name, "expires on 20")), 1) << plugin().Err();
 
   bool before = false;
   bool after = false;
@@ -131,7 +132,8 @@ TEST_P(CertificatesTest, ExpiresWhileItRuns) {
     std::array<char, 4096> buffer{};
     const ssize_t size = ::recv(manager.get(), buffer.data(), buffer.size(), 0);
     const std::string state(buffer.data(), static_cast<std::size_t>(size));
-    before = before || absl::StrContains(state, "; --client-cert until 20");
+    before = before || (absl::StrContains(state, "; --client-cert until 20") &&
+                        absl::StrContains(state, ", 0 minutes left; "));
     after = after || absl::StrContains(state, "; --client-cert expired on 20");
   }
   EXPECT_TRUE(before && after);

@@ -43,8 +43,10 @@ TEST_F(CommandLineTest, WhatIsMissingIsNamed) {
       {"--protocol", "--protocol is missing: give kmip or rest (or set OKMS_PROTOCOL)"},
       {"--serv-addr", "--serv-addr is missing: give the KMS as host:port (or set OKMS_SERV_ADDR)"},
       {"--encryption-key-id",
-       "--encryption-key-id is missing: give the id of the key (or set OKMS_KEY_ID), or its label "
-       "with --encryption-key-label (OKMS_KEY_LABEL)"},
+       "--encryption-key-id is missing: give the id of the key (or set OKMS_KEY_ID), its label "
+       "with "
+       "--encryption-key-label (OKMS_KEY_LABEL), or a file that holds the id with "
+       "--encryption-key-id-file (OKMS_KEY_ID_FILE)"},
       {"--client-cert",
        "--client-cert is missing: give the PEM file of the access certificate (or set "
        "OKMS_CLIENT_CERT)"},
@@ -172,6 +174,20 @@ TEST_F(CommandLineTest, AnExpiredCertificateIsAMistakeForCheckConfig) {
   }
 }
 
+TEST_F(CommandLineTest, AnEndThatIsNearIsAWarningForCheckConfig) {
+  flags_["--check-config"] = "";
+  const KeyPairFiles pair = Must(pki_.Issue(
+      "soon", {.common_name = "plugin", .valid_from = -20L * 3600, .valid_until = 4L * 3600}));
+  flags_["--client-cert"] = pair.certificate;
+  flags_["--client-key"] = pair.key;
+  const Ended ended = RunToEnd();
+  EXPECT_EQ(ended.exit_status, 0);
+  EXPECT_THAT(ended.err, MatchesRegex(absl::StrCat("warning: --client-cert ", pair.certificate,
+                                                   ": expires on 20[^\n]+ UTC; 4 hours left: renew "
+                                                   "it and restart\n")));
+  EXPECT_THAT(ended.out, HasSubstr("all is well: "));
+}
+
 TEST_F(CommandLineTest, AKeyThatAllCanReadOnlyWarns) {
   ASSERT_EQ(::chmod(client_pair_.key.c_str(), 0644), 0);
   StartKms();
@@ -202,6 +218,7 @@ TEST_F(CommandLineTest, ACheckLooksAtAllThatTheStartNeeds) {
   flags_["--check-config"] = "";
   std::ofstream(dir_ / "empty.pem") << "";
   flags_["--client-cert"] = dir_ / "none.pem";
+  flags_["--client-key"] = dir_.path();
   flags_["--ca"] = dir_ / "empty.pem";
   flags_["--sock"] = dir_ / "none/kms.sock";
   flags_["--user"] = "no-such-user";
@@ -209,6 +226,7 @@ TEST_F(CommandLineTest, ACheckLooksAtAllThatTheStartNeeds) {
   EXPECT_EQ(ended.exit_status, 1);
   EXPECT_EQ(ended.out, "");
   EXPECT_THAT(ended.err, MatchesRegex("error: --client-cert [^\n]+ cannot be read[^\n]+\n"
+                                      "error: --client-key [^\n]+ is a directory[^\n]+\n"
                                       "error: --ca [^\n]+ is empty; give the PEM file\n"
                                       "error: --sock [^\n]+ there is no folder [^\n]+\n"
                                       "error: --user no-such-user: no such user[^\n]+\n"));

@@ -135,6 +135,32 @@ TEST_F(NotifyTest, AKeyThatIsRefusedIsNoKmsThatIsAway) {
                  "not Active)"));
 }
 
+TEST_F(NotifyTest, AFileOfTheKeysIdThatIsOfNoUseAndOtherKeysAreSaid) {
+  StartKms();
+  kms().handler().Put(Must(ParseMockKey("id=key-0")));
+  std::filesystem::permissions(dir_.path(), std::filesystem::perms(0711));  // for another user
+  const std::string file = dir_ / "key-id";
+  std::ofstream(file) << "key-0";
+  flags_.erase("--encryption-key-id");
+  flags_["--encryption-key-id-file"] = file;
+  StartNotifying();
+  ASSERT_TRUE(AwaitState("serving; key key-0"));
+  const auto record = client().Encrypt(NewPlaintext());
+  ASSERT_THAT(record, IsOk());
+
+  std::ofstream(file) << "key-1";
+  plugin().Signal(SIGHUP);
+  ASSERT_TRUE(AwaitState("serving; key key-1"));
+  for (int i = 0; i < 2; ++i) EXPECT_THAT(client().Decrypt(*record), IsOk());
+  EXPECT_TRUE(AwaitState("serving; key key-1; 2 Decrypts under 1 other key"));
+
+  std::filesystem::remove(file);
+  plugin().Signal(SIGHUP);
+  EXPECT_TRUE(AwaitState(
+      absl::StrCat("serving; key key-1; 2 Decrypts under 1 other key; --encryption-key-id-file ",
+                   file, ": cannot be read: open: No such file or directory; correct the path")));
+}
+
 TEST_F(NotifyTest, ASocketFileThatIsGoneIsSaid) {
   StartKms();
   StartNotifying();

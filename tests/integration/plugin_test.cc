@@ -87,6 +87,7 @@ void PluginTest::StartKms(MockKmsOptions options) {
   if (options.certificate.empty()) options.certificate = server_pair_.certificate;
   if (options.key.empty()) options.key = server_pair_.key;
   if (options.client_ca.empty()) options.client_ca = pki_.ca();
+  options.clients = &clients_;
   kms_ = Must(MockKms::Start(std::move(options)));
   kms_->handler().Put(key_);
 }

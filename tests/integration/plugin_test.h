@@ -26,6 +26,7 @@
 #include "base/unique_fd.h"
 #include "integration/child_process.h"
 #include "integration/wait.h"
+#include "mock_kms/clients.h"
 #include "mock_kms/mock_kms.h"
 #include "support/kms_client.h"
 #include "support/status_is.h"
@@ -111,6 +112,7 @@ class PluginTest : public testing::Test {
   KeyPairFiles client_pair_;
   MockKey key_;  // id key-1, name kek
   std::map<std::string, std::string> flags_;
+  Clients clients_;                        // of either mock KMS
   std::string kms_address_ = "127.0.0.1";  // where it listens from its next start on
 
  private:

@@ -28,6 +28,7 @@ void RestPluginTest::StartOkms(std::size_t page_size) {
                                 .certificate = server_pair_.certificate,
                                 .key = server_pair_.key,
                                 .client_ca = pki_.ca(),
+                                .clients = &clients_,
                                 .page_size = page_size},
                                keys_));
 }

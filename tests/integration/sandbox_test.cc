@@ -314,6 +314,10 @@ class InjectionTest : public ConfinedTest {
 #ifndef __x86_64__
     GTEST_SKIP() << "only written for x86-64";
 #endif
+    std::filesystem::create_directories(dir_ / "usr/bin");
+    const std::string key = dir_ / kOutOfReach.substr(1);
+    std::filesystem::rename(client_pair_.key, key);
+    flags_["--client-key"] = client_pair_.key = key;
     ConfinedTest::SetUp();
     for (const std::string& thread : Names("task")) threads_.push_back(std::stoi(thread));
   }
@@ -336,6 +340,8 @@ class InjectionTest : public ConfinedTest {
     EXPECT_EQ(StopPlugin(), -SIGSYS);
   }
 
+  // A path of the machine that is in the process's memory: the end of that of the client's key.
+  const std::string kOutOfReach = "/usr/bin/env";
   std::vector<pid_t> threads_;  // the first is the event loop's
 };
 
@@ -366,9 +372,8 @@ TEST_P(InjectionTest, OpeningForWritingIsDeath) {
 
 TEST_P(InjectionTest, FilesAreOutOfReach) {
 #ifdef __x86_64__
-  // A path that is in the process's memory anyway: that of the client's key, in its arguments.
-  std::string arguments = ReadFile(Proc("cmdline"));
-  const std::size_t at = arguments.find(client_pair_.key);
+  const std::string arguments = ReadFile(Proc("cmdline"));
+  const std::size_t at = arguments.find(kOutOfReach);
   ASSERT_NE(at, std::string::npos);
   const std::vector<std::string> numbers = absl::StrSplit(ReadFile(Proc("stat")), ' ');
   constexpr std::size_t kArgStart = 47;  // proc(5): field 48; no name of ours has a space

@@ -27,7 +27,8 @@ def nginx() -> str | None:
 
 class OkmsMock:
     """okms-mock-kms with REST. It makes its certificates by itself, in `folder`/pki, unless they
-    are there. A restart keeps the port, and a key that `keys` gives with its material."""
+    are there. A restart keeps the port, and a key that `keys` gives with its material; they may be
+    changed before it."""
 
     def __init__(self, program: Path, folder: Path, keys: Sequence[str], *options: str) -> None:
         self.pki = folder / "pki"
@@ -35,12 +36,11 @@ class OkmsMock:
         self.url = f"https://127.0.0.1:{self.port}"
         self._log = folder / "mock.log"
         self._argv = [str(program), "--pki", str(self.pki), "--rest-port", str(self.port), *options]
-        for key in keys:
-            self._argv += ["--key", key]
+        self.keys = list(keys)
         self.process = Process("okms-mock-kms", self._log)
 
     def start(self) -> None:
-        self.process.start(self._argv)
+        self.process.start([*self._argv, *(f"--key={key}" for key in self.keys)])
         self.okms_id = self.process.wait_until(self._announced, "REST address", 20)[0]
 
     @property

@@ -137,14 +137,17 @@ class Plugin:
     speaks REST, and the address is a URL."""
 
     def __init__(self, program: Path, kms_call: Path, folder: Path, pki: Pki, kms_address: str, *,
-                 key_id: str | None = None, label: str | None = None, user: str = "alice",
+                 key_id: str | None = None, label: str | None = None,
+                 key_id_file: Path | None = None, user: str = "alice",
                  okms_id: str | None = None, flags: tuple[str, ...] = ()) -> None:
-        if (key_id is None) == (label is None):
-            raise ValueError("a key id or a label, not both")
+        names = {"--encryption-key-id": key_id, "--encryption-key-label": label,
+                 "--encryption-key-id-file": key_id_file}
+        key = [str(part) for name in names.items() if name[1] for part in name]
+        if len(key) != 2:
+            raise ValueError("a key id, a label, or a file: one of them")
         folder.mkdir(parents=True, exist_ok=True)
         self.socket = folder / "kms.sock"
         self._kms_call = kms_call
-        key = ["--encryption-key-id", key_id] if key_id else ["--encryption-key-label", str(label)]
         protocol = ["rest", "--okms-id", okms_id] if okms_id else ["kmip"]
         self._argv = [str(program), "--protocol", *protocol, "--serv-addr", kms_address, *key,
                       "--client-cert", str(pki.certificate(user)),

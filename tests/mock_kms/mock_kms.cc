@@ -50,7 +50,8 @@ absl::StatusOr<SslCtxPtr> MakeTls(const MockKmsOptions& options) {
   if (!tls ||
       !DemandClientCertificates(*tls, {.certificate = options.certificate,
                                        .key = options.key,
-                                       .client_ca = options.client_ca}) ||
+                                       .client_ca = options.client_ca,
+                                       .clients = options.clients}) ||
       SSL_CTX_set_max_proto_version(tls.get(), options.max_tls_version) != 1 ||
       (!options.cipher_list.empty() &&
        SSL_CTX_set_cipher_list(tls.get(), options.cipher_list.c_str()) != 1)) {

@@ -21,6 +21,7 @@
 
 #include "absl/status/statusor.h"
 #include "base/unique_fd.h"
+#include "mock_kms/clients.h"
 #include "mock_kms/fault.h"
 #include "mock_kms/handler.h"
 #include "net/openssl_ptr.h"
@@ -39,6 +40,7 @@ struct MockKmsOptions {
   std::string certificate;
   std::string key;
   std::string client_ca;
+  Clients* clients = nullptr;               // if somebody wants to know of them; must outlive it
   std::chrono::microseconds delay{0};       // before each answer
   std::chrono::microseconds item_delay{0};  // more of it, for each item of the request
   int max_connections = 0;                  // at a time; 0: as many as come

@@ -29,7 +29,8 @@ absl::StatusOr<std::unique_ptr<MockOkms>> MockOkms::Start(const MockOkmsOptions&
   OKMS_ASSIGN_OR_RETURN(
       okms->server_,
       RestServer::Start(
-          options.address, options.port, {options.certificate, options.key, options.client_ca},
+          options.address, options.port,
+          {options.certificate, options.key, options.client_ca, options.clients},
           [self = okms.get()](RestRequest request) { return self->Serve(std::move(request)); }));
   return okms;
 }

@@ -35,6 +35,7 @@ struct MockOkmsOptions {
   std::string certificate;
   std::string key;
   std::string client_ca;
+  Clients* clients = nullptr;          // if somebody wants to know of them; must outlive it
   std::chrono::microseconds delay{0};  // before each answer
   std::string okms_id = kDefaultOkmsId;
   std::size_t page_size = 100;

@@ -20,7 +20,7 @@ from test_units import (  # noqa: E402
     NAME, Failure, add_program, add_system, security, verify)
 
 # The module's own: configuration and credentials are options, and NixOS adds variables.
-OWN_KEYS = {"Environment", "EnvironmentFile", "LoadCredential", "Documentation",
+OWN_KEYS = {"Environment", "EnvironmentFile", "LoadCredential", "PathChanged", "Documentation",
             "X-StopIfChanged", "WantedBy", "Also"}
 
 
@@ -51,15 +51,17 @@ BINDING = re.compile(rf"{NAME}-socket-\w+\.service")
 
 
 def check_alike(units: dict[str, str], package: str, build: Path) -> None:
+    service = (build / f"systemd/{NAME}@.service").read_text()
+    prefix = re.findall(rf"^ExecStart=(\S+)/bin/{NAME}$", service, re.MULTILINE)[0]
     for name, text in units.items():
         if BINDING.fullmatch(name):
             continue
-        match = re.fullmatch(rf"({NAME}(?:-alarm)?)@(\w+)\.(service|socket|timer)", name)
+        match = re.fullmatch(rf"({NAME}(?:-alarm|-renew)?)@(\w+)\.(service|socket|timer|path)", name)
         if match is None:
             raise Failure(f"{name}: no unit of an instance")
         unit, instance, suffix = match.groups()
         template = (build / f"systemd/{unit}@.{suffix}").read_text().replace("%i", instance)
-        template = re.sub(rf"(?<==)/\S*/{NAME}(?=\s)", f"{package}/bin/{NAME}", template)
+        template = template.replace(f"{prefix}/", f"{package}/")
         found = differences(text, template)
         if found:
             raise Failure(f"{name}: {'; '.join(found)}")

@@ -22,7 +22,8 @@ NAME = "okms-k8s-encryption-provider"
 SKIPPED = 77  # what CTest is told to count as skipped
 # Exposure, times ten, as --threshold= wants it.
 MOST_EXPOSURE = 10
-KINDS = (".socket", ".service", "-alarm.timer", "-alarm.service", "-status.socket")
+KINDS = (".socket", ".service", "-alarm.timer", "-alarm.service",
+         "-renew.path", "-renew.timer", "-renew.service", "-status.socket")
 # The templates are looked at as one of their instances too.
 UNITS = [NAME + kind.replace(".", f"{instance}.") for instance in ("", "@", "@one")
          for kind in KINDS]
@@ -37,7 +38,8 @@ def add_system(root: Path) -> Path:
     add_program(root / "bin/sh")
     folder = root / "etc/systemd/system"
     folder.mkdir(parents=True)
-    for target in ("basic", "multi-user", "network", "shutdown", "sockets", "sysinit", "timers"):
+    for target in ("basic", "multi-user", "network", "paths", "shutdown", "sockets", "sysinit",
+                   "timers"):
         (folder / f"{target}.target").write_text(f"[Unit]\nDescription={target}\n")
     return folder
 
@@ -88,6 +90,7 @@ def check_install(tree: Tree, options: argparse.Namespace) -> None:
     found = tree.files()
     same(found, (
         prefix / "bin" / NAME,
+        prefix / "libexec" / NAME / "renew",
         *(units / name for name in UNITS if "@one" not in name),
         prefix / options.sysusers_folder / f"{NAME}.conf",
         prefix / options.tmpfiles_folder / f"{NAME}.conf",
@@ -100,7 +103,7 @@ def check_install(tree: Tree, options: argparse.Namespace) -> None:
     ))
     for path in found:
         text = (tree.root / path.lstrip("/")).read_bytes()
-        if path.endswith((".service", ".socket", ".timer")) and (b"@OKMS" in text or b"${" in text):
+        if path.endswith((".service", ".socket", ".timer", ".path")) and (b"@OKMS" in text or b"${" in text):
             raise Failure(f"{path}: a placeholder is left")
     with tempfile.TemporaryDirectory(prefix="okms-tools-") as folder:
         tools = Tree(Path(folder), options, "--component", "tools")

@@ -28,8 +28,10 @@ USES["app"] = set(USES)
 GENERATED = {"version.h"}  # of the top folder
 
 # The files that see gRPC.
-GRPC = {"service/kms_server.cc", "service/kms_service.cc", "service/kms_service.h",
-        "service/other_calls.cc", "service/other_calls.h"}
+GRPC = {"service/completions.cc", "service/completions.h",
+        "service/health_service.cc", "service/health_service.h", "service/kms_server.cc",
+        "service/kms_service.cc", "service/kms_service.h", "service/other_calls.cc",
+        "service/other_calls.h"}
 
 # Headers of other projects that only some files may see.
 # Each row: what the header's name begins with, and the files or layers that may include it.

@@ -53,6 +53,8 @@ lib.mapAttrs scenario {
       ./rest.nix
     ];
   };
+  reload = { };
+  renewal = { };
   restart = { };
   socket_changed = { };
   watchdog = { };

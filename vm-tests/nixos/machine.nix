@@ -90,6 +90,7 @@ in
   environment.systemPackages = [
     tools
     pkgs.curl
+    pkgs.openssl
     pkgs.python3
   ];
 }

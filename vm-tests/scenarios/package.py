@@ -53,8 +53,10 @@ with subtest("it installs with what it depends on, and neither starts nor is ena
 
 with subtest("what it brings is in place"):
     machine.succeed(f"dpkg --verify {PLUGIN}", "dpkg --audit")
-    units = " ".join(f"{PLUGIN}{kind}.{suffix}" for kind in ("", "@one", "-alarm", "-alarm@one")
-                     for suffix in ("service", "timer" if "alarm" in kind else "socket"))
+    kinds = (".socket", ".service", "-alarm.timer", "-alarm.service", "-renew.path", "-renew.timer",
+             "-renew.service")
+    units = " ".join(PLUGIN + kind.replace(".", f"{instance}.")
+                     for instance in ("", "@one") for kind in kinds)
     said = machine.succeed(f"systemd-analyze verify --man=no {units} 2>&1")
     assert said == "", said
     machine.succeed(f"gunzip --stdout /usr/share/man/man8/{PLUGIN}.8.gz | grep LoadCredential",
@@ -91,6 +93,16 @@ with subtest("configured and enabled as the README says, it serves over KMIP"):
     round_trip()
     wait_for_status_text("serving")
     record = encrypt()
+
+with subtest("a renewal that is broken is refused, and mended without a hand on any unit"):
+    renewal, process = f"{PLUGIN}-renew.service", unit("MainPID", SERVICE)
+    machine.succeed(f"echo > {FOLDER}/client.pem")
+    wait_for_journal("not renewed, the files in use stay in use", service=renewal)
+    machine.wait_until_succeeds(f"systemctl is-failed {renewal}")
+    round_trip()
+    machine.succeed(f"install -m 600 {PKI}/client.pem {FOLDER}/")
+    machine.wait_until_fails(f"systemctl is-failed {renewal}")
+    assert unit("MainPID", SERVICE) == process
 
 with subtest("and over REST"):
     configure(PROTOCOL="rest", SERV_ADDR="https://localhost:8443", KEY_ID=KEY_ID, ID=OKMS_ID)

@@ -19,6 +19,15 @@ with subtest("systemctl restart under load: no call fails"):
     load = finish_load()
     assert load["errors"] == 0 and load["calls"] > 100, load
 
+with subtest("two restarts at once under load: no call fails"):
+    start_load(seconds=4, clients=CLIENTS)
+    pid = unit("MainPID", SERVICE)
+    machine.succeed(f"systemctl restart {SERVICE} & systemctl restart {SERVICE}; wait $!")
+    load = finish_load()
+    assert load["errors"] == 0 and load["calls"] > 100, load
+    assert unit("MainPID", SERVICE) != pid
+    round_trip()
+
 with subtest("calls under way end first, even those that may take longer than a stop"):
     drop_in(SERVICE, "[Service]\nTimeoutStopSec=1s\nEnvironment=OKMS_TIMEOUT=4s\n")
     machine.succeed(f"systemctl restart {SERVICE}")

@@ -21,14 +21,14 @@ let
   mistakes = {
     no-server = {
       change.servers = [ ];
-      words = ".servers: give exactly one server";
+      words = ".servers: give at least one server";
     };
-    two-servers = {
+    one-of-two-servers = {
       change.servers = [
         "a:5696"
-        "b:5696"
+        "b"
       ];
-      words = ".servers: give exactly one server";
+      words = ".servers: KMIP needs host:port and no URL";
     };
     url-for-kmip = {
       change = { inherit (rest) servers; };
@@ -42,11 +42,23 @@ let
     };
     no-key = {
       change.keyId = null;
-      words = ": no key. Set keyId, or keyLabel.";
+      words = ": no key. Set keyId, keyIdFile or keyLabel.";
     };
     two-keys = {
       change.keyLabel = "etcd";
-      words = ": keyId and keyLabel are both set";
+      words = ": keyId and keyLabel are set. Use one of them.";
+    };
+    key-and-file = {
+      change.keyIdFile = "/var/lib/okms/key-id";
+      words = ": keyId and keyIdFile are set. Use one of them.";
+    };
+    label-and-file = {
+      change = {
+        keyId = null;
+        keyLabel = "etcd";
+        keyIdFile = "/var/lib/okms/key-id";
+      };
+      words = ": keyIdFile and keyLabel are set. Use one of them.";
     };
     rest-without-domain = {
       change = rest // {
@@ -145,6 +157,14 @@ let
           servers = [ "[fe80::1%eth0]:5696" ];
           timeout = "24h";
           group = "kmsusers";
+        };
+        of-several-hosts = instance // {
+          servers = [
+            "a:5696"
+            "b:5696"
+          ];
+          keyId = null;
+          keyIdFile = "/var/lib/okms/key-id";
         };
         off = instance // {
           enable = false;

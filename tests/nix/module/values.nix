@@ -20,6 +20,12 @@ let
   socket = name: control.systemd.sockets."okms-k8s-encryption-provider@${name}";
   serviceOf =
     machine: name: (evaluate [ machine ]).systemd.services."okms-k8s-encryption-provider@${name}";
+  ofSystemd =
+    version:
+    { lib, pkgs, ... }:
+    {
+      systemd.package = lib.mkForce (pkgs.systemd // { inherit version; });
+    };
   binding = config: name: config.systemd.services."okms-k8s-encryption-provider-socket-${name}";
   triggers = main: (binding (evaluate [ (plugin { inherit main; }) ]) "main").restartTriggers;
 
@@ -116,6 +122,128 @@ in
     what = "an encrypted key";
     is = (service "new").serviceConfig.LoadCredentialEncrypted;
     want = [ "client-key:/var/lib/secrets/client.key.cred" ];
+  }
+  {
+    what = "several hosts, and the key's id in a file";
+    is =
+      lib.filterAttrs (n: _: n == "OKMS_SERV_ADDR" || lib.hasPrefix "OKMS_KEY" n)
+        (serviceOf (plugin {
+          main = instance // {
+            servers = [
+              "a:5696"
+              "b:5696"
+            ];
+            keyId = null;
+            keyIdFile = "/var/lib/100%";
+          };
+        }) "main").environment;
+    want = {
+      OKMS_KEY_ID_FILE = "/var/lib/100%%";
+      OKMS_SERV_ADDR = "a:5696,b:5696";
+    };
+  }
+  {
+    what = "systemd passes new files to a service that runs from 260 on";
+    is =
+      map
+        (
+          version:
+          let
+            inherit
+              ((evaluate [
+                main
+                (ofSystemd version)
+              ]).systemd.services."okms-k8s-encryption-provider@main"
+              )
+              serviceConfig
+              ;
+          in
+          [
+            serviceConfig.Type
+            (serviceConfig.RefreshOnReload or null)
+          ]
+        )
+        [
+          "259.5"
+          "260"
+          "261~rc1"
+        ];
+    want = [
+      [
+        "notify"
+        null
+      ]
+      [
+        "notify-reload"
+        "credentials"
+      ]
+      [
+        "notify-reload"
+        "credentials"
+      ]
+    ];
+  }
+  {
+    what = "what looks for renewals is passed what the service is";
+    is =
+      map
+        (
+          name:
+          let
+            ofRenewal = control.systemd.services."okms-k8s-encryption-provider-renew@${name}";
+            passed = {
+              EnvironmentFile = null;
+              Group = null;
+              LoadCredential = null;
+              LoadCredentialEncrypted = null;
+              SetCredential = null;
+              User = null;
+            };
+            of = config: builtins.intersectAttrs passed config.serviceConfig;
+          in
+          ofRenewal.environment == (service name).environment && of ofRenewal == of (service name)
+        )
+        [
+          "new"
+          "old"
+        ];
+    want = [
+      true
+      true
+    ];
+  }
+  {
+    what = "the files that are watched";
+    is = map (name: control.systemd.paths."okms-k8s-encryption-provider-renew@${name}".pathConfig) [
+      "new"
+      "old"
+    ];
+    want = [
+      {
+        PathChanged = [
+          "/var/lib/secrets"
+          "/var/lib/secrets/client.pem"
+          "/var/lib/secrets/client.key.cred"
+          "/var/lib/secrets/ca.pem"
+        ];
+      }
+      {
+        PathChanged = [
+          "/var/lib/secrets"
+          "/var/lib/secrets/client.pem"
+          "/var/lib/secrets/client.key"
+        ];
+      }
+    ];
+  }
+  {
+    what = "it is there with the service";
+    is = (service "old").wants;
+    want = [
+      "okms-k8s-encryption-provider-alarm@old.timer"
+      "okms-k8s-encryption-provider-renew@old.path"
+      "okms-k8s-encryption-provider-renew@old.timer"
+    ];
   }
   {
     what = "group of an instance";

@@ -80,6 +80,8 @@ let
         fn = if lib.isFunction f then f else import f;
       in
       fn (builtins.intersectAttrs (builtins.functionArgs fn) self // over);
+    # Of the machine that runs the rendered units, rather than of NixOS: no setting that it does not know.
+    systemd = drv "systemd" { version = "252"; };
     writeText = file;
     writeShellScript = file;
     runCommand =

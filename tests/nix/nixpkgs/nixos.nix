@@ -92,6 +92,11 @@ let
       timerConfig = any;
     };
   };
+  path = types.submodule {
+    options = unitOptions // {
+      pathConfig = any;
+    };
+  };
   socket = types.submodule {
     options = unitOptions // {
       socketConfig = any;
@@ -151,6 +156,14 @@ let
           timers = mkOption {
             type = types.attrsOf timer;
             default = { };
+          };
+          paths = mkOption {
+            type = types.attrsOf path;
+            default = { };
+          };
+          package = mkOption {
+            type = types.package;
+            default = pkgs.systemd;
           };
           tmpfiles = {
             rules = listOpt;
@@ -258,6 +271,8 @@ let
     }${install u}";
   timerText =
     u: "[Unit]\n${cat (section (unitSection u))}\n[Timer]\n${cat (section u.timerConfig)}${install u}";
+  pathText =
+    u: "[Unit]\n${cat (section (unitSection u))}\n[Path]\n${cat (section u.pathConfig)}${install u}";
 in
 modules:
 let
@@ -272,7 +287,8 @@ let
   units =
     lib.mapAttrs' (n: u: lib.nameValuePair "${n}.service" { text = serviceText u; }) c.systemd.services
     // lib.mapAttrs' (n: u: lib.nameValuePair "${n}.socket" { text = socketText u; }) c.systemd.sockets
-    // lib.mapAttrs' (n: u: lib.nameValuePair "${n}.timer" { text = timerText u; }) c.systemd.timers;
+    // lib.mapAttrs' (n: u: lib.nameValuePair "${n}.timer" { text = timerText u; }) c.systemd.timers
+    // lib.mapAttrs' (n: u: lib.nameValuePair "${n}.path" { text = pathText u; }) c.systemd.paths;
 in
 {
   inherit (ev) options;

@@ -36,16 +36,14 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using Arguments = std::vector<std::string>;
 
-constexpr const char* kVariables[] = {"OKMS_PROTOCOL",      "OKMS_SERV_ADDR",
-                                      "OKMS_TIMEOUT",       "OKMS_ID",
-                                      "OKMS_KEY_ID",        "OKMS_KEY_LABEL",
-                                      "OKMS_CA_CERT",       "OKMS_SOCK",
-                                      "OKMS_DEBUG",         "OKMS_CLIENT_CERT",
-                                      "OKMS_CLIENT_KEY",    "OKMS_SOCK_GROUP",
-                                      "OKMS_ALLOW_UID",     "OKMS_ALLOW_GID",
-                                      "OKMS_CA_ONLY",       "OKMS_USER",
-                                      "OKMS_LABEL_GRACE",   "OKMS_MAX_CONNECTIONS",
-                                      "OKMS_STATUS_LISTEN", "OKMS_STATUS_LISTEN_ANYWHERE"};
+constexpr const char* kVariables[] = {
+    "OKMS_PROTOCOL",    "OKMS_SERV_ADDR",     "OKMS_TIMEOUT",
+    "OKMS_ID",          "OKMS_KEY_ID",        "OKMS_KEY_LABEL",
+    "OKMS_CA_CERT",     "OKMS_SOCK",          "OKMS_DEBUG",
+    "OKMS_CLIENT_CERT", "OKMS_CLIENT_KEY",    "OKMS_SOCK_GROUP",
+    "OKMS_ALLOW_UID",   "OKMS_ALLOW_GID",     "OKMS_CA_ONLY",
+    "OKMS_USER",        "OKMS_LABEL_GRACE",   "OKMS_MAX_CONNECTIONS",
+    "OKMS_KEY_ID_FILE", "OKMS_STATUS_LISTEN", "OKMS_STATUS_LISTEN_ANYWHERE"};
 
 constexpr char kOkmsId[] = "0123abcd-4567-89ef-0123-456789abcdef";
 constexpr char kKeyId[] = "11111111-2222-3333-4444-555555555555";
@@ -707,8 +705,9 @@ const Mistake kMistakes[] = {
     {"NoKey",
      {"--encryption-key-id"},
      {},
-     "--encryption-key-id is missing: give the id of the key (or set OKMS_KEY_ID), or its label "
-     "with --encryption-key-label (OKMS_KEY_LABEL)"},
+     "--encryption-key-id is missing: give the id of the key (or set OKMS_KEY_ID), its label with "
+     "--encryption-key-label (OKMS_KEY_LABEL), or a file that holds the id with "
+     "--encryption-key-id-file (OKMS_KEY_ID_FILE)"},
     {"BothKeys",
      {},
      {"--encryption-key-label=etcd"},
@@ -932,8 +931,9 @@ const Mistake kRestMistakes[] = {
     {"NoKey",
      {"--encryption-key-id"},
      {},
-     "--encryption-key-id is missing: give the id of the key (or set OKMS_KEY_ID), or its label "
-     "with --encryption-key-label (OKMS_KEY_LABEL)"},
+     "--encryption-key-id is missing: give the id of the key (or set OKMS_KEY_ID), its label with "
+     "--encryption-key-label (OKMS_KEY_LABEL), or a file that holds the id with "
+     "--encryption-key-id-file (OKMS_KEY_ID_FILE)"},
     {"BothKeys",
      {},
      {"--encryption-key-label=etcd"},
@@ -978,6 +978,83 @@ TEST_F(ConfigTest, BothKeysByFlagAndVariable) {
               StatusIs(absl::StatusCode::kInvalidArgument,
                        "--encryption-key-id and --encryption-key-label are both given (perhaps by "
                        "OKMS_KEY_ID or OKMS_KEY_LABEL): use one of them"));
+}
+
+// ---- The file of the key's id
+
+TEST_F(ConfigTest, TheKeysIdIsReadFromItsFile) {
+  const test::TempDir folder;
+  std::ofstream(folder / "id") << "key-7\n";
+  const auto config =
+      Parse(Without({"--encryption-key-id"},
+                    Minimal({absl::StrCat("--encryption-key-id-file=", folder / "id")})));
+  ASSERT_THAT(config, IsOk());
+  EXPECT_EQ(config->key_id, "key-7");
+  EXPECT_EQ(config->key_label, "");
+  EXPECT_EQ(config->key_id_file.Name(), absl::StrCat("--encryption-key-id-file ", folder / "id"));
+}
+
+TEST_F(ConfigTest, WhatIsWrongWithTheFileOfTheKeysIdIsAMistakeAmongOthers) {
+  const auto config = Parse(Without({"--encryption-key-id", "--client-cert"},
+                                    Minimal({"--encryption-key-id-file=/nonexistent/id"})));
+  EXPECT_THAT(config, StatusIs(absl::StatusCode::kInvalidArgument,
+                               ::testing::AllOf(HasSubstr("--encryption-key-id-file "
+                                                          "/nonexistent/id: cannot be read"),
+                                                HasSubstr("\n--client-cert is missing"))));
+  EXPECT_THAT(Parse(Without({"--encryption-key-id"}, Minimal({"--encryption-key-id-file=~/id"}))),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("~/id: ~ is a shell's")));
+}
+
+TEST_F(ConfigTest, OverRestTheFileMustHoldAUuid) {
+  const test::TempDir folder;
+  const auto parse = [&](const std::string& id) {
+    std::ofstream(folder / "id") << id;
+    return Parse(Without({"--encryption-key-id"},
+                         MinimalRest({absl::StrCat("--encryption-key-id-file=", folder / "id")})));
+  };
+  EXPECT_EQ(parse(kKeyId)->key_id, kKeyId);
+  EXPECT_THAT(parse("key-7"),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       absl::StrCat("--encryption-key-id-file ", folder / "id",
+                                    ": holds key-7: no UUID, as the REST API has; give the id of a "
+                                    "service key")));
+}
+
+TEST_F(ConfigTest, TheFileOfTheKeysIdAndAnotherName) {
+  const test::TempDir folder;
+  std::ofstream(folder / "id") << "key-7";
+  Set("OKMS_KEY_ID_FILE", folder / "id");
+  EXPECT_THAT(Parse(Minimal()),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       "--encryption-key-id and --encryption-key-id-file are both given (perhaps "
+                       "by OKMS_KEY_ID or OKMS_KEY_ID_FILE): use one of them"));
+  EXPECT_THAT(
+      Parse(Without({"--encryption-key-id"}, Minimal({"--encryption-key-label=etcd"}))),
+      StatusIs(absl::StatusCode::kInvalidArgument,
+               "--encryption-key-label and --encryption-key-id-file are both given (perhaps "
+               "by OKMS_KEY_LABEL or OKMS_KEY_ID_FILE): use one of them"));
+  EXPECT_THAT(
+      Parse(Minimal({"--encryption-key-label=etcd"})),
+      StatusIs(absl::StatusCode::kInvalidArgument,
+               "--encryption-key-id and --encryption-key-label and --encryption-key-id-file "
+               "are all given (perhaps by OKMS_KEY_ID or OKMS_KEY_LABEL or "
+               "OKMS_KEY_ID_FILE): use one of them"));
+}
+
+TEST_F(ConfigTest, TheFileOfTheKeysIdMayBeACredential) {
+  const test::TempDir credentials;
+  std::ofstream(credentials / "encryption-key-id-file") << "key-7\n";
+  Set("CREDENTIALS_DIRECTORY", credentials.path());
+  Set("OKMS_KEY_ID_FILE", "/of/an/environment/file");
+  const auto config = Parse(Without({"--encryption-key-id"}, Minimal()));
+  ASSERT_THAT(config, IsOk());
+  EXPECT_EQ(config->key_id, "key-7");
+  EXPECT_TRUE(config->key_id_file.from_systemd);
+  EXPECT_THAT(Parse(Minimal()),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       "--encryption-key-id and --encryption-key-id-file are both given (perhaps "
+                       "by OKMS_KEY_ID or systemd's credential encryption-key-id-file): use one of "
+                       "them"));
 }
 
 TEST_F(ConfigTest, MistakeInAVariableIsNamedToo) {

@@ -230,7 +230,35 @@ TEST_F(AdoptionTest, AKeyThatComesBackIsToldOf) {
   Replace("b");
   Proven("a");
   EXPECT_EQ(adoption_.Current(now_)->text,
-            "key a works and is to be adopted again when it has stayed");
+            "key a works and is to be adopted again when its name has stayed for 3 minutes");
+}
+
+TEST_F(AdoptionTest, AKeyIsToldOfBeforeItIsProven) {
+  adoption_.Seen("b\n", now_);
+  const auto note = adoption_.Current(now_ + 1s);
+  ASSERT_TRUE(note);
+  EXPECT_THAT(note->wrong, IsOk());
+  EXPECT_EQ(note->text, "the key's name leads to key b? now, which is being proven");
+  EXPECT_EQ(note->since, now_);
+  EXPECT_FALSE(adoption_.pending());
+}
+
+TEST_F(AdoptionTest, ThatTheNameLeadsToItChangesNothingOfWhatIsKnownOfACandidate) {
+  Failed("b");
+  adoption_.Seen("b", now_);
+  EXPECT_EQ(adoption_.Current(now_)->text, "key b is in state Deactivated");
+  Proven("b");
+  adoption_.Seen("b", now_);
+  EXPECT_TRUE(Proven("b"));
+}
+
+TEST_F(AdoptionTest, ThatTheNameLeadsElsewhereStartsTheCountAgain) {
+  Proven("b");
+  adoption_.Seen("c", now_);
+  EXPECT_FALSE(Proven("b"));
+  adoption_.Seen("a", now_);
+  EXPECT_FALSE(adoption_.Current(now_)) << "it is the adopted one";
+  EXPECT_FALSE(Proven("b"));
 }
 
 // ---- A candidate that fails

@@ -6,6 +6,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -31,7 +32,7 @@ class HealthLogTest : public ::testing::Test {
 
   Lines Say() {
     Lines lines;
-    for (HealthLog::Line& line : log_.Changes(health_)) {
+    for (HealthLog::Line& line : log_.Changes(health_, now_)) {
       lines.emplace_back(line.severity, std::move(line.text));
     }
     return lines;
@@ -51,6 +52,7 @@ class HealthLogTest : public ::testing::Test {
     return {kNone, std::string(kNone.message()), kStart, kStart + 15min};
   }
 
+  Deadline now_ = kStart;
   HealthLog log_;
   Health health_;
 };
@@ -188,6 +190,58 @@ TEST_F(HealthLogTest, AnotherNoteIsNews) {
   EXPECT_THAT(Say(), ::testing::SizeIs(1));
   health_.note->since += 1h;
   health_.note->error_from = kStart;
+  EXPECT_THAT(Say(), IsEmpty());
+}
+
+TEST_F(HealthLogTest, ANameThatGoesBackAndForthIsSaidAFewTimesAndWhatItComesToInTheEnd) {
+  Ready();
+  Lines lines;
+  const auto look = [&](std::optional<Adoption::Note> note) {
+    now_ += 5s;
+    health_.note = std::move(note);
+    for (auto& line : Say()) lines.push_back(std::move(line));
+  };
+  while (now_ < kStart + 9min) {
+    look(Failing());
+    look(std::nullopt);
+  }
+  ASSERT_EQ(lines.size(), 8U);
+  EXPECT_EQ(lines.back().second,
+            "the key's name leads to key a again; that changes often: from now on it is said now "
+            "and then");
+  lines.clear();
+  while (now_ < kStart + 11min) look(Failing());
+  EXPECT_THAT(lines, ElementsAre(Pair(Severity::kError,
+                                      "trouble with the key's name: key b is in state Deactivated; "
+                                      "key a stays in use; that changes often: from now on it is "
+                                      "said now and then")));
+  while (now_ < kStart + 2h) look(Failing());
+  lines.clear();
+  for (int i = 0; i < 4; ++i) look(i % 2 == 0 ? std::nullopt : std::optional(Failing()));
+  EXPECT_EQ(lines.size(), 4U) << "after a calm there is room again";
+}
+
+TEST_F(HealthLogTest, WhatComesOfANameThatSomebodyGaveIsAlwaysSaid) {
+  Ready();
+  for (int i = 0; i < 100; ++i) {
+    log_.NameWasGiven();
+    health_.note = i % 2 == 0 ? std::optional(Failing()) : std::nullopt;
+    EXPECT_EQ(Say().size(), 1U);
+  }
+}
+
+// The lines that were spared do not keep it from being said that another key is in use.
+TEST_F(HealthLogTest, ThatAKeyIsAdoptedIsAlwaysSaid) {
+  Ready();
+  for (int i = 0; i < 100; ++i) {
+    health_.note = i % 2 == 0 ? std::optional(Failing()) : std::nullopt;
+    Say();
+  }
+  health_.note.reset();
+  health_.key_id = "b";
+  EXPECT_THAT(Say(), ElementsAre(Pair(Severity::kNotice,
+                                      "ready: key b encrypts and decrypts; it replaces key a")));
+  now_ += 1h;
   EXPECT_THAT(Say(), IsEmpty());
 }
 

@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "support/status_is.h"
 #include "unit/core/fake_backend.h"
 
@@ -281,7 +282,7 @@ TEST_F(KeyManagerTest, TheFirstSuccessEndsSilenceAtOnce) {
   Decrypt("an older key");
   FakeBackend::Answer<Secret>(backend_->decrypt, Plain("seed"));
   EXPECT_THAT(StatusNow(), IsOk());
-  EXPECT_EQ(log_, (Lines{{Severity::kNotice, "ready again: key key-1"}}));
+  EXPECT_EQ(log_.back(), (Lines::value_type{Severity::kNotice, "ready again: key key-1"}));
 }
 
 TEST_F(KeyManagerTest, FailedCallsAreEvidenceToo) {
@@ -561,6 +562,252 @@ TEST_F(KeyManagerTest, ANoToTheQuestionForAttributesIsDecidedByARoundTrip) {
   EXPECT_THAT(log_, IsEmpty());
 }
 
+// ---- Another id
+
+class IdTest : public KeyManagerTest {
+ protected:
+  void Named(const std::string& id) { keys_->SetName({id, "--encryption-key-id-file"}); }
+  // A check begins, and finds the key in use well.
+  void CheckInUse(const std::string& key_id = "key-1") {
+    AwaitCheck();
+    EXPECT_EQ(backend_->inspect.front().name, key_id);
+    Inspected();
+    while (!backend_->encrypt.empty()) RoundTrip(key_id);
+  }
+  // ... and then that the candidate works.
+  void Prove(const std::string& id, const std::string& in_use = "key-1") {
+    CheckInUse(in_use);
+    ASSERT_THAT(backend_->inspect, SizeIs(1));
+    EXPECT_EQ(backend_->inspect.front().name, id);
+    Inspected();
+    RoundTrip(id);
+  }
+  void Replace(const std::string& id, const std::string& in_use = "key-1") {
+    Named(id);
+    Prove(id, in_use);
+    Prove(id, in_use);
+    ASSERT_EQ(*StatusNow(), id);
+    log_.clear();
+  }
+  static std::pair<Severity, std::string> Seen(const std::string& id) {
+    return {Severity::kNotice, "the key's name leads to key " + id +
+                                   " now, which is being proven; key key-1 stays in use"};
+  }
+};
+
+TEST_F(IdTest, IsCheckedAtOnceAndAdoptedWhenTwoChecksHaveProvenIt) {
+  Adopt();
+  Pass(1s);
+  Named("key-2");
+  const Deadline named = now_;
+  EXPECT_EQ(log_, Lines{Seen("key-2")});
+  EXPECT_THAT(StatusLine(keys_->Current(), now_, ""),
+              HasSubstr("key key-1; new key for 0 s (the key's name leads to key key-2 now"));
+  Prove("key-2");
+  EXPECT_EQ(now_, named);
+  EXPECT_EQ(*StatusNow(), "key-1");
+  Prove("key-2");
+  EXPECT_LE(now_ - named, 6s);
+  EXPECT_EQ(*StatusNow(), "key-2");
+  EXPECT_EQ(
+      log_,
+      (Lines{
+          Seen("key-2"),
+          {Severity::kNotice, "key key-2 works and is to be adopted; key key-1 stays in use"},
+          {Severity::kNotice, "ready: key key-2 encrypts and decrypts; it replaces key key-1"}}));
+  Encrypt();
+  EXPECT_EQ(backend_->encrypt.front().name, "key-2");
+  Decrypt("key-1");
+  EXPECT_EQ(backend_->decrypt.front().name, "key-1");
+}
+
+TEST_F(IdTest, OfTheKeyInUseIsNoNews) {
+  Adopt();
+  Named("key-1");
+  CheckInUse();
+  EXPECT_EQ(backend_->pending(), 0u);
+  EXPECT_THAT(log_, IsEmpty());
+}
+
+TEST_F(IdTest, ThatFailsIsSaidOnceWithWhatNamedItAndHarmsNothing) {
+  const struct {
+    absl::StatusOr<KeyInfo> seen;
+    const char* why;
+  } cases[] = {
+      {absl::NotFoundError("no such object"),
+       "--encryption-key-id-file: key key-2: no such object"},
+      {test::DeactivatedKey(), "key key-2 is in state Deactivated, not Active"},
+      {absl::DeadlineExceededError("no answer in time"), "key key-2: no answer in time"},
+  };
+  Adopt();
+  for (const auto& [seen, why] : cases) {
+    Named("key-2");
+    for (int i = 0; i < 10; ++i) {
+      CheckInUse();
+      Inspected(seen);
+      while (!backend_->encrypt.empty()) {
+        FakeBackend::Answer<Ciphertext>(backend_->encrypt, absl::NotFoundError("no such key"));
+      }
+      ASSERT_EQ(*StatusNow(), "key-1");
+    }
+    EXPECT_EQ(log_, (Lines{Seen("key-2"),
+                           {Severity::kError, absl::StrCat("trouble with the key's name: ", why,
+                                                           "; key key-1 stays in use")}}));
+    EXPECT_THAT(StatusLine(keys_->Current(), now_, ""), HasSubstr(why));
+    log_.clear();
+    Named("key-1");
+    EXPECT_EQ(log_, (Lines{{Severity::kNotice, "the key's name leads to key key-1 again"}}));
+    log_.clear();
+  }
+}
+
+TEST_F(IdTest, IsLookedAtUntilItWorks) {
+  Adopt();
+  Named("key-2");
+  CheckInUse();
+  Inspected(test::DeactivatedKey());
+  Prove("key-2");
+  Prove("key-2");
+  EXPECT_EQ(*StatusNow(), "key-2");
+}
+
+TEST_F(IdTest, BackToTheKeyInUseEndsIt) {
+  Adopt();
+  Named("key-2");
+  Prove("key-2");
+  Named("key-1");
+  CheckInUse();
+  EXPECT_EQ(backend_->pending(), 0u);
+  Named("key-2");
+  Prove("key-2");
+  EXPECT_EQ(*StatusNow(), "key-1") << "the count began again";
+}
+
+TEST_F(IdTest, TheOneThatIsNamedLastCounts) {
+  Adopt();
+  Named("key-2");
+  CheckInUse();
+  ASSERT_THAT(backend_->inspect, SizeIs(1));
+  auto hangs = std::move(backend_->inspect.front());
+  backend_->inspect.clear();
+  Named("key-3");
+  Pass(500ms);
+  Prove("key-3");
+  hangs.done(Active());
+  RoundTrip("key-2");  // of which nothing is known by that
+  EXPECT_THAT(keys_->Current().note->text, "key key-3 works and is to be adopted");
+  Prove("key-3");
+  EXPECT_EQ(*StatusNow(), "key-3");
+}
+
+// What is asked within a check is asked after the name has come.
+TEST_F(IdTest, ACheckThatIsUnderWayTakesItUp) {
+  Adopt();
+  AwaitCheck();
+  Named("key-2");
+  Inspected();
+  EXPECT_EQ(backend_->inspect.front().name, "key-2");
+}
+
+TEST_F(IdTest, AKeyThatWasReplacedComesBackAfterThreeMinutes) {
+  Adopt();
+  Pass(1s);
+  Replace("key-2");
+  Named("key-1");
+  const Deadline named = now_;
+  while (*StatusNow() == "key-2") {
+    Prove("key-1", "key-2");
+    ASSERT_LE(now_ - named, 190s);
+  }
+  EXPECT_EQ(*StatusNow(), "key-1");
+  EXPECT_GE(now_ - named, 3min);
+  EXPECT_THAT(log_, SizeIs(3));
+  EXPECT_EQ(log_.at(1).second,
+            "key key-1 works and is to be adopted again when its name has stayed for 3 minutes; "
+            "key key-2 stays in use");
+}
+
+TEST_F(IdTest, WhileTheKeyInUseIsRefusedAReplacedOneComesBackSoon) {
+  Adopt();
+  Pass(1s);
+  Replace("key-2");
+  Named("key-1");
+  const Deadline named = now_;
+  while (keys_->Current().key_id == "key-2" && now_ - named < 1min) {
+    AwaitCheck();
+    Inspected(test::DeactivatedKey());
+    Inspected();
+    RoundTrip("key-1");
+  }
+  EXPECT_EQ(*StatusNow(), "key-1");
+  EXPECT_LE(now_ - named, 10s);
+}
+
+// A rule against servers that ignore the name in a search.
+TEST_F(IdTest, MayHideItsLabel) {
+  Adopt();
+  Named("key-2");
+  for (int i = 0; i < 2; ++i) {
+    CheckInUse();
+    Inspected(test::ActiveKey());
+    RoundTrip("key-2");
+  }
+  EXPECT_EQ(*StatusNow(), "key-2");
+  EXPECT_FALSE(keys_->Current().name_unproven);
+}
+
+TEST_F(IdTest, WithoutAKeyItsTurnIsAtOnce) {
+  keys_->Tick();
+  Inspected(absl::NotFoundError("no such object"));
+  FakeBackend::Answer<Ciphertext>(backend_->encrypt, absl::NotFoundError("no such key"));
+  ASSERT_THAT(StatusNow(), StatusIs(Code::kNotFound, HasSubstr("key-1")));
+  log_.clear();
+  Pass(500ms);  // a check of the first one is under way
+  ASSERT_THAT(backend_->inspect, SizeIs(1));
+  auto first = std::move(backend_->inspect.front());
+  backend_->inspect.clear();
+  Named("key-2");
+  auto& status = Status();
+  EXPECT_THAT(status, IsEmpty()) << "nothing is known of that one";
+  first.done(Active());
+  RoundTrip("key-1");
+  EXPECT_EQ(keys_->Current().key_id, "") << "it is not named any more";
+  Pass(500ms);
+  EXPECT_EQ(backend_->inspect.front().name, "key-2");
+  Inspected();
+  RoundTrip("key-2");
+  EXPECT_EQ(*status.at(0), "key-2");
+  EXPECT_EQ(log_, (Lines{{Severity::kNotice, "ready: key key-2 encrypts and decrypts"}}));
+}
+
+// ---- Decrypts under other keys
+
+TEST_F(KeyManagerTest, DecryptsUnderOtherKeysAreCountedAndSaidOnce) {
+  Adopt();
+  const auto decrypt = [this](const std::string& key_id, absl::StatusOr<Secret> answer) {
+    Decrypt(key_id);
+    FakeBackend::Answer<Secret>(backend_->decrypt, std::move(answer));
+  };
+  decrypt("key-1", Plain("seed"));
+  decrypt("none", absl::NotFoundError("nothing of that id"));
+  EXPECT_THAT(keys_->OtherDecrypts().by_key, IsEmpty());
+  EXPECT_EQ(StatusLine(keys_->Current(), now_, ""), "serving; key key-1");
+  for (int i = 0; i < 12; ++i) decrypt("key-0", Plain("seed"));
+  EXPECT_THAT(keys_->OtherDecrypts().by_key, ElementsAre(std::pair(std::string("key-0"), 12u)));
+  EXPECT_EQ(StatusLine(keys_->Current(), now_, "; more"),
+            "serving; key key-1; 12 Decrypts under 1 other key; more");
+  EXPECT_EQ(log_, (Lines{{Severity::kNotice,
+                          "a record of key key-0 was decrypted: it is still needed beside key "
+                          "key-1"}}));
+}
+
+TEST_F(KeyManagerTest, WithoutAKeyThereIsNoOtherOne) {
+  Decrypt("key-0");
+  FakeBackend::Answer<Secret>(backend_->decrypt, Plain("seed"));
+  EXPECT_THAT(keys_->OtherDecrypts().by_key, IsEmpty());
+  EXPECT_THAT(log_, IsEmpty());
+}
+
 // ---- The end
 
 TEST_F(KeyManagerTest, ACancelledCheckIsNoVerdictAndNoLine) {
@@ -642,9 +889,12 @@ TEST_F(LabelTest, ANewKeyIsAdoptedWhenTwoChecksHaveProvenIt) {
   CheckLeadsTo({"key-2"});
   RoundTrip("key-2");
   EXPECT_EQ(*StatusNow(), "key-1");
-  EXPECT_THAT(log_, ElementsAre(std::pair(Severity::kNotice,
-                                          std::string("key key-2 works and is to be adopted; key "
-                                                      "key-1 stays in use"))));
+  EXPECT_EQ(
+      log_,
+      (Lines{{Severity::kNotice,
+              "the key's name leads to key key-2 now, which is being proven; key key-1 "
+              "stays in use"},
+             {Severity::kNotice, "key key-2 works and is to be adopted; key key-1 stays in use"}}));
   log_.clear();
   CheckLeadsTo({"key-2"});
   RoundTrip("key-2");
@@ -681,7 +931,10 @@ TEST_F(LabelTest, ACandidateThatFailsIsSaidAndHarmsNothing) {
     Inspected(test::DeactivatedKey({{"kek"}}));
     EXPECT_EQ(*StatusNow(), "key-1");
   }
-  EXPECT_EQ(log_, (Lines{{Severity::kError,
+  EXPECT_EQ(log_, (Lines{{Severity::kNotice,
+                          "the key's name leads to key key-2 now, which is being proven; key key-1 "
+                          "stays in use"},
+                         {Severity::kError,
                           "trouble with the key's name: key key-2 is in state Deactivated, not "
                           "Active; key key-1 stays in use"}}));
   EXPECT_THAT(StatusLine(keys_->Current(), now_, ""),
@@ -714,6 +967,7 @@ TEST_F(LabelTest, ReplicasThatDisagreeChangeNoKey) {
     if (i % 2 == 0) RoundTrip("key-2");
     ASSERT_EQ(*StatusNow(), "key-1");
   }
+  EXPECT_LE(log_.size(), 12u) << "and in half an hour they fill no log";
 }
 
 TEST_F(LabelTest, SilenceOfTheSearchSaysNothingOfTheKey) {

@@ -25,7 +25,9 @@ constexpr Deadline kStart = Deadline(1000h);
 
 KeyInfo Shown() { return test::ActiveKey({{"kek"}}); }
 KeyInfo Hidden() { return test::ActiveKey(); }
-KeyReport Works(Clock::duration took = 1ms) { return {absl::OkStatus(), true, took, Shown()}; }
+KeyReport Works(Clock::duration took = 1ms, const KeyInfo& info = Shown()) {
+  return {absl::OkStatus(), true, took, info};
+}
 
 class KeyStateTest : public ::testing::Test {
  protected:
@@ -37,9 +39,8 @@ class KeyStateTest : public ::testing::Test {
     auto outcome = KeyState::Outcome::kGood;
     const std::string adopted = state_.adopted();
     if (!adopted.empty()) outcome = state_.SawKey(*check, adopted, in_use, now_);
-    const LabelledKey key{id, info};
-    outcome = id == adopted ? state_.SawName(*check, {key}, outcome, now_)
-                            : state_.SawCandidate(*check, key, Works(took), outcome, now_);
+    outcome = id == adopted ? state_.SawName(*check, {LabelledKey{id, info}}, outcome, now_)
+                            : state_.SawCandidate(*check, id, Works(took, info), outcome, now_);
     state_.schedule().End(check, outcome, now_, 0);
   }
   void LeadsOftenTo(const std::string& id, const KeyInfo& info = Shown(),
@@ -52,7 +53,7 @@ class KeyStateTest : public ::testing::Test {
   }
 
   Deadline now_ = kStart;
-  KeyState state_{10s, 15min};
+  KeyState state_{KeyLabel{"kek"}, 10s, 15min};
 };
 
 // kube-apiserver gives an Encrypt 3 seconds; with the key that stays it needs none.
@@ -117,7 +118,7 @@ TEST_F(KeyStateTest, ACandidateThatNeverAnswersIsSaidAndEndsTheGrace) {
   for (int i = 0; i < 200; ++i) {
     const auto next = state_.schedule().Begin(now_ += 10s).value();
     const KeyReport silent{absl::DeadlineExceededError("no answer in time"), false, {}, {}};
-    state_.SawCandidate(*next, {"b", Shown()}, silent, KeyState::Outcome::kGood, now_);
+    state_.SawCandidate(*next, "b", silent, KeyState::Outcome::kGood, now_);
     state_.schedule().End(next, KeyState::Outcome::kGood, now_, 0);
     ASSERT_THAT(state_.Answer(now_), IsOk()) << i;
     EXPECT_EQ(Note(), "key b: no answer in time");

@@ -91,13 +91,13 @@ TEST_F(ReplaceableBackendTest, PassesAllCallsToTheCurrentOne) {
 TEST_F(ReplaceableBackendTest, ACallUnderWayEndsWhereItBegan) {
   Decrypt(IntoResult());
   Replace();
-  all_->Sweep();
+  EXPECT_TRUE(all_->Sweep());
   ASSERT_TRUE(old_alive_) << "a call is under way";
   old_->Answer(old_->decrypt, absl::StatusOr<Secret>(Plain("seed")));
   ASSERT_TRUE(result_);
   EXPECT_THAT(*result_, IsOk());
   EXPECT_TRUE(old_alive_) << "destroyed by who ended its call";
-  all_->Sweep();
+  EXPECT_FALSE(all_->Sweep());
   EXPECT_FALSE(old_alive_);
   all_->Sweep();
   EXPECT_TRUE(new_alive_) << "it is in use";

@@ -38,6 +38,29 @@ TEST(BatchSizeTest, EachSessionHasItsShareWhereTheKmsTakesTheTime) {
   EXPECT_EQ(size.Most(12, kSessions, 3s), 3U);
 }
 
+TEST(BatchSizeTest, FewSessionsAreEnoughForAKmsThatAnswersSeveralInAMoment) {
+  BatchSize size;
+  EXPECT_GT(size.Sessions(), 1000U);
+  size.Took(400us, 1);
+  EXPECT_GT(size.Sessions(), 1000U) << "several may take longer";
+  size.Took(800us, 16);
+  EXPECT_EQ(size.Sessions(), 3U);
+}
+
+TEST(BatchSizeTest, AllSessionsAreNeededWhereTheKmsTakesTheTime) {
+  BatchSize size;
+  size.Took(400us, 1);
+  size.Took(1600us, 4);
+  EXPECT_GT(size.Sessions(), 1000U);
+}
+
+TEST(BatchSizeTest, AllSessionsAreNeededWhereTheWayTakesTheTime) {
+  BatchSize size;
+  size.Took(5ms, 1);
+  size.Took(5ms, 16);
+  EXPECT_GT(size.Sessions(), 1000U);
+}
+
 TEST(BatchSizeTest, TheLastOneMustHaveTheTime) {
   BatchSize size;
   size.Took(300ms, 1);

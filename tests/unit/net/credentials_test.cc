@@ -21,6 +21,7 @@ using ::testing::IsEmpty;
 using ::testing::MatchesRegex;
 
 constexpr std::time_t kHour = 3600;
+constexpr std::time_t kDay = 24 * kHour;
 
 class CredentialsTest : public ::testing::Test {
  protected:
@@ -29,16 +30,21 @@ class CredentialsTest : public ::testing::Test {
   Credentials Valid(long from, long until) {
     const auto pair =
         *pki_.Issue("client", {.common_name = "c", .valid_from = from, .valid_until = until});
-    return Credentials(TlsContext::Create(
-        {{"--client-cert", pair.certificate}, {"--client-key", pair.key}, {"--ca", pki_.ca()}}));
+    const auto ca = *pki_.Issue(
+        "old-ca", {.common_name = "CA", .valid_from = -kDay, .valid_until = 1000 * kDay});
+    return Credentials({{"--client-cert", pair.certificate},
+                        {"--client-key", pair.key},
+                        {"--ca", ca.certificate}});
   }
 
   test::TempDir directory_;
   test::TestPki pki_;
   std::vector<std::string> lines_;
   const Logger log_{false, [this](Severity severity, absl::string_view line) {
-                      lines_.push_back((severity == Severity::kError ? "error: " : "notice: ") +
-                                       std::string(line));
+                      const std::string name = severity == Severity::kError     ? "error: "
+                                               : severity == Severity::kWarning ? "warning: "
+                                                                                : "notice: ";
+                      lines_.push_back(name + std::string(line));
                     }};
 };
 
@@ -50,15 +56,56 @@ TEST_F(CredentialsTest, NothingIsSaidWhileAllIsWell) {
   EXPECT_THAT(credentials.Summary(), MatchesRegex("--client-cert until 20[0-9-]+"));
 }
 
-TEST_F(CredentialsTest, TheEndIsSaidOnceWhenItComes) {
+TEST_F(CredentialsTest, TheEndIsSaidWhenItComesAndThenEachDay) {
   Credentials credentials = Valid(-kHour, kHour);
   const std::time_t now = std::time(nullptr);
   credentials.Tick(log_, now);
-  for (int day = 1; day < 4; ++day) credentials.Tick(log_, now + day * 24 * kHour);
-  EXPECT_THAT(lines_, ElementsAre(AllOf(HasSubstr("error: --client-cert /"),
-                                        HasSubstr(".pem: expired on 20"),
-                                        HasSubstr("; renew it and restart, or correct"))));
+  const auto said = AllOf(HasSubstr("error: --client-cert /"), HasSubstr(".pem: expired on 20"),
+                          HasSubstr("; renew it and restart, or correct"));
+  for (int hour = 2; hour < 24; ++hour) credentials.Tick(log_, now + hour * kHour);
+  EXPECT_THAT(lines_, ElementsAre(said));
+  for (int hour = 24; hour < 72; ++hour) credentials.Tick(log_, now + hour * kHour);
+  EXPECT_THAT(lines_, ElementsAre(said, said, said));
   EXPECT_THAT(credentials.Trouble(now + 2 * kHour), HasSubstr("expired on"));
+}
+
+TEST_F(CredentialsTest, EachRemarkBeforeTheEndIsAWarningOnce) {
+  Credentials credentials = Valid(-80 * kDay, 40 * kDay);
+  const std::time_t now = std::time(nullptr);
+  for (std::time_t hour = 0; hour < 40 * 24; ++hour) credentials.Tick(log_, now + hour * kHour);
+  const auto said = [](const std::string& left) {
+    return AllOf(HasSubstr("warning: --client-cert /"), HasSubstr(".pem: expires on 20"),
+                 HasSubstr("; " + left + " left: renew it and restart"));
+  };
+  EXPECT_THAT(lines_, ElementsAre(said("30 days"), said("14 days"), said("7 days"), said("3 days"),
+                                  said("24 hours")));
+  EXPECT_EQ(credentials.Trouble(now + 39 * kDay), "");
+  EXPECT_THAT(credentials.Summary(now + 37 * kDay),
+              MatchesRegex("--client-cert until 20[0-9-]+, 3 days left"));
+}
+
+TEST_F(CredentialsTest, AStartShortlyBeforeTheEndSaysTheLastOnly) {
+  Credentials credentials = Valid(-363 * kDay, 2 * kDay);
+  credentials.Tick(log_);
+  credentials.Tick(log_);
+  EXPECT_THAT(lines_, ElementsAre(HasSubstr("; 48 hours left")));
+}
+
+TEST_F(CredentialsTest, WhatIsTrueByAnotherClockIsSaid) {
+  Credentials credentials = Valid(-365 * kDay, 60 * kDay);
+  const std::time_t now = std::time(nullptr);
+  for (const std::time_t day : {58, 50, 58, 0, 50}) credentials.Tick(log_, now + day * kDay);
+  EXPECT_THAT(lines_, ElementsAre(HasSubstr("48 hours left"), HasSubstr("10 days left"),
+                                  HasSubstr("48 hours left"), HasSubstr("10 days left")));
+}
+
+TEST_F(CredentialsTest, TheEndOfEachFileIsSaid) {
+  Credentials credentials = Valid(-365 * kDay, kDay);
+  const std::time_t now = std::time(nullptr);
+  for (const std::time_t day : {0, 2, 2000}) credentials.Tick(log_, now + day * kDay);
+  EXPECT_THAT(lines_, ElementsAre(HasSubstr("warning: --client-cert /"),
+                                  HasSubstr("error: --client-cert /"),
+                                  HasSubstr("error: --client-cert /"), HasSubstr("error: --ca /")));
 }
 
 TEST_F(CredentialsTest, AClockThatIsSetEndsIt) {
@@ -76,8 +123,27 @@ TEST_F(CredentialsTest, AnExpiredCaIsTroubleToo) {
   EXPECT_THAT(credentials.Trouble(now + 2000 * 24 * kHour), HasSubstr("--ca /"));
 }
 
+TEST_F(CredentialsTest, OthersTakeTheirPlaceWhenTheyAreUsed) {
+  const std::time_t now = std::time(nullptr);
+  Credentials credentials = Valid(-kHour, kHour);
+  credentials.Tick(log_, now + 2 * kHour);
+  const auto old = credentials.tls();
+  ASSERT_THAT(pki_.Issue("client", {.common_name = "c", .valid_until = 9 * kHour}), test::IsOk());
+  const auto candidate = credentials.ReadAgain();
+  ASSERT_THAT(candidate, test::IsOk());
+  EXPECT_EQ(*credentials.tls(), *old);
+  EXPECT_NE(credentials.Trouble(now + 2 * kHour), "");
+  credentials.Use(*candidate);
+  EXPECT_EQ(*credentials.tls(), *candidate);
+  EXPECT_EQ(credentials.Trouble(now + 2 * kHour), "");
+  credentials.Tick(log_, now + 2 * kHour);
+  EXPECT_THAT(lines_, ElementsAre(HasSubstr("error: --client-cert /"),
+                                  HasSubstr("notice: no longer: --client-cert /")));
+}
+
 TEST_F(CredentialsTest, FilesThatCouldNotBeReadHaveNoTime) {
-  Credentials credentials(absl::FailedPreconditionError("no file"));
+  Credentials credentials({{"--client-cert", directory_ / "none"}, {}, {}});
+  EXPECT_FALSE(credentials.tls().ok());
   credentials.Tick(log_);
   EXPECT_EQ(credentials.Trouble(), "");
   EXPECT_EQ(credentials.Summary(), "");

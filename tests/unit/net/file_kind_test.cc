@@ -159,10 +159,5 @@ TEST_F(FileKindTest, Empty) {
   EXPECT_EQ(As(PemKind::kCertificate, ""), "is empty; give the PEM file");
 }
 
-TEST_F(FileKindTest, AFile) {
-  EXPECT_THAT(WrongKindOf(directory_ / "client.key", PemKind::kCertificate), StartsWith("holds a"));
-  EXPECT_EQ(WrongKindOf(directory_ / "none", PemKind::kCertificate), "");
-}
-
 }  // namespace
 }  // namespace okms

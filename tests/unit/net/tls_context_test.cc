@@ -8,9 +8,11 @@
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <signal.h>
+#include <sys/inotify.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <array>
 #include <cstdio>
 #include <ctime>
 #include <filesystem>
@@ -21,6 +23,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "net/system_roots.h"
 #include "support/status_is.h"
 #include "support/temp_dir.h"
 #include "support/test_pki.h"
@@ -33,6 +36,7 @@ namespace {
 using test::IsOk;
 using test::StatusIs;
 using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::MatchesRegex;
 
@@ -162,6 +166,32 @@ TEST_P(EachFileTest, Directory) {
               Refused(GetParam().option, directory_.path(), "is a directory; name the PEM file"));
 }
 
+TEST_P(EachFileTest, Fifo) {
+  TlsFiles files = Files();
+  const std::string path = directory_ / "fifo";
+  ASSERT_EQ(::mkfifo(path.c_str(), 0600), 0);
+  (files.*GetParam().file).path = path;
+  EXPECT_THAT(TlsContext::Create(files),
+              Refused(GetParam().option, path, "is a FIFO; name the PEM file"));
+}
+
+// Or it could be another file by then.
+TEST_P(EachFileTest, IsOpenedOnce) {
+  const TlsFiles files = Files();
+  for (const std::string& content : {std::string(), std::string("not PEM at all\n")}) {
+    TlsFiles each = files;
+    NamedFile& file = each.*GetParam().file;
+    if (!content.empty()) file.path = Write("garbage.pem", content);
+    const UniqueFd watch(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK));
+    // With its end: two alike in a row would be one event.
+    ASSERT_GE(::inotify_add_watch(watch.get(), file.path.c_str(), IN_OPEN | IN_CLOSE_NOWRITE), 0);
+    EXPECT_EQ(TlsContext::Create(each).ok(), content.empty());
+    std::array<char, 4096> events{};
+    EXPECT_EQ(::read(watch.get(), events.data(), events.size()),
+              static_cast<ssize_t>(2 * sizeof(inotify_event)));
+  }
+}
+
 TEST_P(EachFileTest, Unreadable) {
   // Root reads everything: then another user tries, who may read this test's directory but that.
   const bool root = ::geteuid() == 0;
@@ -178,9 +208,10 @@ TEST_P(EachFileTest, Unreadable) {
   if (root) {
     ASSERT_EQ(::seteuid(0), 0);
   }
-  EXPECT_THAT(context,
-              Refused(GetParam().option, path,
-                      "cannot be read: open: Permission denied; let this service's user read it"));
+  EXPECT_THAT(context, StatusIs(absl::StatusCode::kPermissionDenied,
+                                absl::StrCat(GetParam().option, " ", path,
+                                             ": cannot be read: open: Permission denied; let this "
+                                             "service's user read it")));
 }
 
 TEST_P(EachFileTest, Garbage) {
@@ -339,6 +370,45 @@ TEST_P(EachFileTest, ThatSystemdDidNotFind) {
                                     option.substr(2), " of this unit says (systemctl cat)")));
 }
 
+// ---- Read
+
+TEST_F(TlsContextTest, WhatIsWrongWithEachFileIsSaid) {
+  TlsFiles files = Files();
+  files.client_cert.path = directory_ / "missing.pem";
+  files.client_key.path = directory_.path();
+  files.ca.path = Write("empty.pem", "");
+  const TlsContext::Reading reading = TlsContext::Read(files);
+  EXPECT_EQ(reading.context, nullptr);
+  EXPECT_THAT(
+      reading.mistakes,
+      ElementsAre(Refused("--client-cert", files.client_cert.path,
+                          "cannot be read: open: No such file or directory; correct the path"),
+                  Refused("--client-key", directory_.path(), "is a directory; name the PEM file"),
+                  Refused("--ca", files.ca.path, "is empty; give the PEM file")));
+  EXPECT_THAT(TlsContext::Create(files).status(), reading.mistakes.front());
+}
+
+TEST_F(TlsContextTest, APairThatDoesNotFitIsOneMistake) {
+  TlsFiles files = Files();
+  files.client_key.path = Issue("other", {.common_name = "other"}).key;
+  files.ca.path = client_.key;
+  EXPECT_THAT(TlsContext::Read(files).mistakes,
+              ElementsAre(StatusIs(kFailedPrecondition, HasSubstr("does not belong to")),
+                          StatusIs(kFailedPrecondition, HasSubstr("holds a private key"))));
+}
+
+TEST_F(TlsContextTest, WhatCouldBeReadIsLookedAtInAnyCase) {
+  client_ = Issue("expired", {.common_name = "client", .valid_from = -7200, .valid_until = -3600});
+  ASSERT_EQ(::chmod(client_.key.c_str(), 0644), 0);
+  TlsFiles files = Files();
+  files.ca.path = directory_ / "missing.pem";
+  const TlsContext::Reading reading = TlsContext::Read(files);
+  EXPECT_THAT(reading.mistakes, ElementsAre(StatusIs(kFailedPrecondition, HasSubstr("--ca "))));
+  EXPECT_THAT(reading.warnings, ElementsAre(HasSubstr("every user of this machine can read it")));
+  ASSERT_TRUE(reading.validity.At(std::time(nullptr)));
+  EXPECT_THAT(reading.validity.At(std::time(nullptr))->what, HasSubstr("expired on"));
+}
+
 TEST_F(TlsContextTest, WorldReadableKeyIsAWarning) {
   ASSERT_EQ(::chmod(client_.key.c_str(), 0644), 0);
   const auto context = TlsContext::Create(Files());
@@ -436,6 +506,43 @@ TEST_F(RootsTest, SystemsRootsFromADirectory) {
   std::filesystem::remove_all(directory);
   EXPECT_TRUE(Trusts(context, system_pki_));
   EXPECT_FALSE(Trusts(context, pki_));
+}
+
+// Within the sandbox they are out of reach.
+TEST_F(RootsTest, SystemsRootsThatWereReadBefore) {
+  for (const bool with_ca : {true, false}) {
+    TlsFiles files = Files();
+    if (!with_ca) files.ca.path.clear();
+    files.only_ca = false;
+    ASSERT_TRUE(files.TrustSystemRoots());
+    const auto roots = ReadSystemRoots();
+    const test::ScopedVariable no_file("SSL_CERT_FILE", elsewhere_ / "none.pem");
+    for (int time = 0; time < 2; ++time) {
+      const auto context = TlsContext::Create(files, roots);
+      ASSERT_THAT(context, IsOk());
+      EXPECT_TRUE(Trusts(context, system_pki_));
+      EXPECT_EQ(Trusts(context, pki_), with_ca);
+    }
+  }
+  EXPECT_FALSE(Files().TrustSystemRoots());
+}
+
+TEST_F(TlsContextTest, TheSameCertificatesAreTheSameIdentity) {
+  const auto identity = [](const TlsFiles& files) {
+    const auto context = TlsContext::Create(files);
+    EXPECT_THAT(context, IsOk());
+    return context.ok() ? (*context)->identity() : "";
+  };
+  const std::string first = identity(Files());
+  EXPECT_EQ(identity(Files()), first);
+  TlsFiles files = Files();
+  const test::TempDir elsewhere;
+  files.ca.path = test::TestPki::Create(elsewhere.path())->ca();
+  EXPECT_NE(identity(files), first) << "another CA";
+  std::ofstream(client_.certificate, std::ios::app) << std::ifstream(pki_.ca()).rdbuf();
+  EXPECT_NE(identity(Files()), first) << "another certificate on the way to the CA";
+  client_ = *pki_.Issue("client", {.common_name = "client"});
+  EXPECT_NE(identity(Files()), first) << "another certificate";
 }
 
 TEST_F(RootsTest, NoSystemsRootsAreAnErrorWithoutACaFile) {

@@ -62,6 +62,8 @@ std::string PemOf(const X509* certificate) {
 
 class UnreadCertificatesTest : public testing::Test {
  protected:
+  UnreadCertificatesTest() { UnreadCertificates::Give(store_.get(), unread_); }
+
   test::TestPki NewCa(const std::string& name) {
     return *test::TestPki::Create(directories_.emplace_back().path(), name);
   }
@@ -79,6 +81,7 @@ class UnreadCertificatesTest : public testing::Test {
 
   std::list<test::TempDir> directories_;
   const StorePtr store_{X509_STORE_new()};
+  const std::shared_ptr<UnreadCertificates> unread_ = std::make_shared<UnreadCertificates>();
   test::TestPki first_ = NewCa("first");
   test::TestPki second_ = NewCa("second");
 };
@@ -86,7 +89,7 @@ class UnreadCertificatesTest : public testing::Test {
 TEST_F(UnreadCertificatesTest, OnlyWhatIsNeededIsParsed) {
   test::TestPki stranger = NewCa("stranger");
   EXPECT_EQ(Unread(), 0);
-  UnreadCertificates::Of(store_.get()).Add(Contents(first_.ca()) + Contents(second_.ca()));
+  unread_->Add(Contents(first_.ca()) + Contents(second_.ca()));
   EXPECT_EQ(Parsed(), 0);
   EXPECT_EQ(Unread(), 2);
   EXPECT_TRUE(Trusts(second_));
@@ -104,14 +107,13 @@ TEST_F(UnreadCertificatesTest, OnlyWhatIsNeededIsParsed) {
 TEST_F(UnreadCertificatesTest, TrustedOnesAreFoundByThemselves) {
   ASSERT_EQ(X509_STORE_set_flags(store_.get(), X509_V_FLAG_PARTIAL_CHAIN), 1);
   const auto trusted = first_.Issue("trusted", {.common_name = "kms", .for_server = true});
-  UnreadCertificates::Of(store_.get()).Add(Contents(trusted->certificate));
+  unread_->Add(Contents(trusted->certificate));
   EXPECT_TRUE(Trusts(CertificateOf(trusted->certificate).get()));
   EXPECT_FALSE(Trusts(first_));  // another one, of the same name
 }
 
 // Also where there is no version, as in certificates of the last century.
 TEST_F(UnreadCertificatesTest, SubjectsAreFoundNotIssuers) {
-  UnreadCertificates& unread = UnreadCertificates::Of(store_.get());
   const EvpPkeyPtr key(EVP_EC_gen("P-256"));
   int parsed = 0;
   for (const long version : {X509_VERSION_1, X509_VERSION_3}) {
@@ -125,10 +127,10 @@ TEST_F(UnreadCertificatesTest, SubjectsAreFoundNotIssuers) {
     X509_gmtime_adj(X509_getm_notAfter(made.get()), 3600);
     ASSERT_EQ(X509_set_pubkey(made.get(), key.get()), 1);
     ASSERT_GT(X509_sign(made.get(), key.get(), EVP_sha256()), 0);
-    unread.Add(PemOf(made.get()));
-    unread.Read(store_.get(), NewName("issuer").get());
+    unread_->Add(PemOf(made.get()));
+    UnreadCertificates::Read(store_.get(), NewName("issuer").get());
     EXPECT_EQ(Parsed(), parsed);
-    unread.Read(store_.get(), subject.get());
+    UnreadCertificates::Read(store_.get(), subject.get());
     EXPECT_EQ(Parsed(), ++parsed);
   }
 }
@@ -137,7 +139,7 @@ TEST_F(UnreadCertificatesTest, SubjectsAreFoundNotIssuers) {
 TEST_F(UnreadCertificatesTest, OneNameMayHaveSeveral) {
   test::TestPki renewed = NewCa("first");
   test::TestPki given = NewCa("first");
-  UnreadCertificates::Of(store_.get()).Add(Contents(first_.ca()) + Contents(renewed.ca()));
+  unread_->Add(Contents(first_.ca()) + Contents(renewed.ca()));
   ASSERT_EQ(X509_STORE_add_cert(store_.get(), CertificateOf(given.ca()).get()), 1);
   EXPECT_EQ(Unread(), 2);
   Trusts(given);
@@ -147,11 +149,10 @@ TEST_F(UnreadCertificatesTest, OneNameMayHaveSeveral) {
 
 // RFC 5280 section 7.1.
 TEST_F(UnreadCertificatesTest, CaseAndSpacesOfANameDoNotCount) {
-  UnreadCertificates& unread = UnreadCertificates::Of(store_.get());
-  unread.Add(Contents(NewCa("CA of  the Test").ca()));
-  unread.Read(store_.get(), NewName("CA of the Best").get());
+  unread_->Add(Contents(NewCa("CA of  the Test").ca()));
+  UnreadCertificates::Read(store_.get(), NewName("CA of the Best").get());
   EXPECT_EQ(Parsed(), 0);
-  unread.Read(store_.get(), NewName(" ca OF the  test").get());
+  UnreadCertificates::Read(store_.get(), NewName(" ca OF the  test").get());
   EXPECT_EQ(Parsed(), 1);
 }
 
@@ -159,11 +160,10 @@ TEST_F(UnreadCertificatesTest, BrokenOnesAndRepetitionsArePassedOver) {
   const std::string good = Contents(first_.ca());
   std::string broken = Contents(second_.ca());
   broken.replace(broken.find('\n') + 1, 4, "????");
-  UnreadCertificates& unread = UnreadCertificates::Of(store_.get());
-  unread.Add(absl::StrCat("text\n", broken, good.substr(0, good.size() / 2), "\n", good, good,
-                          "-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n",
-                          "-----BEGIN CERTIFICATE-----"));
-  unread.Add(absl::StrReplaceAll(good, {{"\n", "\r\n"}}));
+  unread_->Add(absl::StrCat("text\n", broken, good.substr(0, good.size() / 2), "\n", good, good,
+                            "-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n",
+                            "-----BEGIN CERTIFICATE-----"));
+  unread_->Add(absl::StrReplaceAll(good, {{"\n", "\r\n"}}));
   EXPECT_EQ(ERR_peek_error(), 0);
   EXPECT_EQ(Unread(), 1);
   EXPECT_TRUE(Trusts(first_));
@@ -174,14 +174,27 @@ TEST_F(UnreadCertificatesTest, BrokenOnesAndRepetitionsArePassedOver) {
 TEST_F(UnreadCertificatesTest, WhatItIsNotTrustedForCounts) {
   const X509Ptr ca = CertificateOf(first_.ca());
   ASSERT_EQ(X509_add1_reject_object(ca.get(), OBJ_nid2obj(NID_anyExtendedKeyUsage)), 1);
-  UnreadCertificates::Of(store_.get()).Add(PemOf(ca.get()));
+  unread_->Add(PemOf(ca.get()));
   EXPECT_EQ(Unread(), 1);
   EXPECT_FALSE(Trusts(first_));
   EXPECT_EQ(Parsed(), 1);
 }
 
+// As when certificates are read again, and the roots are not.
+TEST_F(UnreadCertificatesTest, SeveralStoresMayHaveThem) {
+  unread_->Add(Contents(first_.ca()) + Contents(second_.ca()));
+  EXPECT_TRUE(Trusts(first_));
+  const StorePtr other(X509_STORE_new());
+  UnreadCertificates::Give(other.get(), unread_);
+  EXPECT_EQ(UnreadCertificates::CountOf(other.get()), 2);
+  UnreadCertificates::Read(other.get(), X509_get_subject_name(CertificateOf(first_.ca()).get()));
+  EXPECT_EQ(UnreadCertificates::CountOf(other.get()), 1);
+  EXPECT_EQ(sk_X509_OBJECT_num(X509_STORE_get0_objects(other.get())), 1);
+  EXPECT_EQ(Unread(), 1);
+}
+
 TEST_F(UnreadCertificatesTest, ManyMayVerifyAtOnce) {
-  UnreadCertificates::Of(store_.get()).Add(Contents(first_.ca()) + Contents(second_.ca()));
+  unread_->Add(Contents(first_.ca()) + Contents(second_.ca()));
   const X509Ptr certificate =
       CertificateOf(second_.Issue("kms", {.common_name = "kms", .for_server = true})->certificate);
   std::atomic<int> trusted = 0;
@@ -198,11 +211,10 @@ TEST_F(UnreadCertificatesTest, EachOfTheSystemsIsFound) {
   const auto all = ReadCertificates(Contents(X509_get_default_cert_file()));
   if (absl::IsNotFound(all.status())) GTEST_SKIP() << "this machine has none";
   ASSERT_THAT(all, test::IsOk());
-  UnreadCertificates& unread = UnreadCertificates::Of(store_.get());
-  unread.Add(Contents(X509_get_default_cert_file()));
+  unread_->Add(Contents(X509_get_default_cert_file()));
   EXPECT_EQ(Unread(), all->size());
   for (const X509Ptr& each : *all) {
-    unread.Read(store_.get(), X509_get_subject_name(each.get()));
+    UnreadCertificates::Read(store_.get(), X509_get_subject_name(each.get()));
     EXPECT_NE(X509_OBJECT_retrieve_by_subject(X509_STORE_get0_objects(store_.get()), X509_LU_X509,
                                               X509_get_subject_name(each.get())),
               nullptr);

@@ -131,6 +131,36 @@ class LandlockTest : public ::testing::Test {
   int abi_ = 0;
 };
 
+// As Kubernetes swings them.
+TEST_F(LandlockTest, OwnFilesThatAreReplacedStayInReach) {
+  fs::create_directories(directory_ / "certs/..1");
+  fs::create_directory_symlink("..1", directory_ / "certs/..data");
+  fs::create_symlink("..data/tls.crt", directory_ / "certs/tls.crt");
+  Write(directory_ / "certs/..1/tls.crt", "first");
+  ExpectInChild([&] {
+    Outside outside;
+    const int abi =
+        Restrict({.files = {}, .own_files = {directory_ / "certs/tls.crt"}, .tcp_ports = {}});
+    EXPECT_EQ(Read(directory_ / "certs/tls.crt"), "first");
+    outside.Do([&] {
+      fs::create_directories(directory_ / "certs/..2");
+      Write(directory_ / "certs/..2/tls.crt", "second");
+      fs::create_directory_symlink("..2", directory_ / "certs/..tmp");
+      fs::rename(directory_ / "certs/..tmp", directory_ / "certs/..data");
+    });
+    EXPECT_EQ(Read(directory_ / "certs/tls.crt"), "second");
+    EXPECT_EQ(OpenError(elsewhere_), From(1, abi, EACCES));
+  });
+}
+
+TEST_F(LandlockTest, OwnFilesThatAreNotThereGrantNothing) {
+  ExpectInChild([&] {
+    const int abi =
+        Restrict({.files = {}, .own_files = {directory_ / "other/sub/none"}, .tcp_ports = {}});
+    EXPECT_EQ(OpenError(elsewhere_), From(1, abi, EACCES));
+  });
+}
+
 TEST_F(LandlockTest, ReportsTheLevelOfTheKernel) {
   ExpectInChild([&] { EXPECT_EQ(Restrict(reach_), abi_); });
 }
