@@ -175,12 +175,15 @@ TEST_F(StatusServerTest, RequestsInARowAreOneAnswer) {
   EXPECT_EQ(asked_, 1);
 }
 
-// Bytes that it does not read would reset the connection, answer and all.
+// Bytes that it does not read would reset the connection, answer and all: so it still takes them.
 TEST_F(StatusServerTest, ABodyDoesNotTakeTheAnswerAway) {
-  const std::string answer = Connect().Ask(
+  const Client client = Connect();
+  const std::string answer = client.Ask(
       absl::StrCat("POST / HTTP/1.1\r\nContent-Length: 32768\r\n\r\n", std::string(32768, 'x')));
   EXPECT_THAT(answer, StartsWith("HTTP/1.1 405 "));
   EXPECT_THAT(answer, EndsWith("use GET\n"));
+  EXPECT_THAT(Connect().Ask(kGet), EndsWith("body"));  // the turn of the first one is over
+  EXPECT_EQ(::send(client.fd(), "more", 4, MSG_NOSIGNAL), 4);
 }
 
 TEST_F(StatusServerTest, ABodyWithoutEndIsCutOff) {
