@@ -55,7 +55,11 @@ std::string HttpRequest::Take(absl::string_view bytes, const HttpPages& pages) {
   boost::system::error_code error;
   const std::size_t parsed = parser_->put(boost::asio::buffer(unparsed_), error);
   unparsed_.erase(0, parsed);
-  if (error == http::error::need_more) return "";
+  taken_ += bytes.size();
+  if (error == http::error::need_more) {
+    if (taken_ < kMostBytes) return "";
+    error = http::error::header_limit;  // Beast's is one for the first line, and one for the rest
+  }
   if (error) {
     Debug([&] { return absl::StrCat("status page: no request: ", error.message()); });
     return Answer(error == http::error::header_limit

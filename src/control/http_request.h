@@ -36,6 +36,7 @@ class HttpRequest {
 
   std::unique_ptr<Parser> parser_;
   std::string unparsed_;
+  std::size_t taken_ = 0;  // bytes
 };
 
 }  // namespace okms

@@ -66,15 +66,16 @@ void Check(absl::string_view input) {
   const Result whole = Ask(input, "");
   if (whole.answer.empty()) {
     OKMS_REQUIRE(whole.asked == 0);
-    OKMS_REQUIRE(input.size() <= HttpRequest::kMostBytes);
+    OKMS_REQUIRE(input.size() < HttpRequest::kMostBytes);
   } else {
     CheckAnswer(input, whole);
   }
   const std::size_t half = input.empty() ? 0 : static_cast<uint8_t>(input.back()) % input.size();
   const Result parts = Ask(input.substr(0, half), input.substr(half));
   if (!parts.answer.empty()) CheckAnswer(input, parts);
-  // A head that fits, and what is in it, is the same however it comes.
-  if (input.size() <= HttpRequest::kMostBytes && !whole.answer.empty() && !parts.answer.empty()) {
+  // A head that fits, and what is in it, is the same however it comes. (One that just does not may
+  // be too long, or no request, by where it was cut.)
+  if (input.size() < HttpRequest::kMostBytes && !whole.answer.empty() && !parts.answer.empty()) {
     OKMS_REQUIRE(Timeless(whole.answer) == Timeless(parts.answer));
   }
 }

@@ -127,6 +127,11 @@ TEST_F(HttpRequestTest, AHeadWithoutEndIsRefusedOnTheWay) {
   EXPECT_LT(taken, HttpRequest::kMostBytes + 1000);
 }
 
+TEST_F(HttpRequestTest, FirstLineAndFieldsCountTogether) {
+  EXPECT_THAT(Take(absl::StrCat("GET /", std::string(5000, 'x'), " HTTP/1.1\r\n")), IsEmpty());
+  EXPECT_THAT(Take(absl::StrCat("X: ", std::string(5000, 'x'))), StartsWith("HTTP/1.1 431 "));
+}
+
 TEST_F(HttpRequestTest, ALineWithoutEndIsRefusedOnTheWay) {
   std::string answer;
   std::size_t taken = 0;
