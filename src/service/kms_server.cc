@@ -27,6 +27,7 @@
 #include "kms/v2/api.grpc.pb.h"
 #include "service/completions.h"
 #include "service/connections.h"
+#include "service/health_service.h"
 #include "service/kms_service.h"
 #include "service/other_calls.h"
 
@@ -114,7 +115,7 @@ class SelfCall final : public Completions::Tag {
 class GrpcKmsServer final : public KmsServer {
  public:
   GrpcKmsServer(KeyManager& keys, const Logger& log, milliseconds timeout)
-      : timeout_(timeout), service_(keys, log, timeout), other_calls_(log) {
+      : timeout_(timeout), service_(keys, log, timeout), health_(keys), other_calls_(log) {
     // gRPC's locks are Abseil's. Where that was built without NDEBUG, as Debian's is, each of them
     // is entered in a graph, under a lock for all, to end the process when their order differs.
     absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
@@ -123,6 +124,7 @@ class GrpcKmsServer final : public KmsServer {
     builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, kMaxCalls);
     builder.SetResourceQuota(grpc::ResourceQuota("requests").Resize(kMaxRequestMemory));
     builder.RegisterService(&service_.methods());
+    builder.RegisterService(&health_.methods());
     builder.RegisterAsyncGenericService(&other_calls_.methods());
     completions_ = std::make_unique<Completions>(builder.AddCompletionQueue());
     // Who may connect has been checked by the credentials of the socket's peer before we see it.
@@ -138,6 +140,7 @@ class GrpcKmsServer final : public KmsServer {
   absl::Status Init() {
     if (server_ == nullptr) return absl::InternalError("gRPC refuses to start a server");
     service_.Begin(*completions_);
+    health_.Begin(*completions_);
     other_calls_.Begin(*completions_);
     completions_->Start();
     std::array<int, 2> ends{};
@@ -211,6 +214,7 @@ class GrpcKmsServer final : public KmsServer {
 
   const milliseconds timeout_;
   KmsService service_;
+  HealthService health_;
   OtherCalls other_calls_;
   Connections connections_;
   bool untidy_ = true;         // the start is one burst

@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The okms-k8s-encryption-provider authors
 // SPDX-License-Identifier: Apache-2.0
 
-// The KMS v2 service over gRPC, on connections that somebody else accepted.
+// The KMS v2 service over gRPC, and grpc.health.v1, on connections that somebody else accepted.
 
 #ifndef OKMS_SERVICE_KMS_SERVER_H_
 #define OKMS_SERVICE_KMS_SERVER_H_

@@ -23,6 +23,7 @@
 #include "base/status.h"
 #include "base/utf8.h"
 #include "okms/requests.pb.h"
+#include "service/answerable.h"
 
 namespace okms {
 namespace {
@@ -64,13 +65,6 @@ absl::Status Parse(const grpc::ByteBuffer& request, Message& message) {
 absl::Status CheckText(absl::string_view name, absl::string_view text) {
   if (IsUtf8(text)) return absl::OkStatus();
   return absl::InvalidArgumentError(absl::StrCat("the ", name, " is no UTF-8"));
-}
-
-// What we answer: gRPC's clients would refuse the whole message, and not say why.
-absl::StatusOr<std::string> Answerable(absl::StatusOr<std::string> key_id) {
-  if (!key_id.ok() || IsUtf8(*key_id)) return key_id;
-  return absl::FailedPreconditionError(
-      absl::StrCat("the key id \"", Printable(*key_id, 80), "\" is no UTF-8; use another key"));
 }
 
 // The bytes of `message`, wiped when gRPC lets go of them, however the call ends.
