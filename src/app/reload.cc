@@ -47,7 +47,8 @@ void Reload::Look(Deadline now) {
     again_ = Deadline::max();
     Read(changed, now);
   }
-  const bool calm = trouble_.empty() && !proof_ && parts_.credentials.tls().ok();
+  const bool calm = trouble_.empty() && !proof_ && parts_.credentials.tls().ok() &&
+                    parts_.credentials.Trouble().empty();
   next_look_ = now + (calm ? kLook : kLookSoon);
 }
 
@@ -56,7 +57,16 @@ void Reload::Read(bool changed, Deadline now) {
   const Credentials::Tls in_use = parts_.credentials.tls();
   // Root could have read it, at the start.
   const bool forbidden = absl::IsPermissionDenied(read.status());
-  if (forbidden && !changed && trouble_.empty() && in_use.ok()) return SayUnchanged();
+  if (forbidden && !changed && trouble_.empty() && in_use.ok()) {
+    // Perhaps it was never meant to be read again, and nothing is known to be wrong.
+    const bool aloud = aloud_;
+    End();
+    if (aloud) {
+      parts_.log.Notice(absl::StrCat("certificates are not read again, those in use stay: ",
+                                     read.status().message(), ", or restart it"));
+    }
+    return;
+  }
   if (!read.ok()) {
     return Refuse(absl::StrCat(read.status().message(), forbidden ? ", or restart it" : ""),
                   now + kLook);

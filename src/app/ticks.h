@@ -74,6 +74,7 @@ class Ticks {
   const Parts parts_;
   const Deadline give_up_;
   LostFiles resolver_files_;
+  Deadline next_resolver_look_;
   Watchdog watchdog_;
   absl::Status end_;
 };
