@@ -37,31 +37,39 @@ with subtest("a member of the group may look, a stranger may not"):
 
 with subtest("another group may be let in, without a place in the plugin's"):
     drop_in(PAGES, "[Socket]\nSocketGroup=stranger\n")
-    machine.succeed(f"systemctl restart {SERVICE}")
+    machine.succeed(f"systemctl stop {SERVICE}", f"systemctl start {SERVICE}")
     assert machine.succeed(page("livez", user="stranger")) == "ok\n"
     machine.fail(page("livez", user="member"))
     remove_drop_in(PAGES)
 
 with subtest("an address, which systemd binds"):
     drop_in(PAGES, "[Socket]\nListenStream=\nListenStream=127.0.0.1:9440\n")
-    machine.succeed(f"systemctl restart {SERVICE}")
+    machine.succeed(f"systemctl stop {SERVICE}", f"systemctl start {SERVICE}")
     assert machine.succeed(f"{as_user('stranger')} curl --silent --max-time 20 "
                            "http://127.0.0.1:9440/livez") == "ok\n"
     wait_for_journal("can be read by every user of this machine")
     remove_drop_in(PAGES)
 
 with subtest("without the KMS they say so"):
-    machine.succeed(f"systemctl restart {SERVICE}", "systemctl stop okms-mock-kms.service")
+    machine.succeed(f"systemctl stop {SERVICE}", f"systemctl start {SERVICE}",
+                    "systemctl stop okms-mock-kms.service")
     machine.wait_until_succeeds(f"{page('readyz')} | grep '^{{\"ready\":false,\"reason\":\"[^\"]'",
                                 timeout=60)
     assert machine.succeed(page("livez")) == "ok\n"
     machine.succeed("systemctl start okms-mock-kms.service")
     machine.wait_until_succeeds(f"{page('readyz')} | grep '^{{\"ready\":true,'", timeout=60)
 
-with subtest("after a crash they are there again"):
+with subtest("who looks during a restart waits; after a crash they come back"):
+    before = unit("MainPID", SERVICE)
+    machine.succeed(f"systemctl restart --no-block {SERVICE}")
+    for _ in range(10):
+        assert machine.succeed(page("livez")) == "ok\n"
+    machine.wait_until_succeeds(f"[ $(systemctl show --value --property=MainPID {SERVICE}) != {before} ]",
+                                timeout=30)
+    assert machine.succeed(page("livez")) == "ok\n"
     before = unit("MainPID", SERVICE)
     machine.succeed(f"systemctl kill --signal=KILL {SERVICE}")
-    assert machine.succeed(page("livez")) == "ok\n"
+    machine.wait_until_succeeds(page("livez"), timeout=30)
     assert unit("MainPID", SERVICE) != before
 
 with subtest("they go with the service, and start nothing"):
