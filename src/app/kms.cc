@@ -68,32 +68,22 @@ absl::StatusOr<sandbox::Reach> ReachOf(const Config& config) {
   return reach;
 }
 
-absl::StatusOr<std::vector<std::unique_ptr<Backend>>> MakeServers(
-    const Config& config, const std::shared_ptr<const TlsContext>& tls, IoLoop& io) {
-  std::vector<std::unique_ptr<Backend>> servers;
-  for (const Server& server : config.servers) {
-    OKMS_ASSIGN_OR_RETURN(servers.emplace_back(), config.protocol->make(config, server, tls, io));
-  }
-  return servers;
-}
-
 absl::StatusOr<Kms> MakeKms(const Config& config, const Credentials& credentials, const Logger& log,
                             IoLoop& io) {
-  std::vector<std::unique_ptr<Backend>> servers;
-  if (const Credentials::Tls& tls = credentials.tls(); tls.ok()) {
-    OKMS_ASSIGN_OR_RETURN(servers, MakeServers(config, *tls, io));
+  std::vector<BackendHost> hosts;
+  if (const Credentials::Tls tls = credentials.tls(); tls.ok()) {
+    OKMS_ASSIGN_OR_RETURN(hosts, HostMaker(config, io)(*tls));
   } else {
     const absl::Status why = WithCode(tls.status(), absl::StatusCode::kUnauthenticated);
-    for (std::size_t i = 0; i < config.servers.size(); ++i) {
-      servers.push_back(std::make_unique<NoBackend>(why));
+    for (const Server& server : config.servers) {
+      hosts.push_back({server.Name(), std::make_unique<NoBackend>(why)});
     }
   }
   Kms kms;
-  std::vector<Failover::Host> hosts;
-  for (std::size_t i = 0; i < servers.size(); ++i) {
-    auto host = std::make_unique<ReplaceableBackend>(std::move(servers[i]));
-    kms.servers.push_back(host.get());
-    hosts.push_back({config.servers[i].Name(), std::move(host)});
+  for (BackendHost& host : hosts) {
+    auto replaceable = std::make_unique<ReplaceableBackend>(std::move(host.backend));
+    kms.servers.push_back(replaceable.get());
+    host.backend = std::move(replaceable);
   }
   std::unique_ptr<Backend> all;
   if (hosts.size() == 1) {
@@ -114,11 +104,11 @@ absl::StatusOr<Kms> MakeKms(const Config& config, const Credentials& credentials
 
 Reload::Maker HostMaker(const Config& config, IoLoop& io) {
   return [&](const std::shared_ptr<const TlsContext>& tls)
-             -> absl::StatusOr<std::vector<Proof::Host>> {
-    OKMS_ASSIGN_OR_RETURN(auto servers, MakeServers(config, tls, io));
-    std::vector<Proof::Host> hosts;
-    for (std::size_t i = 0; i < servers.size(); ++i) {
-      hosts.push_back({config.servers[i].Name(), std::move(servers[i])});
+             -> absl::StatusOr<std::vector<BackendHost>> {
+    std::vector<BackendHost> hosts;
+    for (const Server& server : config.servers) {
+      OKMS_ASSIGN_OR_RETURN(auto backend, config.protocol->make(config, server, tls, io));
+      hosts.push_back({server.Name(), std::move(backend)});
     }
     return hosts;
   };

@@ -27,12 +27,6 @@ namespace okms {
 // call it before the sandbox. Errors: kFailedPrecondition, one line.
 absl::StatusOr<sandbox::Reach> ReachOf(const Config& config);
 
-// A backend for each server of the configuration, in its order, that shows these certificates. Also
-// within the sandbox, at any time; not in a turn of `io`, which must outlive them. ReachOf was
-// called.
-absl::StatusOr<std::vector<std::unique_ptr<Backend>>> MakeServers(
-    const Config& config, const std::shared_ptr<const TlsContext>& tls, IoLoop& io);
-
 struct Kms {
   std::unique_ptr<Backend> backend;  // for all calls; it owns what follows
   std::vector<ReplaceableBackend*> servers;
@@ -43,7 +37,9 @@ struct Kms {
 absl::StatusOr<Kms> MakeKms(const Config& config, const Credentials& credentials, const Logger& log,
                             IoLoop& io);
 
-// Makes the hosts anew, by another certificate. Both must outlive it.
+// Makes a host for each server of the configuration, in its order, that shows those certificates.
+// It works within the sandbox, too, at any time but in a turn of `io`. Both must outlive it and
+// what it makes. ReachOf was called.
 Reload::Maker HostMaker(const Config& config, IoLoop& io);
 
 KeyPolicy KeyPolicyOf(const Config& config);

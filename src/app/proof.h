@@ -23,10 +23,7 @@ namespace okms {
 // may destroy backends.
 class Proof {
  public:
-  struct Host {
-    std::string name;
-    std::unique_ptr<Backend> backend;
-  };
+  using Host = BackendHost;
   // One host at least. `timeout`: of each of the three operations that it takes.
   Proof(std::vector<Host> hosts, const std::string& key_id, std::chrono::milliseconds timeout);
 

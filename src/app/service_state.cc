@@ -26,8 +26,8 @@ void ServiceState::Ready() {
 
 // Type=notify-reload tells by the time that it is the answer to its signal: systemd.service(5).
 void ServiceState::Reloading() const {
-  const auto since_boot = absl::FromChrono(Clock::now().time_since_epoch());
   if (!ready_) return;
+  const auto since_boot = absl::FromChrono(Clock::now().time_since_epoch());
   manager_.Notify(
       absl::StrCat("RELOADING=1\nMONOTONIC_USEC=", absl::ToInt64Microseconds(since_boot)));
 }

@@ -3,14 +3,13 @@
 
 #include "config/key_id_file.h"
 
-#include <fcntl.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstddef>
+#include <cstdint>
 #include <utility>
 
 #include "absl/status/status.h"
@@ -18,6 +17,8 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
+#include "base/read_file.h"
+#include "base/secret.h"
 #include "base/status.h"
 #include "base/unique_fd.h"
 #include "base/utf8.h"
@@ -40,24 +41,21 @@ absl::StatusOr<std::string> Content(const std::string& path) {
               "this service"
             : "; correct the path"));
   };
-  const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
+  const UniqueFd fd = OpenToRead(path);
   if (!fd) return failed("open", errno);
   struct stat info {};
   if (::fstat(fd.get(), &info) != 0) return failed("stat", errno);
   if (!S_ISREG(info.st_mode)) {
     return absl::InvalidArgumentError("is no regular file; name the file that holds the id");
   }
-  std::array<char, kMostBytes + 1> bytes{};
-  std::size_t size = 0;
-  while (size < bytes.size()) {
-    const ssize_t more = ::read(fd.get(), bytes.data() + size, bytes.size() - size);
-    if (more < 0 && errno == EINTR) continue;
-    if (more < 0) return failed("read", errno);
-    if (more == 0) return std::string(bytes.data(), size);
-    size += static_cast<std::size_t>(more);
+  std::array<uint8_t, kMostBytes + 1> bytes{};
+  const ssize_t size = ReadInto(fd.get(), bytes);
+  if (size < 0) return failed("read", errno);
+  if (static_cast<std::size_t>(size) == bytes.size()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("has more than ", kMostBytes, " bytes", kNothingElse));
   }
-  return absl::InvalidArgumentError(
-      absl::StrCat("has more than ", kMostBytes, " bytes", kNothingElse));
+  return std::string(AsText(ByteView(bytes).first(static_cast<std::size_t>(size))));
 }
 
 // Errors without the file's name.
@@ -69,8 +67,9 @@ absl::StatusOr<std::string> IdIn(absl::string_view content, bool must_be_uuid) {
   };
   if (id.empty()) return wrong("is empty; write the id of the key into it");
   if (!IsUtf8(id)) return wrong("is no UTF-8 text; save it as UTF-8");
-  if (id.find_first_of("\r\n") != std::string::npos)
+  if (id.find_first_of("\r\n") != std::string::npos) {
     return wrong("has several lines", kNothingElse);
+  }
   if (std::any_of(id.begin(), id.end(), absl::ascii_iscntrl)) {
     return wrong("has a control character in it", kNothingElse);
   }

@@ -8,6 +8,7 @@
 
 #include <functional>
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -65,6 +66,12 @@ class Backend {
   // Errors: those of Encrypt; kInvalidArgument when the stored record itself is at fault.
   virtual void Decrypt(Way way, const std::string& key_id, Ciphertext ciphertext, Deadline deadline,
                        Done<Secret> done) = 0;
+};
+
+// One of the hosts that are a KMS together, and how lines name it.
+struct BackendHost {
+  std::string name;
+  std::unique_ptr<Backend> backend;
 };
 
 }  // namespace okms

@@ -14,6 +14,7 @@
 #include "base/debug.h"
 #include "base/status.h"
 #include "core/failover_calls.h"
+#include "core/health.h"
 
 namespace okms {
 namespace {
@@ -175,10 +176,8 @@ std::string Failover::Outages() const {
   std::vector<std::string> outages;
   for (const HostState& host : Hosts()) {
     if (host.up) continue;
-    const auto seconds =
-        std::chrono::duration_cast<std::chrono::seconds>(now_() - host.since).count();
-    outages.push_back(absl::StrCat(host.name, " out for ", seconds, " s (",
-                                   Printable(host.trouble.message(), kLongestReason), ")"));
+    const std::string why = Printable(host.trouble.message(), kLongestReason);
+    outages.push_back(absl::StrCat(host.name, " out", HowLong(host.since, now_(), why)));
   }
   return absl::StrJoin(outages, "; ");
 }

@@ -50,10 +50,7 @@ namespace okms {
 // An error names each host that was asked. kDeadlineExceeded means that the time is over.
 class Failover : public Backend {
  public:
-  struct Host {
-    std::string name;
-    std::unique_ptr<Backend> backend;
-  };
+  using Host = BackendHost;
   // Calls that function then or a little later, on any thread, never before it returns.
   using CallAt = std::function<void(Deadline, absl::AnyInvocable<void()>)>;
 

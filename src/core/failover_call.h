@@ -65,8 +65,17 @@ struct Attempt {
 
 class FailoverCall {
  public:
-  FailoverCall(std::string key, Deadline until, bool only_decrypts)
-      : key_id(std::move(key)), decrypts(only_decrypts), deadline(until) {}
+  // What a host must have shown to be asked: what it has decrypted of the others' records. A host
+  // may become another one between two calls, and nobody notices; so what would be lost by that
+  // has it shown anew.
+  enum class Trust {
+    kNone,   // Decrypt, by which a host of other keys can do no harm
+    kShown,  // Inspect
+    kAnew,   // Encrypt, and where a label leads
+  };
+
+  FailoverCall(std::string key, Deadline until, Trust its_trust)
+      : key_id(std::move(key)), trust(its_trust), deadline(until) {}
   virtual ~FailoverCall() = default;
   FailoverCall(const FailoverCall&) = delete;
   FailoverCall& operator=(const FailoverCall&) = delete;
@@ -80,8 +89,8 @@ class FailoverCall {
   virtual void GiveShown() {}
 
   const std::string key_id;  // empty: that of a label is asked for
-  const bool decrypts;       // which a host of other keys may be asked for: it can do no harm
-  HostRecordPtr probe;       // of the first attempt's host, by this; the others are to compare
+  const Trust trust;
+  HostRecordPtr probe;  // of the first attempt's host, by this; the others are to compare
 
   // Of FailoverState.
   Deadline deadline;

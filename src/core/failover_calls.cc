@@ -12,15 +12,13 @@ namespace okms {
 Reply MeaningOf(const absl::Status& status) {
   switch (status.code()) {
     case absl::StatusCode::kOk: return {Meaning::kGood, status};
-    case absl::StatusCode::kNotFound:
-    case absl::StatusCode::kPermissionDenied:
-    case absl::StatusCode::kFailedPrecondition:
-    case absl::StatusCode::kInvalidArgument: return {Meaning::kRefused, status};
     case absl::StatusCode::kUnavailable:
     case absl::StatusCode::kDeadlineExceeded:
     case absl::StatusCode::kUnauthenticated:
     case absl::StatusCode::kDataLoss: return {Meaning::kFailed, status};
-    default: return {Meaning::kNothing, status};
+    case absl::StatusCode::kResourceExhausted:
+    case absl::StatusCode::kCancelled: return {Meaning::kNothing, status};
+    default: return {Meaning::kRefused, status};  // also what a KMS says without saying why
   }
 }
 

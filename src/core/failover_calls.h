@@ -26,8 +26,8 @@ Reply MeaningOf(const HostRecord& record, const absl::StatusOr<Secret>& answer);
 template <typename T>
 class TypedCall : public FailoverCall {
  public:
-  TypedCall(std::string key, Deadline until, bool only_decrypts, Done<T> done)
-      : FailoverCall(std::move(key), until, only_decrypts), done_(std::move(done)) {}
+  TypedCall(std::string key, Deadline until, Trust its_trust, Done<T> done)
+      : FailoverCall(std::move(key), until, its_trust), done_(std::move(done)) {}
 
   void Ask(Backend& host, std::size_t attempt, Deadline until, Replied replied) override {
     Put(host, attempt, until,
@@ -55,7 +55,7 @@ class LocateCall : public TypedCall<Located> {
 
   // `goes_on` is told of each page but the first, by when it is to be there.
   LocateCall(std::string label, NextDeadline next, GoesOn goes_on, Done<Located> done)
-      : TypedCall("", next(), false, std::move(done)),
+      : TypedCall("", next(), Trust::kAnew, std::move(done)),
         label_(std::move(label)),
         goes_on_(std::move(goes_on)),
         next_(std::move(next)) {}
@@ -77,7 +77,7 @@ class LocateCall : public TypedCall<Located> {
 class InspectCall : public TypedCall<KeyInfo> {
  public:
   InspectCall(std::string key, Deadline until, Done<KeyInfo> done)
-      : TypedCall(std::move(key), until, false, std::move(done)) {}
+      : TypedCall(std::move(key), until, Trust::kShown, std::move(done)) {}
 
   void GiveShown() override;
 
@@ -92,7 +92,7 @@ class InspectCall : public TypedCall<KeyInfo> {
 class EncryptCall : public TypedCall<Ciphertext> {
  public:
   EncryptCall(Way way, std::string key, Secret plaintext, Deadline until, Done<Ciphertext> done)
-      : TypedCall(std::move(key), until, false, std::move(done)),
+      : TypedCall(std::move(key), until, Trust::kAnew, std::move(done)),
         way_(way),
         plaintext_(std::move(plaintext)) {}
 
@@ -108,7 +108,7 @@ class EncryptCall : public TypedCall<Ciphertext> {
 class DecryptCall : public TypedCall<Secret> {
  public:
   DecryptCall(Way way, std::string key, Ciphertext ciphertext, Deadline until, Done<Secret> done)
-      : TypedCall(std::move(key), until, true, std::move(done)),
+      : TypedCall(std::move(key), until, Trust::kNone, std::move(done)),
         way_(way),
         ciphertext_(std::move(ciphertext)) {}
 

@@ -15,6 +15,8 @@
 namespace okms {
 namespace {
 
+using std::chrono::milliseconds;
+
 bool IsAnswer(const Reply& reply) {
   return reply.meaning != Meaning::kNothing && !absl::IsUnavailable(reply.status) &&
          !absl::IsDeadlineExceeded(reply.status);
@@ -50,11 +52,16 @@ std::optional<std::size_t> FailoverState::Choose(const FailoverCall& call, Deadl
     if (call.deadline - now < kTooShort) return std::nullopt;
     if (call.probe && !Is(call.attempts.front(), Meaning::kRefused)) return std::nullopt;
   }
+  // Before anything is proven nobody is probed, and who is up may not have the key that the label
+  // has at who is out: then the order is that of the configuration.
+  const bool by_order = call.key_id.empty() && records_.empty();
   for (const Standing standing : {Standing::kUp, Standing::kOut, Standing::kDisagrees}) {
     if (standing == Standing::kDisagrees && Restricted(call)) break;
     for (std::size_t host = 0; host < health_.hosts().size(); ++host) {
       const bool asked = First(call, [&](const Attempt& a) { return a.host == host; }) != nullptr;
-      if (health_.hosts()[host].standing == standing && !asked) return host;
+      Standing its = health_.hosts()[host].standing;
+      if (by_order && its == Standing::kOut) its = Standing::kUp;
+      if (its == standing && !asked) return host;
     }
   }
   return std::nullopt;
@@ -66,7 +73,8 @@ FailoverState::Step FailoverState::Add(const FailoverCallPtr& call, std::size_t 
   attempt.host = host;
   if (Restricted(*call)) {
     HostRecordPtr record = records_.For(call->key_id);
-    if (!records_.Reads(record, host)) attempt.trial = std::move(record);
+    const bool anew = call->trust == FailoverCall::Trust::kAnew;
+    if (anew || !records_.Reads(record, host)) attempt.trial = std::move(record);
   }
   return Ask(call, call->attempts.size() - 1, now);
 }
@@ -75,7 +83,7 @@ FailoverState::Step FailoverState::Ask(const FailoverCallPtr& call, std::size_t 
                                        Deadline now) {
   Attempt& attempt = call->attempts[index];
   attempt.began = now;
-  LookAt(call, index, now + kSilence);
+  LookAt(call, index, now + PatienceWith(attempt.host));
   return {Step::Do::kAsk, call,           index,           attempt.host,
           attempt.trial,  call->deadline, absl::OkStatus()};
 }
@@ -95,7 +103,7 @@ FailoverState::Step FailoverState::Answered(const FailoverCallPtr& call, std::si
   Attempt& attempt = call->attempts[index];
   const std::size_t host = attempt.host;
   LookNoMore(attempt);
-  if (IsAnswer(reply)) health_.Answered(host, now);
+  if (IsAnswer(reply)) health_.Answered(host, now - attempt.began, now);
   if (reply.meaning == Meaning::kGood && !call->answered) Learn(*call, attempt, reply, now);
   if (const HostRecordPtr trial = std::exchange(attempt.trial, nullptr)) {
     if (reply.meaning == Meaning::kGood) {
@@ -167,12 +175,13 @@ void FailoverState::Compare(const FailoverCall& call, Deadline now) {
           Append(attempt.status, absl::StrCat(name, " finds nothing wrong"));
       health_.Disagrees(attempt.host, status, now);
       records_.Forget(attempt.host);
-    } else if (!call.answered && !attempt.answer && attempt.silent &&
-               now - health_.hosts()[attempt.host].answered >= kSilence) {
-      Failed(
-          attempt.host,
-          absl::DeadlineExceededError(absl::StrCat("it answers nobody, while ", name, " answers")),
-          now);
+    } else if (!call.answered && !attempt.answer && attempt.silent) {
+      const milliseconds patience = PatienceWith(attempt.host);
+      if (now - health_.hosts()[attempt.host].answered < patience) continue;
+      Failed(attempt.host,
+             absl::DeadlineExceededError(absl::StrCat("no answer to anybody for ", patience.count(),
+                                                      " ms, while ", name, " answers")),
+             now);
     }
   }
 }
@@ -221,6 +230,11 @@ absl::Status FailoverState::Summary(const FailoverCall& call, const Attempt& dec
 
 // ---- Silence
 
+milliseconds FailoverState::PatienceWith(std::size_t host) const {
+  return std::clamp(std::chrono::duration_cast<milliseconds>(2 * health_.Quickest(host)), kSilence,
+                    kHopeless);
+}
+
 void FailoverState::LookAt(const FailoverCallPtr& call, std::size_t index, Deadline when) {
   call->attempts[index].look = looks_.emplace_hint(looks_.end(), when, std::pair(call, index));
 }
@@ -246,7 +260,7 @@ std::vector<FailoverState::Step> FailoverState::Look(Deadline now) {
     Attempt& attempt = call->attempts[index];
     LookNoMore(attempt);
     const Deadline quiet = std::max(attempt.began, health_.hosts()[attempt.host].answered);
-    const std::chrono::milliseconds patience = attempt.silent ? kHopeless : kSilence;
+    const milliseconds patience = attempt.silent ? kHopeless : PatienceWith(attempt.host);
     if (now - quiet < patience) {
       LookAt(call, index, quiet + patience);
       continue;
@@ -281,9 +295,17 @@ void FailoverState::EndProbe(const FailoverCall& call, Deadline now, uint8_t jit
   const bool answers = Is(probed, Meaning::kRefused) &&
                        health_.hosts()[probed.host].standing != Standing::kDisagrees;
   health_.EndProbe(probed.host, Is(probed, Meaning::kGood) || answers, now, jitter);
-  const bool gone = call.attempts.size() == health_.hosts().size() &&
-                    std::all_of(call.attempts.begin(), call.attempts.end(), IsGone);
-  if (gone) records_.Drop(call.probe);
+  // The KMS itself has taken the key from use: no host has another one, and the label may lead on.
+  // Some servers deny what is asked of a deactivated key; a host that never had it may say so, too.
+  const bool had = records_.EachHasRead(call.probe);
+  const auto lost = [&](const Attempt& attempt) {
+    return IsGone(attempt) ||
+           (had && Is(attempt, Meaning::kRefused) && absl::IsPermissionDenied(attempt.status));
+  };
+  if (call.attempts.size() == health_.hosts().size() &&
+      std::all_of(call.attempts.begin(), call.attempts.end(), lost)) {
+    records_.Drop(call.probe);
+  }
 }
 
 Deadline FailoverState::NextProbe() const {

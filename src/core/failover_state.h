@@ -23,9 +23,11 @@ namespace okms {
 // Pure: the time is given, and nothing is done but what a Step says. Not thread-safe.
 class FailoverState {
  public:
-  // An attempt that is so old, at a host that has answered nobody for as long, is silent.
+  // An attempt that is so old, at a host that has answered nobody for as long, is silent. Twice as
+  // old as its answers are at the least, where that is more.
   static constexpr std::chrono::milliseconds kSilence{250};
-  // Nobody waits longer than this for a silent host when a trusted one has refused.
+  // Nobody waits longer than this for a silent host when a trusted one has refused, and none takes
+  // so long without being silent.
   static constexpr std::chrono::milliseconds kHopeless{1'000};
   // With less time left no further host is asked: none would answer.
   static constexpr std::chrono::milliseconds kTooShort{10};
@@ -71,6 +73,7 @@ class FailoverState {
   using Standing = HostHealth::Standing;
 
   const std::string& NameOf(std::size_t host) const { return health_.hosts()[host].name; }
+  std::chrono::milliseconds PatienceWith(std::size_t host) const;
   Step Next(const FailoverCallPtr& call, Deadline now);
   std::optional<std::size_t> Choose(const FailoverCall& call, Deadline now) const;
   Step Ask(const FailoverCallPtr& call, std::size_t attempt, Deadline now);
@@ -79,7 +82,9 @@ class FailoverState {
   // Names each host, with the code and the detail of the `decisive` answer.
   absl::Status Summary(const FailoverCall& call, const Attempt& decisive) const;
   // Whether hosts with other keys are not asked.
-  bool Restricted(const FailoverCall& call) const { return !call.decrypts && !records_.empty(); }
+  bool Restricted(const FailoverCall& call) const {
+    return call.trust != FailoverCall::Trust::kNone && !records_.empty();
+  }
 
   void Learn(const FailoverCall& call, const Attempt& attempt, const Reply& reply, Deadline now);
   void Failed(std::size_t host, const absl::Status& status, Deadline now);

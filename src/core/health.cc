@@ -20,9 +20,13 @@ std::string Seconds(Clock::duration duration) {
   return absl::StrCat(std::max<decltype(seconds)>(seconds, 0), " s");
 }
 
+}  // namespace
+
 std::string HowLong(Deadline since, Deadline now, absl::string_view why) {
   return absl::StrCat(" for ", Seconds(now - since), " (", Printable(why, kLongestPart), ")");
 }
+
+namespace {
 
 std::string KeyState(const Health& health, Deadline now) {
   const bool adopted = !health.key_id.empty();

@@ -29,6 +29,9 @@ struct Health {
   std::string others{};        // OtherKeys::Counts::Summary
 };
 
+// For a line of state: " for 42 s (connect: Connection refused)".
+std::string HowLong(Deadline since, Deadline now, absl::string_view why);
+
 // For people, as `systemctl status` shows it; `more` is put at the end. For example
 // "serving; KMS unreachable for 42 s (connect: Connection refused); key 70001308".
 std::string StatusLine(const Health& health, Deadline now, absl::string_view more);

@@ -38,6 +38,16 @@ HostHealth::HostHealth(std::vector<std::string> names, Deadline now) {
   }
 }
 
+void HostHealth::Answered(std::size_t index, Clock::duration took, Deadline now) {
+  Host& host = hosts_[index];
+  host.answered = now;
+  host.took[host.answers++ % host.took.size()] = took;
+}
+
+Clock::duration HostHealth::Quickest(std::size_t host) const {
+  return *std::min_element(hosts_[host].took.begin(), hosts_[host].took.end());
+}
+
 bool HostHealth::GoOut(Host& host, Standing standing, const absl::Status& status, Deadline now) {
   const bool was_up = host.standing == Standing::kUp;
   if (was_up) {

@@ -6,6 +6,7 @@
 #ifndef OKMS_CORE_HOST_HEALTH_H_
 #define OKMS_CORE_HOST_HEALTH_H_
 
+#include <array>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -34,9 +35,11 @@ class HostHealth {
     absl::Status trouble;  // OK while it is up
     Deadline since;        // when it went out, or was back
     Deadline answered;     // when it last said anything to anybody; the epoch: never
-    Deadline next_probe;   // the end of time while one is under way
-    Deadline probed;       // when the last probe began
-    int good_probes = 0;   // running, since it went out
+    std::array<Clock::duration, 8> took{};  // the last answers, in a ring
+    std::size_t answers = 0;
+    Deadline next_probe;  // the end of time while one is under way
+    Deadline probed;      // when the last probe began
+    int good_probes = 0;  // running, since it went out
     bool returned = false;
     int relapses = 0;  // times in a row that it went out soon after it was back
   };
@@ -46,6 +49,10 @@ class HostHealth {
   const std::vector<Host>& hosts() const { return hosts_; }
 
   void Answered(std::size_t host, Deadline now) { hosts_[host].answered = now; }
+  void Answered(std::size_t host, Clock::duration took, Deadline now);
+  // What the quickest of its last eight answers took; zero: it has not given so many. One hang
+  // among quick answers, or one among many calls that waited for it, does not count.
+  Clock::duration Quickest(std::size_t host) const;
   void Failed(std::size_t host, const absl::Status& status, Deadline now);
   void Disagrees(std::size_t host, const absl::Status& status, Deadline now);
 

@@ -24,9 +24,8 @@ HostRecordPtr HostRecords::For(const std::string& key_id) const {
 
 bool HostRecords::Reads(const HostRecordPtr& record, std::size_t host) const {
   if (record == nullptr) return true;
-  const auto entry = std::find_if(entries_.begin(), entries_.end(),
-                                  [&](const Entry& e) { return e.record == record; });
-  return entry != entries_.end() && entry->reads[host];
+  const Entry* entry = Find(record);
+  return entry != nullptr && entry->by_host[host] == Read::kLately;
 }
 
 void HostRecords::Encrypted(const std::string& key_id, const Secret& plaintext,
@@ -44,8 +43,8 @@ void HostRecords::Encrypted(const std::string& key_id, const Secret& plaintext,
   record->ciphertext = ciphertext;
   record->plaintext = Secret(plaintext.Reveal());
   record->maker = host;
-  Entry entry{std::move(record), std::vector<bool>(hosts_), false};
-  entry.reads[host] = true;
+  Entry entry{std::move(record), std::vector(hosts_, Read::kNever), false};
+  entry.by_host[host] = Read::kLately;
   entries_.insert(entries_.begin(), std::move(entry));
   if (entries_.size() > kMostKeys) entries_.pop_back();
 }
@@ -57,18 +56,34 @@ bool HostRecords::Decrypted(const std::string& key_id, const Ciphertext& ciphert
            e.record->ciphertext.annotations == ciphertext.annotations;
   });
   if (entry == entries_.end() || !entry->record->plaintext.Equals(plaintext)) return false;
-  entry->reads[host] = true;
+  entry->by_host[host] = Read::kLately;
   return !std::exchange(entry->counts, true);
 }
 
 void HostRecords::Refused(const HostRecordPtr& record, std::size_t host) {
   for (Entry& entry : entries_) {
-    if (entry.record == record) entry.reads[host] = false;
+    if (entry.record == record) Doubt(entry.by_host[host]);
   }
 }
 
 void HostRecords::Forget(std::size_t host) {
-  for (Entry& entry : entries_) entry.reads[host] = false;
+  for (Entry& entry : entries_) Doubt(entry.by_host[host]);
+}
+
+bool HostRecords::EachHasRead(const HostRecordPtr& record) const {
+  const Entry* entry = Find(record);
+  return entry != nullptr &&
+         std::count(entry->by_host.begin(), entry->by_host.end(), Read::kNever) == 0;
+}
+
+void HostRecords::Doubt(Read& read) {
+  if (read == Read::kLately) read = Read::kOnce;
+}
+
+const HostRecords::Entry* HostRecords::Find(const HostRecordPtr& record) const {
+  const auto entry = std::find_if(entries_.begin(), entries_.end(),
+                                  [&](const Entry& e) { return e.record == record; });
+  return entry == entries_.end() ? nullptr : &*entry;
 }
 
 void HostRecords::Drop(const HostRecordPtr& record) {

@@ -53,15 +53,22 @@ class HostRecords {
   void Refused(const HostRecordPtr& record, std::size_t host);
   // The host was away; it may be another one when it comes back.
   void Forget(std::size_t host);
+  // Whether each host has decrypted it at any time, or made it.
+  bool EachHasRead(const HostRecordPtr& record) const;
   // The record proves nothing any more.
   void Drop(const HostRecordPtr& record);
 
  private:
+  enum class Read { kNever, kOnce, kLately };
   struct Entry {
     HostRecordPtr record;
-    std::vector<bool> reads;  // by host
+    std::vector<Read> by_host;
     bool counts = false;
   };
+
+  // Null: it is not known any more.
+  const Entry* Find(const HostRecordPtr& record) const;
+  static void Doubt(Read& read);
 
   const std::size_t hosts_;
   std::vector<Entry> entries_;  // one a key, the last checked first

@@ -24,12 +24,11 @@ absl::StatusOr<std::unique_ptr<CurlClient>> CurlClient::Create(
 }
 
 CurlClient::CurlClient(IoLoop& loop, std::unique_ptr<CurlCalls> calls)
-    : loop_(loop), calls_(std::move(calls)) {}
+    : loop_(loop), calls_(calls.release(), {&loop}) {}
 
 CurlClient::~CurlClient() {
+  // By itself: what was posted for the calls is gone only when they are deleted, in a later turn.
   loop_.RunInTurn([this] { calls_->Stop(); });
-  // By itself, since what was posted for the calls is gone only now.
-  loop_.RunInTurn([this] { calls_.reset(); });
 }
 
 void CurlClient::Send(std::shared_ptr<const HttpRequest> request, Clock::time_point earliest,

@@ -50,7 +50,7 @@ class CurlClient : public HttpClient {
   CurlClient(IoLoop& loop, std::unique_ptr<CurlCalls> calls);
 
   IoLoop& loop_;
-  std::unique_ptr<CurlCalls> calls_;  // of the turn
+  const std::unique_ptr<CurlCalls, DeleteInTurn<CurlCalls>> calls_;  // of the turn
 };
 
 }  // namespace okms::http

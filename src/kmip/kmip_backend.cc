@@ -149,14 +149,7 @@ std::shared_ptr<absl::StatusOr<T>> NoResult() {
 
 KmipBackend::KmipBackend(IoLoop& loop, std::unique_ptr<Connector> connector,
                          std::size_t most_sessions)
-    : loop_(loop),
-      connector_(std::move(connector)),
-      pool_(std::make_unique<SessionPool>(loop, *connector_, known_, most_sessions)) {}
-
-KmipBackend::~KmipBackend() {
-  pool_.reset();  // takes the turn itself
-  loop_.RunInTurn([this] { connector_.reset(); });
-}
+    : connector_(connector.release(), {&loop}), pool_(loop, *connector_, known_, most_sessions) {}
 
 void KmipBackend::Locate(const std::string& label, NextDeadline deadline, Done<Located> done) {
   Locate(/*filtered=*/true, label, deadline(), std::move(done));
@@ -191,8 +184,8 @@ void KmipBackend::Locate(bool filtered, std::string label, Deadline deadline, Do
       done(status);
     }
   };
-  pool_->Submit(MakeCall<LocateRequest>(Rank::kCheck, deadline, std::move(request), std::move(read),
-                                        std::move(finish)));
+  pool_.Submit(MakeCall<LocateRequest>(Rank::kCheck, deadline, std::move(request), std::move(read),
+                                       std::move(finish)));
 }
 
 void KmipBackend::Inspect(const std::string& key_id, Deadline deadline, Done<KeyInfo> done) {
@@ -231,8 +224,8 @@ void KmipBackend::Inspect(bool with_names, std::string key_id, Deadline deadline
       done(status);
     }
   };
-  pool_->Submit(MakeCall<GetAttributesRequest>(Rank::kCheck, deadline, std::move(request),
-                                               std::move(read), std::move(finish)));
+  pool_.Submit(MakeCall<GetAttributesRequest>(Rank::kCheck, deadline, std::move(request),
+                                              std::move(read), std::move(finish)));
 }
 
 void KmipBackend::Encrypt(Way way, const std::string& key_id, Secret plaintext, Deadline deadline,
@@ -267,8 +260,8 @@ void KmipBackend::Encrypt(Way way, const std::string& key_id, Secret plaintext, 
       done(outcome.status);
     }
   };
-  pool_->Submit(MakeCall<EncryptRequest>(RankOf(way), deadline, std::move(request), std::move(read),
-                                         std::move(finish)));
+  pool_.Submit(MakeCall<EncryptRequest>(RankOf(way), deadline, std::move(request), std::move(read),
+                                        std::move(finish)));
 }
 
 // What is under way for one Decrypt.
@@ -355,8 +348,8 @@ void KmipBackend::Submit(std::shared_ptr<Decryption> decryption) {
       Submit(decryption);
     }
   };
-  pool_->Submit(MakeCall<DecryptRequest>(decryption->rank, decryption->deadline, std::move(request),
-                                         std::move(read), std::move(finish)));
+  pool_.Submit(MakeCall<DecryptRequest>(decryption->rank, decryption->deadline, std::move(request),
+                                        std::move(read), std::move(finish)));
 }
 
 }  // namespace okms::kmip

@@ -32,7 +32,6 @@ class KmipBackend : public Backend {
 
   // `loop` must outlive it. `most_sessions`: at least one.
   KmipBackend(IoLoop& loop, std::unique_ptr<Connector> connector, std::size_t most_sessions);
-  ~KmipBackend() override;
 
   void Locate(const std::string& label, NextDeadline deadline, Done<Located> done) override;
   void Inspect(const std::string& key_id, Deadline deadline, Done<KeyInfo> done) override;
@@ -49,11 +48,12 @@ class KmipBackend : public Backend {
   // Asks with the tag at one place, where the version leaves a choice, and then at the other one.
   void Submit(std::shared_ptr<Decryption> decryption);
 
-  IoLoop& loop_;
   // Of the loop's turn.
-  std::unique_ptr<Connector> connector_;
+  const std::unique_ptr<Connector, DeleteInTurn<Connector>> connector_;
   KnownServer known_;
-  std::unique_ptr<SessionPool> pool_;  // uses both
+  // Uses both. Not behind a pointer, which would be null while this ends: what is answered
+  // meanwhile may ask again, and is told so.
+  SessionPool pool_;
 };
 
 }  // namespace okms::kmip

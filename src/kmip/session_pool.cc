@@ -200,8 +200,9 @@ void SessionPool::Grow() {
              std::all_of(sessions_.begin(), sessions_.end(),
                          [&](const auto& one) { return one->since() <= now - kSilence; })) {
     for (const auto& session : sessions_) session->Suspect();
-    if (sessions_.size() == limit)
+    if (sessions_.size() == limit) {
       DropOpenings(now - (limit < 3 ? Session::kUntilReady / 2 : kInTheWay));
+    }
     most = sessions_.size() + 1;
   }
   const bool too_soon = ready == 0 && now < next_opening_;

@@ -133,6 +133,16 @@ class IoLoop {
   std::thread thread_;
 };
 
+// Deletes what callbacks tell of, in the turn and after all that was posted before. From a thread
+// that does not have the turn.
+template <typename T>
+struct DeleteInTurn {
+  void operator()(T* owned) const {
+    loop->RunInTurn([owned] { delete owned; });
+  }
+  IoLoop* loop;
+};
+
 }  // namespace okms
 
 #endif  // OKMS_NET_IO_LOOP_H_

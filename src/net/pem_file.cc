@@ -3,9 +3,7 @@
 
 #include "net/pem_file.h"
 
-#include <fcntl.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <cerrno>
 #include <cstddef>
@@ -14,6 +12,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
+#include "base/read_file.h"
 #include "base/status.h"
 #include "base/unique_fd.h"
 
@@ -49,19 +48,6 @@ absl::Status CannotRead(const NamedFile& file, absl::string_view call, int error
                   absl::StatusCode::kPermissionDenied);
 }
 
-// How many bytes there are, up to all of `bytes`; -1 with errno.
-ssize_t ReadInto(int fd, WipedBytes& bytes) {
-  std::size_t done = 0;
-  while (done < bytes.size()) {
-    const ssize_t size = ::read(fd, bytes.data() + done, bytes.size() - done);
-    if (size < 0 && errno == EINTR) continue;
-    if (size < 0) return size;
-    if (size == 0) break;
-    done += static_cast<std::size_t>(size);
-  }
-  return static_cast<ssize_t>(done);
-}
-
 // Its length and when it was written last.
 bool Same(const struct stat& a, const struct stat& b) {
   return a.st_size == b.st_size && a.st_mtim.tv_sec == b.st_mtim.tv_sec &&
@@ -83,8 +69,7 @@ absl::Status NamedFile::Bad(absl::string_view why) const {
 }
 
 absl::StatusOr<PemFile> ReadPemFile(const NamedFile& file) {
-  // Not to wait for who writes to a FIFO, nor to get a terminal for good.
-  const UniqueFd fd(::open(file.path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
+  const UniqueFd fd = OpenToRead(file.path);
   struct stat before {};
   if (!fd) {
     const int error = errno;

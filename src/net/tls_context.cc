@@ -88,8 +88,8 @@ bool SetRules(SSL_CTX* context) {
   // A server that does not know RFC 5746 is as good as another one to who never renegotiates.
   SSL_CTX_set_options(context, SSL_OP_LEGACY_SERVER_CONNECT | SSL_OP_NO_RENEGOTIATION);
   VerifyPeer(context);
-  // Idle sessions give their 34 kB of buffers back. libcurl may write the same bytes again from
-  // another place.
+  // Idle sessions give their 34 kB of buffers back. What is not taken at once is written again from
+  // another place: a buffer of ours, or of libcurl's.
   SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
   return true;
 }

@@ -64,8 +64,7 @@ void SetWays(SSL* ssl) {
   SSL_set_read_ahead(ssl, 1);
   // Records are decrypted where they were read; without this, that is left there.
   SSL_set_options(ssl, SSL_OP_CLEANSE_PLAINTEXT);
-  // What is not taken at once is written later, from a buffer of ours.
-  SSL_set_mode(ssl, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+  SSL_set_mode(ssl, SSL_MODE_ENABLE_PARTIAL_WRITE);
 }
 
 }  // namespace

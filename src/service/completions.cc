@@ -9,6 +9,16 @@ Completions::Tag::~Tag() {
   if (--completions_.tags_ == 0) completions_.tags_.notify_all();
 }
 
+void Completions::Call::Completed(bool ok) {
+  if (came_ || !ok) {  // answered, or nobody will come any more
+    delete this;
+    return;
+  }
+  came_ = true;
+  ExpectNext();
+  Came();
+}
+
 void Completions::Start() {
   thread_ = std::thread([this] {
     void* tag = nullptr;

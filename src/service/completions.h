@@ -35,9 +35,28 @@ class Completions {
 
    protected:
     ~Tag();
+    Completions& completions() const { return completions_; }
 
    private:
     Completions& completions_;
+  };
+
+  // A call from when it is waited for until its answer has left: its own tag for both. Owns itself.
+  class Call : public Tag {
+   protected:
+    using Tag::Tag;
+    virtual ~Call() = default;
+
+    // It is there, and the answer is due. The queue's thread has it until it is asked for, and then
+    // whoever answers it; which is the last that is done to it.
+    virtual void Came() = 0;
+    // Another one of the same method is to be waited for.
+    virtual void ExpectNext() = 0;
+
+   private:
+    void Completed(bool ok) final;
+
+    bool came_ = false;
   };
 
   explicit Completions(std::unique_ptr<grpc::ServerCompletionQueue> queue)

@@ -81,20 +81,19 @@ grpc::ByteBuffer Wire(const Message& message) {
 
 }  // namespace
 
-// One call, from when it is waited for until its answer has left. Owns itself. The queue's thread
-// has it until it is asked for, and then whoever answers it; which is the last that is done to it.
-class KmsService::Call final : public Completions::Tag {
+class KmsService::Call final : public Completions::Call {
  public:
   // Waits for the next call of that method.
   Call(KmsService& service, const Method& method, Completions& completions);
-
-  void Completed(bool ok) override;
 
   void Status();
   void Encrypt();
   void Decrypt();
 
  private:
+  void ExpectNext() override { new Call(service_, method_, completions()); }
+  void Came() override;
+
   void Succeed(const grpc::ByteBuffer& answer);
   void Fail(const absl::Status& status);
   // As Fail, with a line in the log.
@@ -104,12 +103,10 @@ class KmsService::Call final : public Completions::Tag {
 
   KmsService& service_;
   const Method& method_;
-  Completions& completions_;
   grpc::ServerContext context_;
   grpc::ByteBuffer request_;
   Responder responder_{&context_};
 
-  bool came_ = false;
   Stopwatch watch_;
   Deadline deadline_;
   OpenCalls::Ticket ticket_;
@@ -135,18 +132,12 @@ void KmsService::Begin(Completions& completions) {
 }
 
 KmsService::Call::Call(KmsService& service, const Method& method, Completions& completions)
-    : Tag(completions), service_(service), method_(method), completions_(completions) {
+    : Completions::Call(completions), service_(service), method_(method) {
   grpc::ServerCompletionQueue* const queue = completions.queue();
   (service.methods_.*method.expect)(&context_, &request_, &responder_, queue, queue, this);
 }
 
-void KmsService::Call::Completed(bool ok) {
-  if (came_ || !ok) {  // answered, or nobody will come any more
-    delete this;
-    return;
-  }
-  came_ = true;
-  new Call(service_, method_, completions_);
+void KmsService::Call::Came() {
   watch_ = Stopwatch();
   deadline_ = service_.DeadlineOf(context_);
   ticket_ = service_.calls_.Begin(deadline_);

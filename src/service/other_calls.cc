@@ -24,31 +24,21 @@ bool IsOlder(absl::string_view method) {
 
 }  // namespace
 
-// As KmsService's, and without anybody to wait for.
-class OtherCalls::Call final : public Completions::Tag {
+class OtherCalls::Call final : public Completions::Call {
  public:
   Call(OtherCalls& calls, Completions& completions)
-      : Tag(completions), calls_(calls), completions_(completions) {
+      : Completions::Call(completions), calls_(calls) {
     grpc::ServerCompletionQueue* const queue = completions.queue();
     calls.methods_.RequestCall(&context_, &stream_, queue, queue, this);
   }
 
-  void Completed(bool ok) override {
-    if (came_ || !ok) {
-      delete this;
-      return;
-    }
-    came_ = true;
-    new Call(calls_, completions_);
-    stream_.Finish(calls_.Refusal(context_.method()), this);
-  }
-
  private:
+  void ExpectNext() override { new Call(calls_, completions()); }
+  void Came() override { stream_.Finish(calls_.Refusal(context_.method()), this); }
+
   OtherCalls& calls_;
-  Completions& completions_;
   grpc::GenericServerContext context_;
   grpc::GenericServerAsyncReaderWriter stream_{&context_};
-  bool came_ = false;
 };
 
 void OtherCalls::Begin(Completions& completions) { new Call(*this, completions); }

@@ -8,15 +8,13 @@
 
 #include <algorithm>
 #include <array>
-#include <atomic>
 #include <memory>
-#include <mutex>
 #include <string>
-#include <thread>
 #include <tuple>
 #include <vector>
 
 #include "integration/rest_plugin_test.h"
+#include "integration/steady_load.h"
 
 namespace okms::test {
 namespace {
@@ -28,8 +26,6 @@ constexpr std::size_t kClients = 4;
 
 class EndpointsTest : public RestPluginTest {
  protected:
-  ~EndpointsTest() override { StopLoad(); }
-
   void UseProtocol(const std::string& protocol) {
     rest_ = protocol == "rest";
     if (!rest_) UseKmip();
@@ -72,64 +68,18 @@ class EndpointsTest : public RestPluginTest {
     }
   }
 
-  // Each client has a connection and one call under way, all the time.
   void StartLoad() {
-    const std::string plaintext = NewPlaintext();
-    for (std::size_t i = 0; i < kClients; ++i) {
-      threads_.emplace_back([this, i, plaintext] {
-        const auto client = NewClient();
-        while (!stop_) {
-          const auto record = client->Encrypt(plaintext);
-          Note(i, record.status());
-          if (!record.ok()) continue;
-          const auto back = client->Decrypt(*record);
-          Note(i, back.status());
-          if (back.ok() && *back != plaintext) Note(i, absl::DataLossError("another plaintext"));
-          Note(i, client->Status().status());
-        }
-      });
-    }
+    load_.Start(kClients, NewPlaintext(), [this] { return NewClient(); });
   }
-  void StopLoad() {
-    stop_ = true;
-    for (std::thread& thread : threads_) thread.join();
-    threads_.clear();
-  }
-  // Until each client has had all kinds of calls answered from now on.
-  bool AllServed() {
-    std::array<int, kClients> before{};
-    for (std::size_t i = 0; i < kClients; ++i) before[i] = successes_[i];
-    return WaitUntil([&] {
-      for (std::size_t i = 0; i < kClients; ++i) {
-        if (successes_[i] < before[i] + 6) return false;
-      }
-      return true;
-    });
-  }
-  std::vector<std::string> Failures() {
-    const std::lock_guard lock(mutex_);
-    return failures_;
-  }
+  // All kinds of calls, twice.
+  bool AllServed() { return load_.AllServed(6); }
 
   std::array<std::unique_ptr<ChildProcess>, 2> hosts_;
+  SteadyLoad load_;
 
  private:
-  void Note(std::size_t i, const absl::Status& status) {
-    if (status.ok()) {
-      ++successes_[i];
-      return;
-    }
-    const std::lock_guard lock(mutex_);
-    failures_.push_back(absl::StrCat(i, ": ", status.ToString()));
-  }
-
   bool rest_ = true;
   const std::array<ReservedPort, 2> ports_;
-  std::atomic<bool> stop_ = false;
-  std::array<std::atomic<int>, kClients> successes_{};
-  std::mutex mutex_;  // guards failures_
-  std::vector<std::string> failures_;
-  std::vector<std::thread> threads_;
 };
 
 class FallingHostTest : public EndpointsTest,
@@ -157,8 +107,8 @@ TEST_P(FallingHostTest, CostsNoCall) {
   ASSERT_TRUE(AllServed());
   Fell(0, signal);
   ASSERT_TRUE(AllServed());
-  StopLoad();
-  EXPECT_THAT(Failures(), IsEmpty());
+  load_.Stop();
+  EXPECT_THAT(load_.Failures(), IsEmpty());
   EXPECT_EQ(StopPlugin(), 0);
 }
 
@@ -197,6 +147,22 @@ TEST_P(DifferingHostTest, EncryptsNothing) {
   EXPECT_THAT(client().Decrypt(*record), IsOk());
   ASSERT_TRUE(plugin().WaitForLine(absl::StrCat(Name(1), " is back")));
   ExpectRoundTrip();
+}
+
+// Another host in its place, and no call meanwhile that could find it away.
+TEST_P(DifferingHostTest, ThatTakesAPlaceUnnoticedEncryptsNothing) {
+  UseProtocol(GetParam());
+  StartHost(0);
+  StartHost(1);
+  StartReady();
+  ExpectRoundTrip();
+  Fell(0, SIGKILL);
+  StartHost(0, '2');
+  const auto record = client().Encrypt(NewPlaintext());
+  ASSERT_THAT(record, IsOk());
+  EXPECT_TRUE(plugin().WaitForLine(absl::StrCat(Name(0), " disagrees")));
+  Fell(0, SIGKILL);
+  EXPECT_THAT(client().Decrypt(*record), IsOk());
 }
 
 INSTANTIATE_TEST_SUITE_P(, DifferingHostTest, testing::Values("kmip", "rest"),

@@ -128,11 +128,7 @@ TEST_P(ReloadTest, TheKmsIsAwayThenThere) {
 
 TEST_P(ReloadTest, EndsInTheMidstOfIt) {
   StartServing();
-  if (GetParam() == Speaks::kKmip) {
-    SetFault("hang");
-  } else {
-    SetRestFault("hang");
-  }
+  Hang();
   InstallNew("plugin-2");
   plugin().Signal(SIGHUP);
   ASSERT_TRUE(WaitUntil([&] { return clients_.Admitted("plugin-2") > 0; }));
@@ -143,19 +139,11 @@ TEST_P(ReloadTest, EndsInTheMidstOfIt) {
 
 TEST_P(ReloadTest, TheNewestWins) {
   StartServing();
-  if (GetParam() == Speaks::kKmip) {
-    SetFault("hang");
-  } else {
-    SetRestFault("hang");
-  }
+  Hang();
   InstallNew("plugin-2");
   plugin().Signal(SIGHUP);
   ASSERT_TRUE(WaitUntil([&] { return clients_.Admitted("plugin-2") > 0; }));
-  if (GetParam() == Speaks::kKmip) {
-    ClearFault();
-  } else {
-    ClearRestFault();
-  }
+  AnswerAgain();
   InstallNew("plugin-3");
   ASSERT_TRUE(Reload(kTaken)) << plugin().Err();
   EXPECT_EQ(Lines(kTaken), 1);

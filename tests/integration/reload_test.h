@@ -9,17 +9,15 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <atomic>
 #include <filesystem>
 #include <fstream>
-#include <mutex>
 #include <string>
-#include <thread>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/match.h"
 #include "integration/rest_plugin_test.h"
+#include "integration/steady_load.h"
 
 namespace okms::test {
 
@@ -58,7 +56,6 @@ class ReloadTest : public RestPluginTest, public testing::WithParamInterface<Spe
     flags_["--client-key"] = At("client.key");
     flags_["--ca"] = At("ca.pem");
   }
-  ~ReloadTest() override { StopLoad(); }
 
   void StartEither() {
     if (GetParam() == Speaks::kKmip) {
@@ -71,6 +68,20 @@ class ReloadTest : public RestPluginTest, public testing::WithParamInterface<Spe
     StartEither();
     StartReady();
     ExpectRoundTrip();
+  }
+  void Hang() {
+    if (GetParam() == Speaks::kKmip) {
+      SetFault("hang");
+    } else {
+      SetRestFault("hang");
+    }
+  }
+  void AnswerAgain() {
+    if (GetParam() == Speaks::kKmip) {
+      ClearFault();
+    } else {
+      ClearRestFault();
+    }
   }
   void DropConnections() {
     if (GetParam() == Speaks::kKmip) {
@@ -122,42 +133,18 @@ class ReloadTest : public RestPluginTest, public testing::WithParamInterface<Spe
     EXPECT_EQ(clients_.Admitted(before), old);
   }
 
-  // Calls without pause; what fails is kept.
   void StartLoad() {
-    plaintext_ = NewPlaintext();
-    for (int i = 0; i < 4; ++i) {
-      threads_.emplace_back([this] {
-        KmsClient client(socket(), {.timeout = std::chrono::seconds(10)});
-        while (!stop_) {
-          const auto record = client.Encrypt(plaintext_);
-          absl::Status status = record.status();
-          if (record.ok()) status = client.Decrypt(*record).status();
-          ++calls_;
-          if (status.ok()) continue;
-          const std::lock_guard lock(mutex_);
-          failures_.push_back(status.ToString());
-        }
-      });
-    }
+    load_.Start(4, NewPlaintext(),
+                [this] { return NewClient({.timeout = std::chrono::seconds(10)}); });
   }
   std::vector<std::string> StopLoad() {
-    stop_ = true;
-    for (std::thread& thread : threads_) thread.join();
-    threads_.clear();
-    return failures_;
+    load_.Stop();
+    return load_.Failures();
   }
-  bool MoreCalls() {
-    const int enough = calls_ + 20;
-    return WaitUntil([&] { return calls_ >= enough; });
-  }
+  bool MoreCalls() { return load_.AllServed(5); }
 
  private:
-  std::string plaintext_;
-  std::atomic<bool> stop_ = false;
-  std::atomic<int> calls_ = 0;
-  std::mutex mutex_;  // guards failures_
-  std::vector<std::string> failures_;
-  std::vector<std::thread> threads_;
+  SteadyLoad load_;
 };
 
 }  // namespace okms::test

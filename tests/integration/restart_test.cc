@@ -8,15 +8,13 @@
 #include <signal.h>
 
 #include <array>
-#include <atomic>
 #include <memory>
-#include <mutex>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "integration/http2.h"
 #include "integration/plugin_test.h"
+#include "integration/steady_load.h"
 #include "integration/unix_socket.h"
 
 namespace okms::test {
@@ -29,7 +27,6 @@ constexpr std::size_t kClients = 8;
 class RestartTest : public PluginTest {
  protected:
   RestartTest() : path_(dir_ / "passed.sock"), passed_(Must(BindUnix(path_))) { StartKms(); }
-  ~RestartTest() override { StopLoad(); }
 
   void StartPassed() {
     ChildOptions options;
@@ -37,66 +34,18 @@ class RestartTest : public PluginTest {
     StartPlugin(std::move(options));
   }
 
-  // Each client has a connection and one call under way, all the time.
   void StartLoad() {
-    plaintext_ = NewPlaintext();
-    for (std::size_t i = 0; i < kClients; ++i) {
-      threads_.emplace_back([this, i] {
-        KmsClient client(path_, {.timeout = std::chrono::seconds(10)});
-        while (!stop_) Calls(client, i);
-      });
-    }
-  }
-  void StopLoad() {
-    stop_ = true;
-    for (std::thread& thread : threads_) thread.join();
-    threads_.clear();
-  }
-  // Until each client has been served by whoever serves now.
-  bool AllServed() {
-    std::array<int, kClients> before{};
-    for (std::size_t i = 0; i < kClients; ++i) before[i] = successes_[i];
-    return WaitUntil([&] {
-      for (std::size_t i = 0; i < kClients; ++i) {
-        // The first one may have been answered by the one before.
-        if (successes_[i] < before[i] + 2) return false;
-      }
-      return true;
+    load_.Start(kClients, NewPlaintext(), [this] {
+      return std::make_unique<KmsClient>(path_,
+                                         KmsClient::Options{.timeout = std::chrono::seconds(10)});
     });
   }
-  std::vector<std::string> Failures() {
-    const std::lock_guard lock(mutex_);
-    return failures_;
-  }
+  // By whoever serves now: the first one may have been answered by the one before.
+  bool AllServed() { return load_.AllServed(2); }
 
   const std::string path_;
-
- private:
-  void Calls(KmsClient& client, std::size_t i) {
-    Note(i, client.Status().status());
-    const auto record = client.Encrypt(plaintext_);
-    Note(i, record.status());
-    if (!record.ok()) return;
-    const auto back = client.Decrypt(*record);
-    Note(i, back.status());
-    if (back.ok() && *back != plaintext_) Note(i, absl::DataLossError("another plaintext"));
-  }
-  void Note(std::size_t i, const absl::Status& status) {
-    if (status.ok()) {
-      ++successes_[i];
-      return;
-    }
-    const std::lock_guard lock(mutex_);
-    failures_.push_back(absl::StrCat(i, ": ", status.ToString()));
-  }
-
   const UniqueFd passed_;
-  std::string plaintext_;
-  std::atomic<bool> stop_ = false;
-  std::array<std::atomic<int>, kClients> successes_{};
-  std::mutex mutex_;  // guards failures_
-  std::vector<std::string> failures_;
-  std::vector<std::thread> threads_;
+  SteadyLoad load_;
 };
 
 TEST_F(RestartTest, NoCallFails) {
@@ -108,8 +57,8 @@ TEST_F(RestartTest, NoCallFails) {
     StartPassed();
   }
   ASSERT_TRUE(AllServed());
-  StopLoad();
-  EXPECT_THAT(Failures(), IsEmpty());
+  load_.Stop();
+  EXPECT_THAT(load_.Failures(), IsEmpty());
 }
 
 TEST_F(RestartTest, DoesNotWaitForPeersThatStay) {
@@ -126,8 +75,8 @@ TEST_F(RestartTest, DoesNotWaitForPeersThatStay) {
   EXPECT_LT(Clock::now() - begin, std::chrono::seconds(10));
   StartPassed();
   ASSERT_TRUE(AllServed());
-  StopLoad();
-  EXPECT_THAT(Failures(), IsEmpty());
+  load_.Stop();
+  EXPECT_THAT(load_.Failures(), IsEmpty());
 }
 
 // What is under way when the process is killed is lost, and perhaps one call more, which gRPC's
@@ -141,16 +90,16 @@ TEST_F(RestartTest, AKillCostsNoMoreThanWhatIsUnderWay) {
     ASSERT_EQ(StopPlugin(SIGKILL), -SIGKILL);
     StartPassed();
     ASSERT_TRUE(AllServed());
-    const std::vector<std::string> failures = Failures();
+    const std::vector<std::string> failures = load_.Failures();
     std::array<std::size_t, kClients> lost{};
     for (const std::string& failure : failures) {
       ++lost[static_cast<std::size_t>(failure[0] - '0')];
     }
     for (const std::size_t count : lost) EXPECT_LE(count, 2 * kill);
     ASSERT_TRUE(AllServed());
-    EXPECT_EQ(Failures(), failures) << "a call failed after the restart";
+    EXPECT_EQ(load_.Failures(), failures) << "a call failed after the restart";
   }
-  StopLoad();
+  load_.Stop();
 }
 
 }  // namespace

@@ -29,6 +29,8 @@ def path_of(instance: str) -> str:
 SERVICE = service_of(INSTANCE)
 SOCKET = socket_of(INSTANCE)
 PATH = path_of(INSTANCE)
+RENEW = f"{PLUGIN}-renew@{INSTANCE}.service" if INSTANCE else f"{PLUGIN}-renew.service"
+RENEW_PATH, RENEW_TIMER = RENEW.replace(".service", ".path"), RENEW.replace(".service", ".timer")
 
 
 def as_user(user: str) -> str:

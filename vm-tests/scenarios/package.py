@@ -95,13 +95,13 @@ with subtest("configured and enabled as the README says, it serves over KMIP"):
     record = encrypt()
 
 with subtest("a renewal that is broken is refused, and mended without a hand on any unit"):
-    renewal, process = f"{PLUGIN}-renew.service", unit("MainPID", SERVICE)
+    process = unit("MainPID", SERVICE)
     machine.succeed(f"echo > {FOLDER}/client.pem")
-    wait_for_journal("not renewed, the files in use stay in use", service=renewal)
-    machine.wait_until_succeeds(f"systemctl is-failed {renewal}")
+    wait_for_journal("not renewed, the files in use stay in use", service=RENEW)
+    machine.wait_until_succeeds(f"systemctl is-failed {RENEW}")
     round_trip()
     machine.succeed(f"install -m 600 {PKI}/client.pem {FOLDER}/")
-    machine.wait_until_fails(f"systemctl is-failed {renewal}")
+    machine.wait_until_fails(f"systemctl is-failed {RENEW}")
     assert unit("MainPID", SERVICE) == process
 
 with subtest("and over REST"):

@@ -34,6 +34,9 @@ def reload(name: str, said: str) -> None:
 
 
 round_trip()
+# Which are for the systemd of before, and would restart the service for another CA on disk.
+machine.succeed(f"systemctl stop {RENEW_PATH} {RENEW_TIMER}")
+machine.succeed(f"systemctl stop {RENEW}")  # which the end of the timer starts
 machine.succeed(f"mkdir {NEW}; cd {NEW}; openssl req -x509 -newkey rsa:2048 -nodes -subj /CN=new -days 30 "
                 f"-keyout ca.key -out ca.pem 2>&1; cp {PKI}/ca.pem old-ca.pem; cat ca.pem >> {PKI}/ca.pem",
                 "systemctl restart okms-mock-kms.service")

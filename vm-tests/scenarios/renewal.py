@@ -9,8 +9,6 @@ import os
 
 start_all()
 machine.wait_for_unit("okms-mock-kms.service")
-RENEW = f"{PLUGIN}-renew@{INSTANCE}.service" if INSTANCE else f"{PLUGIN}-renew.service"
-PATH_UNIT, TIMER = RENEW.replace(".service", ".path"), RENEW.replace(".service", ".timer")
 CERTIFICATE, KEY = (
     machine.succeed(f"systemctl cat {SERVICE} | sed -n 's/^LoadCredential={name}://p'").strip()
     for name in ("client-cert", "client-key"))
@@ -145,7 +143,7 @@ with subtest("however often is written: a restart when it has ended, and not bef
                     f"done; done", writing("second", "second"))
     assert unit("MainPID", SERVICE) == process
     wait_for_renewal("second")
-    for name in (PATH_UNIT, TIMER):
+    for name in (RENEW_PATH, RENEW_TIMER):
         assert unit("ActiveState", name) == "active", name
 
 folder = os.path.dirname(CERTIFICATE)
@@ -171,10 +169,10 @@ with subtest("a link elsewhere, which nothing tells of, is found in time"):
     machine.succeed("ln -s third /root/now", link("/root/now"))
     wait_for_end_of_looks(looked() - 1)
     machine.succeed("cd /root; ln -s second next; mv -T next now")
-    drop_in(TIMER, "[Timer]\nOnActiveSec=\nOnActiveSec=1s\n")
-    machine.succeed(f"systemctl restart {TIMER}")
+    drop_in(RENEW_TIMER, "[Timer]\nOnActiveSec=\nOnActiveSec=1s\n")
+    machine.succeed(f"systemctl restart {RENEW_TIMER}")
     wait_for_renewal("second")
-    remove_drop_in(TIMER)
+    remove_drop_in(RENEW_TIMER)
 
 with subtest("other files than the service is given: one restart, then a word, and no more"):
     machine.succeed("mkdir -m 700 /root/other; "
@@ -192,5 +190,5 @@ with subtest("other files than the service is given: one restart, then a word, a
 with subtest("stopped, there is nothing to renew, and nothing is failed"):
     machine.succeed(f"systemctl stop {SOCKET} {SERVICE}")
     machine.wait_until_succeeds(f"[ $(systemctl show --value --property=ActiveState {RENEW}) = inactive ]")
-    for name in (PATH_UNIT, TIMER):
+    for name in (RENEW_PATH, RENEW_TIMER):
         assert unit("ActiveState", name) == "inactive", name

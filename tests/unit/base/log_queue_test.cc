@@ -149,7 +149,8 @@ TEST_F(LogQueueTest, EndsThoughNobodyReads) {
   queue_->Start();
   LogTooMuch();
   queue_.reset();
-  EXPECT_NE(ReadUntil("line 0"), "");  // and now the thread ends, too
+  EXPECT_NE(ReadUntil("line 0"), "");
+  ReadAll();  // and now the thread ends, too
 }
 
 }  // namespace

@@ -5,8 +5,6 @@
 
 #include <atomic>
 #include <memory>
-#include <mutex>
-#include <optional>
 #include <string>
 #include <thread>
 #include <utility>
@@ -14,6 +12,7 @@
 
 #include "core/annotated_backend.h"
 #include "unit/core/failover_test.h"
+#include "unit/core/threaded_backend.h"
 
 namespace okms::test {
 namespace {
@@ -111,44 +110,18 @@ TEST_F(FailoverTest, AnErrorAtTheEndLeadsNowhere) {
   EXPECT_EQ(asked, 0);
 }
 
-// Answers on threads of its own: well, with an error, or that it does not know the key.
-class ThreadedBackend : public NoBackend {
- public:
-  explicit ThreadedBackend(unsigned seed)
-      : NoBackend(absl::InternalError("not in this test")), seed_(seed) {}
-  ~ThreadedBackend() override {
-    while (std::optional<std::thread> thread = Next()) thread->join();
-  }
-  void Decrypt(Way, const std::string&, Ciphertext ciphertext, Deadline,
-               Done<Secret> done) override {
-    const std::lock_guard lock(mutex_);
-    seed_ = seed_ * 1'103'515'245 + 12'345;
-    const unsigned kind = (seed_ >> 16) % 8;
-    threads_.emplace_back(
-        [kind, bytes = std::move(ciphertext.bytes), done = std::move(done)]() mutable {
-          if (kind == 0) {
-            done(absl::UnavailableError("reset"));
-          } else if (kind == 1) {
-            done(absl::NotFoundError("no such key"));
-          } else {
-            done(Plain(bytes));
-          }
-        });
-  }
-
- private:
-  std::optional<std::thread> Next() {
-    const std::lock_guard lock(mutex_);
-    if (threads_.empty()) return std::nullopt;
-    std::thread next = std::move(threads_.back());
-    threads_.pop_back();
-    return next;
-  }
-
-  std::mutex mutex_;  // guards all below
-  unsigned seed_;
-  std::vector<std::thread> threads_;
-};
+// Well, with an error, or that it does not know the key.
+std::unique_ptr<Backend> MakeUnsteady(unsigned seed) {
+  return std::make_unique<ThreadedBackend>(
+      [seed](const std::string& bytes) mutable -> absl::StatusOr<std::string> {
+        seed = seed * 1'103'515'245 + 12'345;
+        switch ((seed >> 16) % 8) {
+          case 0: return absl::UnavailableError("reset");
+          case 1: return absl::NotFoundError("no such key");
+          default: return bytes;
+        }
+      });
+}
 
 TEST(FailoverThreadsTest, EveryCallHasOneAnswerAndItsOwn) {
   constexpr int kThreads = 8;
@@ -158,8 +131,8 @@ TEST(FailoverThreadsTest, EveryCallHasOneAnswerAndItsOwn) {
   const Logger logger(false, [](Severity, absl::string_view) {});
   {
     std::vector<Failover::Host> hosts;
-    hosts.push_back({"a", std::make_unique<ThreadedBackend>(1)});
-    hosts.push_back({"b", std::make_unique<ThreadedBackend>(2)});
+    hosts.push_back({"a", MakeUnsteady(1)});
+    hosts.push_back({"b", MakeUnsteady(2)});
     Failover failover(
         std::move(hosts), [](Deadline, auto) {}, logger);
     std::vector<std::thread> threads;

@@ -45,9 +45,10 @@ TEST_F(FailoverTest, BesideASilentHostTheNextIsAsked) {
   EXPECT_FALSE(Up(0)) << "that is for probes to tell";
   Decrypt();
   EXPECT_EQ(a().pending(), 0u);
-  EXPECT_THAT(log_, ElementsAre(Pair(Severity::kWarning,
-                                     "a is out: DEADLINE_EXCEEDED: it answers nobody, while b "
-                                     "answers; b serves")));
+  EXPECT_THAT(
+      log_, ElementsAre(Pair(Severity::kWarning,
+                             "a is out: DEADLINE_EXCEEDED: no answer to anybody for 250 ms, while "
+                             "b answers; b serves")));
 }
 
 TEST_F(FailoverTest, TheSilentHostMayStillBeTheFirst) {
@@ -76,6 +77,52 @@ TEST_F(FailoverTest, AHostThatAnswersOthersIsSlowRatherThanSilent) {
   EXPECT_THAT(slow, IsEmpty());
   Pass(kSilence);
   EXPECT_THAT(b().decrypt, SizeIs(1)) << "now it is silent";
+}
+
+// Far away, or a gateway to something slow: that is not silence.
+TEST_F(FailoverTest, AHostThatIsAlwaysSlowIsGivenTwiceItsTime) {
+  for (int i = 0; i < 8; ++i) {
+    Decrypt();
+    Pass(400ms);
+    EXPECT_EQ(std::exchange(b().decrypt, {}).size(), 1u) << "who knows";
+    Decrypted(a(), Plain("seed"));
+  }
+  Decrypt();
+  Pass(800ms - 1ms);
+  EXPECT_EQ(b().pending(), 0u);
+  Pass(1ms);
+  EXPECT_THAT(b().decrypt, SizeIs(1));
+  Decrypted(b(), Plain("seed"));
+  EXPECT_THAT(log_, ElementsAre(Pair(Severity::kWarning,
+                                     "a is out: DEADLINE_EXCEEDED: no answer to anybody for 800 "
+                                     "ms, while b answers; b serves")));
+}
+
+TEST_F(FailoverTest, NobodyIsGivenMoreThanASecond) {
+  for (int i = 0; i < 9; ++i) {
+    EXPECT_EQ(std::exchange(b().decrypt, {}).size(), i == 0 ? 0u : 1u);
+    Decrypt();
+    Pass(2s);
+    Decrypted(a(), Plain("seed"));
+  }
+  EXPECT_EQ(std::exchange(b().decrypt, {}).size(), 1u);
+  Decrypt();
+  Pass(FailoverState::kHopeless - 1ms);
+  EXPECT_EQ(b().pending(), 0u);
+  Pass(1ms);
+  EXPECT_THAT(b().decrypt, SizeIs(1));
+}
+
+TEST_F(FailoverTest, OneQuickAnswerInEightMakesItQuick) {
+  for (int i = 0; i < 16; ++i) {
+    Decrypt();
+    if (i != 8) Pass(400ms);
+    b().decrypt.clear();
+    Decrypted(a(), Plain("seed"));
+  }
+  Decrypt();
+  Pass(kSilence);
+  EXPECT_THAT(b().decrypt, SizeIs(1));
 }
 
 // The one that was silent has answered others meanwhile.

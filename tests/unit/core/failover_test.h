@@ -75,8 +75,8 @@ class FailoverScene {
                        Into(encrypted_));
     return encrypted_.back();
   }
-  Results<KeyInfo>& Inspect() {
-    failover_->Inspect("key", now_ + std::chrono::seconds(10), Into(inspected_));
+  Results<KeyInfo>& Inspect(const std::string& key_id = "key") {
+    failover_->Inspect(key_id, now_ + std::chrono::seconds(10), Into(inspected_));
     return inspected_.back();
   }
   Results<Located>& Locate() {
@@ -97,7 +97,9 @@ class FailoverScene {
   static void Decrypted(FakeBackend& host, absl::StatusOr<Secret> result) {
     FakeBackend::Answer<Secret>(host.decrypt, std::move(result));
   }
+  // Who encrypts is tried first with the record, if there is one.
   static void Encrypted(FakeBackend& host, absl::StatusOr<Ciphertext> result) {
+    if (host.encrypt.empty()) ReadsRecord(host);
     FakeBackend::Answer<Ciphertext>(host.encrypt, std::move(result));
   }
   // The oldest Decrypt at that host is that of the record of the key.
@@ -118,12 +120,16 @@ class FailoverScene {
     }
     now_ = end;
   }
-  // A check's round trip by the first host makes the record, by which all are probed at once.
-  void MakeRecord() {
+  // A check's round trip by the first host makes the record.
+  void RoundTrip() {
     Encrypt(Way::kChecks);
     Encrypted(a(), Ciphertext{"record", {}});
     Decrypt("record", Way::kChecks);
     Decrypted(a(), Plain("seed"));
+  }
+  // By which all are probed at once.
+  void MakeRecord() {
+    RoundTrip();
     Pass(std::chrono::milliseconds(0));
     for (FakeBackend* host : fakes_) ReadsRecord(*host);
   }

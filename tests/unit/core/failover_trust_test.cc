@@ -80,30 +80,48 @@ TEST_F(FailoverTest, WithoutARecordEachHostIsFree) {
 
 // Before the probe was answered.
 TEST_F(FailoverTest, AnUntriedHostIsTriedBeforeItEncrypts) {
-  Encrypt(Way::kChecks);
-  Encrypted(a(), Ciphertext{"record", {}});
-  Decrypt("record", Way::kChecks);
-  Decrypted(a(), Plain("seed"));
+  RoundTrip();
   LoseFirst();
   const auto& encrypted = Encrypt();
   EXPECT_THAT(b().encrypt, IsEmpty());
   ReadsRecord(b());
   Encrypted(b(), Ciphertext{"bytes", {}});
   EXPECT_THAT(encrypted, ElementsAre(IsOk()));
-  // That counts for the ones that follow.
+  // That counts for the looks that follow.
   const auto& inspected = Inspect();
   FakeBackend::Answer<KeyInfo>(b().inspect, ActiveKey());
   EXPECT_THAT(inspected, ElementsAre(IsOk()));
-  const auto& located = Locate();
-  FakeBackend::Answer<Located>(b().locate, Located{});
-  EXPECT_THAT(located, ElementsAre(IsOk()));
+}
+
+// A host may become another one between two calls, and nobody notices.
+TEST_F(FailoverTest, EachEncryptAndEachSearchTriesItsHostAnew) {
+  MakeRecord();
+  for (int i = 0; i < 2; ++i) {
+    const auto& encrypted = Encrypt();
+    EXPECT_THAT(a().encrypt, IsEmpty());
+    ReadsRecord(a());
+    Encrypted(a(), Ciphertext{"bytes", {}});
+    EXPECT_THAT(encrypted, ElementsAre(IsOk()));
+    const auto& located = Locate();
+    EXPECT_THAT(a().locate, IsEmpty());
+    ReadsRecord(a());
+    FakeBackend::Answer<Located>(a().locate, Located{});
+    EXPECT_THAT(located, ElementsAre(IsOk()));
+  }
+  const auto& encrypted = Encrypt();
+  Decrypted(a(), absl::InvalidArgumentError("wrong tag"));
+  ReadsRecord(b());
+  Encrypted(b(), Ciphertext{"bytes", {}});
+  EXPECT_THAT(encrypted, ElementsAre(IsOk()));
+  EXPECT_FALSE(Up(0));
+  EXPECT_THAT(log_, ElementsAre(Pair(Severity::kError,
+                                     "a disagrees, and is not used to encrypt: INVALID_ARGUMENT: "
+                                     "it does not decrypt what a encrypted: wrong tag; b finds "
+                                     "nothing wrong; b serves")));
 }
 
 TEST_F(FailoverTest, AnUntriedHostIsTriedBeforeItInspectsLocatesOrKnowsAnotherKey) {
-  Encrypt(Way::kChecks);
-  Encrypted(a(), Ciphertext{"record", {}});
-  Decrypt("record", Way::kChecks);
-  Decrypted(a(), Plain("seed"));
+  RoundTrip();
   LoseFirst();
   const auto& inspected = Inspect();
   const auto& located = Locate();
@@ -244,10 +262,7 @@ TEST_F(FailoverTest, WhoDisagreesIsNotBelievedWithoutARecordEither) {
 
 // Nor does one that was not tried yet.
 TEST_F(FailoverTest, WhoIsUntriedSpeaksAgainstNobodyAndForNobody) {
-  Encrypt(Way::kChecks);
-  Encrypted(a(), Ciphertext{"record", {}});
-  Decrypt("record", Way::kChecks);
-  Decrypted(a(), Plain("seed"));
+  RoundTrip();
   const auto& result = Decrypt();
   Decrypted(a(), absl::InvalidArgumentError("wrong tag"));
   Decrypted(b(), Plain("seed"));
@@ -284,14 +299,18 @@ TEST_F(ThreeWorldsTest, TheRefusalOfOneChangesNothingWhileOthersCan) {
 
 // A key that is gone everywhere proves nothing; a new one may take its place.
 TEST_F(FailoverTest, ARecordThatAllHaveLostIsDropped) {
-  MakeRecord();
-  AwaitProbe(b());
-  Decrypted(b(), absl::FailedPreconditionError("destroyed"));
-  Decrypted(a(), absl::NotFoundError("no such key"));
-  EXPECT_TRUE(Up(0) && Up(1));
-  Locate();
-  EXPECT_THAT(a().locate, SizeIs(1)) << "without a trial";
-  EXPECT_THAT(log_, IsEmpty());
+  for (const auto& refusal :
+       {absl::FailedPreconditionError("destroyed"), absl::PermissionDeniedError("not active")}) {
+    FailoverScene test;
+    test.MakeRecord();
+    test.AwaitProbe(test.b());
+    Decrypted(test.b(), refusal);
+    Decrypted(test.a(), absl::NotFoundError("no such key"));
+    EXPECT_TRUE(test.Up(0) && test.Up(1));
+    test.Locate();
+    EXPECT_THAT(test.a().locate, SizeIs(1)) << "without a trial";
+    EXPECT_THAT(test.log_, IsEmpty());
+  }
 }
 
 TEST_F(FailoverTest, ARecordThatOneHasAnotherKeyForIsKept) {

@@ -11,7 +11,6 @@
 #include <chrono>
 #include <deque>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <random>
 #include <string>
@@ -23,6 +22,7 @@
 #include "core/annotated_backend.h"
 #include "support/status_is.h"
 #include "unit/core/fake_backend.h"
+#include "unit/core/threaded_backend.h"
 
 namespace okms {
 namespace {
@@ -289,41 +289,14 @@ TEST_F(SharedDecryptsTest, TheEndAnswersAll) {
   }
 }
 
-// Answers on threads of its own with the bytes that it was asked about, or with silence.
-class ThreadedBackend : public NoBackend {
- public:
-  ThreadedBackend() : NoBackend(absl::InternalError("not in this test")) {}
-  ~ThreadedBackend() override {
-    while (std::optional<std::thread> thread = Next()) thread->join();
-  }
-  void Decrypt(Way, const std::string&, Ciphertext ciphertext, Deadline,
-               Done<Secret> done) override {
-    const std::lock_guard lock(mutex_);
-    const bool silent = asked_++ % 3 == 0;
-    threads_.emplace_back(
-        [silent, bytes = std::move(ciphertext.bytes), done = std::move(done)]() mutable {
-          if (silent) {
-            done(absl::DeadlineExceededError("silence"));
-          } else {
-            done(Plain(bytes));
-          }
-        });
-  }
-
- private:
-  // Until there is none: the one before may have asked again.
-  std::optional<std::thread> Next() {
-    const std::lock_guard lock(mutex_);
-    if (threads_.empty()) return std::nullopt;
-    std::thread next = std::move(threads_.back());
-    threads_.pop_back();
-    return next;
-  }
-
-  std::mutex mutex_;  // guards all below
-  int asked_ = 0;
-  std::vector<std::thread> threads_;
-};
+// With the bytes that it was asked about, or with silence.
+std::unique_ptr<Backend> MakeOftenSilent() {
+  return std::make_unique<test::ThreadedBackend>(
+      [asked = 0](const std::string& bytes) mutable -> absl::StatusOr<std::string> {
+        if (asked++ % 3 == 0) return absl::DeadlineExceededError("silence");
+        return bytes;
+      });
+}
 
 TEST(SharedDecryptsThreadsTest, EveryCallHasItsOwnAnswer) {
   constexpr int kThreads = 8;
@@ -331,7 +304,7 @@ TEST(SharedDecryptsThreadsTest, EveryCallHasItsOwnAnswer) {
   std::atomic<int> right = 0;
   std::atomic<int> silent = 0;
   {
-    SharedDecrypts shared(std::make_unique<ThreadedBackend>());
+    SharedDecrypts shared(MakeOftenSilent());
     std::vector<std::thread> threads;
     for (int i = 0; i < kThreads; ++i) {
       threads.emplace_back([&] {

@@ -30,7 +30,9 @@ class FakeChannel : public Channel {
     const bool held = answer.held;
     auto deliver = [this, alive = std::weak_ptr(alive_), &loop = loop_,
                     answer = std::move(answer)] {
-      loop.Post([this, alive, answer] { Deliver(alive, answer); });
+      loop.Post([this, alive, answer] {
+        if (!alive.expired()) Deliver(alive, answer);
+      });
     };
     if (!held || !kms_.Hold(deliver)) deliver();
   }

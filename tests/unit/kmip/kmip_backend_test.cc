@@ -7,8 +7,11 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <atomic>
+#include <future>
 #include <memory>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -384,6 +387,29 @@ TEST_F(KmipBackendTest, AllWaysShareSessions) {
   EXPECT_EQ(kms_.dials(), 1);
   EXPECT_THAT(kms_.operations(),
               ElementsAre(Operation::kDiscoverVersions, Operation::kLocate, Operation::kEncrypt));
+}
+
+// A chain of calls goes on where an answer comes, in the loop's turn, while another thread ends it
+// all.
+TEST_F(KmipBackendTest, WhatIsAnsweredWhileItEndsMayAskAgain) {
+  handler_ = [](const Request&) { return Closed(); };
+  KmipBackend* const ended = &backend();
+  std::promise<std::thread> ends;
+  std::atomic<int> answered = 0;
+  const int calls = 10'000;
+  ended->Inspect("5", Later(), [&](const auto&) {
+    ends.set_value(std::thread([this] { backend_.reset(); }));
+    // This has the turn, so it is not over before.
+    for (int i = 0; i < calls; ++i) {
+      std::this_thread::yield();
+      ended->Decrypt(Way::kDecrypts, "5", Record(), Later(), [&](const auto& result) {
+        if (!result.ok()) ++answered;
+      });
+    }
+  });
+  ends.get_future().get().join();
+  loop_->RunInTurn([] {});  // after the last of them
+  EXPECT_EQ(answered, calls);
 }
 
 // ---- Encrypt

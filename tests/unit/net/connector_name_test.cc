@@ -55,7 +55,10 @@ class ConnectorNameTest : public test::TlsTest {
   static void LetItAge() { std::this_thread::sleep_for(1100ms); }
 
   std::unique_ptr<DnsServer> dns_ = std::make_unique<DnsServer>();
-  LoopbackSocket port_{"127.0.0.3"};  // keeps it for the servers
+  // Free at each address: at one of them it may still be that of a connection that is over.
+  static uint16_t FreePort() { return LoopbackSocket("0.0.0.0").port(); }
+
+  LoopbackSocket port_{"127.0.0.3", FreePort()};  // keeps it for the servers
 };
 
 TEST_F(ConnectorNameTest, IsAskedForOnceForManyOpenings) {

@@ -18,6 +18,7 @@
 #include <fstream>
 #include <future>
 #include <memory>
+#include <semaphore>
 #include <span>
 #include <string>
 #include <vector>
@@ -135,7 +136,8 @@ constexpr std::size_t kSecretAt = 14'000;
 constexpr std::size_t kAnswerSize = 15'000;
 
 TEST_P(TlsSocketTest, NothingThatWasReadIsLeftBehind) {
-  TlsServer server(Options(), [](SSL* ssl) {
+  std::counting_semaphore<> wiped(0);  // the server's own
+  TlsServer server(Options(), [&](SSL* ssl) {
     char byte = 0;
     std::size_t size = 0;
     while (SSL_read_ex(ssl, &byte, 1, &size) == 1) {
@@ -143,6 +145,7 @@ TEST_P(TlsSocketTest, NothingThatWasReadIsLeftBehind) {
       for (std::size_t i = 0; i < kSecretSize; ++i) answer[kSecretAt + i] = SecretByte(i);
       EXPECT_EQ(SSL_write_ex(ssl, answer.data(), answer.size(), &size), 1);
       OPENSSL_cleanse(answer.data(), answer.size());
+      wiped.release();
     }
   });
   const std::unique_ptr<TlsSocket> socket = Connect(server);
@@ -150,6 +153,7 @@ TEST_P(TlsSocketTest, NothingThatWasReadIsLeftBehind) {
   for (int i = 0; i < 2; ++i) {
     ASSERT_THAT(Ask(*socket, answer), IsOkAndHolds(kAnswerSize));
     EXPECT_TRUE(IsSecret(std::span(answer).subspan(kSecretAt)));
+    wiped.acquire();
     EXPECT_EQ(Secrets(), 1) << "in our own buffer";
     OPENSSL_cleanse(answer.data(), answer.size());
     EXPECT_EQ(Secrets(), 0);
@@ -157,22 +161,24 @@ TEST_P(TlsSocketTest, NothingThatWasReadIsLeftBehind) {
 }
 
 TEST_P(TlsSocketTest, NothingThatWasWrittenIsLeftBehind) {
+  constexpr std::size_t kMuch = 16 << 20;
   std::promise<void> kept;
+  std::promise<void> wiped;  // the server's own
   std::promise<void> gone;
   TlsServer server(Options(), [&](SSL* ssl) {
     SSL_set_options(ssl, SSL_OP_CLEANSE_PLAINTEXT);  // it is the same process
     kept.get_future().wait();
     std::array<uint8_t, 16384> buffer{};
     std::size_t size = 0;
-    while (SSL_read_ex(ssl, buffer.data(), buffer.size(), &size) == 1) {
-      OPENSSL_cleanse(buffer.data(), buffer.size());
-      if (SSL_has_pending(ssl) == 0 && size < 100) break;
-    }
+    std::size_t left = kMuch;
+    while (left > 0 && SSL_read_ex(ssl, buffer.data(), buffer.size(), &size) == 1) left -= size;
+    OPENSSL_cleanse(buffer.data(), buffer.size());
+    wiped.set_value();
     gone.get_future().wait();
   });
   const std::unique_ptr<TlsSocket> socket = Connect(server);
   {
-    WipedBytes much(16 << 20);
+    WipedBytes much(kMuch);
     for (std::size_t i = 0; i < kSecretSize; ++i)
       much[much.size() - kSecretSize + i] = SecretByte(i);
     socket->Write(much);
@@ -185,6 +191,7 @@ TEST_P(TlsSocketTest, NothingThatWasWrittenIsLeftBehind) {
     WaitFor(*socket, POLLOUT);
     ASSERT_THAT(socket->Read(nothing), IsOkAndHolds(0u));
   }
+  wiped.get_future().wait();
   EXPECT_EQ(Secrets(), 0);
   gone.set_value();
 }
