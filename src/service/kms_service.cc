@@ -80,6 +80,10 @@ absl::StatusOr<std::string> Answerable(absl::StatusOr<std::string> key_id) {
       absl::StrCat("the key id \"", Printable(*key_id, 80), "\" is no UTF-8; use another key"));
 }
 
+bool IsOurOwn(const CallbackServerContext& context, KmsMethod method) {
+  return method == KmsMethod::kStatus && context.client_metadata().count(kOurOwnCall) > 0;
+}
+
 // The bytes of `message`, wiped when gRPC lets go of them, however the call ends.
 template <typename Message>
 grpc::ByteBuffer Wire(const Message& message) {
@@ -98,39 +102,46 @@ grpc::ByteBuffer Wire(const Message& message) {
 // own reactor stands for it: one of ours would have each call end on yet another thread, which cost
 // a quarter more CPU time and three threads.
 struct KmsService::Call {
-  Call(KmsService& to, CallbackServerContext& context, const char* method)
-      : name(method),
+  Call(KmsService& to, CallbackServerContext& context, KmsMethod which)
+      : method(which),
+        counts(!IsOurOwn(context, which)),
         service(&to),
         reactor(context.DefaultReactor()),
+        began(Clock::now()),
         deadline(to.DeadlineOf(context)),
         ticket(to.calls_.Begin(deadline)) {}
 
+  const char* Name() const { return kKmsMethodNames[static_cast<std::size_t>(method)]; }
+
   // Counts first: once the reactor has finished, the server that owns us may be gone.
   void Answer(const grpc::Status& status) const {
+    const auto code = static_cast<absl::StatusCode>(status.error_code());
     Debug([&] {
-      const auto code = static_cast<absl::StatusCode>(status.error_code());
-      return absl::StrCat(name, ": ", absl::StatusCodeToString(code), " in ", watch.Text());
+      return absl::StrCat(Name(), ": ", absl::StatusCodeToString(code), " in ", watch.Text());
     });
+    if (counts) service->counters_.Answered(method, code, Clock::now() - began);
     service->calls_.Answered(ticket);
     reactor->Finish(status);
   }
   // `key_id`: of the record; empty when there is none yet.
   void Fail(absl::string_view uid, absl::string_view key_id, const absl::Status& status) const {
-    service->failures_.Add(name, uid, key_id, status);
+    service->failures_.Add(Name(), uid, key_id, status);
     Answer(ToGrpc(status));
   }
 
-  const char* name;
+  KmsMethod method;
+  bool counts;
   Stopwatch watch;
   KmsService* service;
   ServerUnaryReactor* reactor;
+  Clock::time_point began;
   Deadline deadline;
   OpenCalls::Ticket ticket;
 };
 
 ServerUnaryReactor* KmsService::Status(CallbackServerContext* context, const v2::StatusRequest*,
                                        v2::StatusResponse* response) {
-  const Call call(*this, *context, "Status");
+  const Call call(*this, *context, KmsMethod::kStatus);
   keys_.Status(call.deadline, [call, response](absl::StatusOr<std::string> found) {
     absl::StatusOr<std::string> key_id = Answerable(std::move(found));
     if (!key_id.ok()) {
@@ -150,7 +161,7 @@ ServerUnaryReactor* KmsService::Status(CallbackServerContext* context, const v2:
 ServerUnaryReactor* KmsService::Encrypt(CallbackServerContext* context,
                                         const grpc::ByteBuffer* request,
                                         grpc::ByteBuffer* response) {
-  const Call call(*this, *context, "Encrypt");
+  const Call call(*this, *context, KmsMethod::kEncrypt);
   wire::EncryptRequest message;
   absl::Status parsed = Parse(*request, message);
   Secret plaintext(AsBytes(message.plaintext()));
@@ -187,7 +198,7 @@ ServerUnaryReactor* KmsService::Encrypt(CallbackServerContext* context,
 ServerUnaryReactor* KmsService::Decrypt(CallbackServerContext* context,
                                         const grpc::ByteBuffer* request,
                                         grpc::ByteBuffer* response) {
-  const Call call(*this, *context, "Decrypt");
+  const Call call(*this, *context, KmsMethod::kDecrypt);
   wire::DecryptRequest message;
   absl::Status parsed = Parse(*request, message);
   if (parsed.ok()) parsed = CheckTexts(message);

@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "core/key_manager.h"
 #include "kms/v2/api.grpc.pb.h"
+#include "service/call_counters.h"
 #include "service/failure_log.h"
 #include "service/open_calls.h"
 
@@ -26,6 +27,9 @@ using KmsServiceBase = v2::KeyManagementService::WithCallbackMethod_Status<
     v2::KeyManagementService::WithRawCallbackMethod_Encrypt<
         v2::KeyManagementService::WithRawCallbackMethod_Decrypt<
             v2::KeyManagementService::Service>>>;
+
+// Metadata of the calls that we make to ourselves, which are not counted: nobody asked for them.
+inline constexpr char kOurOwnCall[] = "okms-own";
 
 class KmsService final : public KmsServiceBase {
  public:
@@ -42,6 +46,7 @@ class KmsService final : public KmsServiceBase {
                                     grpc::ByteBuffer* response) override;
 
   const OpenCalls& calls() const { return calls_; }
+  const CallCounters& counters() const { return counters_; }
   FailureLog& failures() { return failures_; }
 
  private:
@@ -53,6 +58,7 @@ class KmsService final : public KmsServiceBase {
   FailureLog failures_;
   const std::chrono::milliseconds timeout_;
   OpenCalls calls_;
+  CallCounters counters_;
 };
 
 }  // namespace okms

@@ -34,6 +34,7 @@ class Refusal final : public grpc::ServerGenericBidiReactor {
 
 grpc::ServerGenericBidiReactor* OtherCalls::CreateReactor(
     grpc::GenericCallbackServerContext* call) {
+  count_.Add();
   if (!IsOlder(call->method())) return new Refusal("KMS v2 has no such method");
   if (!logged_.exchange(true)) {
     log_.Error(absl::StrCat("refused the call ", Printable(call->method(), 80), ": ", kSetVersion));

@@ -14,7 +14,9 @@
 #endif
 
 #include <atomic>
+#include <cstdint>
 
+#include "base/counter.h"
 #include "base/log.h"
 
 namespace okms {
@@ -27,8 +29,12 @@ class OtherCalls final : public grpc::CallbackGenericService {
 
   grpc::ServerGenericBidiReactor* CreateReactor(grpc::GenericCallbackServerContext* call) override;
 
+  // How many were refused.
+  uint64_t count() const { return count_.value(); }
+
  private:
   const Logger& log_;
+  Counter count_;
   std::atomic<bool> logged_ = false;
 };
 
