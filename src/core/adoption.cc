@@ -72,7 +72,10 @@ bool Adoption::IsUntold(Deadline now) const {
 Adoption::Candidate& Adoption::Meet(const std::string& id, Deadline now) {
   astray_.reset();
   untold_.reset();
-  if (!candidate_ || candidate_->id != id) candidate_ = Candidate{id, now, 0, {}, absl::OkStatus()};
+  if (!candidate_ || candidate_->id != id) {
+    candidate_ = Candidate{id, now, 0, {}, absl::OkStatus()};
+    if (!adopted_.empty()) ++candidates_;
+  }
   return *candidate_;
 }
 
@@ -99,7 +102,7 @@ std::optional<Adoption::Note> Adoption::Current(Deadline now) const {
                   ? std::string(wrong.message())
                   : absl::StrCat("key ", Printable(candidate_->id), " works and is to be adopted",
                                  WasReplaced(candidate_->id) ? " again when it has stayed" : ""),
-              candidate_->since, std::nullopt};
+              candidate_->since, std::nullopt, candidate_->id};
 }
 
 absl::Status Adoption::At(Deadline now) const {

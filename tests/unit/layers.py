@@ -41,6 +41,7 @@ RESTRICTED = [
     ("openssl/crypto.h", {"net", "base/secret.h"}),
     ("openssl/err.h", {"net", "base/status.cc"}),
     ("openssl/rand.h", {"net", "core", "kmip", "http"}),
+    ("openssl/sha.h", {"core/key_id_hash.cc"}),
     ("openssl/ssl.h", {"net", "http/libcurl.cc"}),
     ("openssl/", {"net"}),
     ("ares", {"net/lookup.cc"}),
