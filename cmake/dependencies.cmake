@@ -36,6 +36,8 @@ if(NOT libcurl_folder MATCHES "^/(usr|lib)")
   set(OKMS_LIBCURL "${libcurl_folder}/libcurl.so.4")
 endif()
 find_package(nlohmann_json REQUIRED)
+# Metrics and their text alone: the CMake package would also look for what serves and pushes them.
+pkg_check_modules(PROMETHEUS REQUIRED IMPORTED_TARGET prometheus-cpp-core)
 pkg_check_modules(SYSTEMD REQUIRED IMPORTED_TARGET libsystemd)
 pkg_check_modules(SECCOMP REQUIRED IMPORTED_TARGET libseccomp>=2.5)
 pkg_check_modules(CAP_NG REQUIRED IMPORTED_TARGET libcap-ng>=0.8)

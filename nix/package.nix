@@ -18,6 +18,7 @@
   nlohmann_json,
   openssl,
   pkg-config,
+  prometheus-cpp,
   protobuf,
   python3,
   systemdLibs,
@@ -91,6 +92,7 @@ stdenv.mkDerivation (finalAttrs: {
     libseccomp
     nlohmann_json
     openssl
+    prometheus-cpp # its core alone: metrics and their text
     protobuf
     systemdLibs
     zlib # the mock KMS's
