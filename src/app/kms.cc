@@ -10,7 +10,6 @@
 #include "absl/status/status.h"
 #include "base/status.h"
 #include "core/annotated_backend.h"
-#include "core/shared_decrypts.h"
 #include "net/address.h"
 #include "net/host_port.h"
 #include "net/lookup.h"
@@ -41,25 +40,28 @@ absl::StatusOr<sandbox::Reach> ReachOf(const Config& config) {
 }
 
 absl::StatusOr<std::vector<std::unique_ptr<Backend>>> MakeServers(
-    const Config& config, const std::shared_ptr<const TlsContext>& tls, IoLoop& io) {
+    const Config& config, const std::shared_ptr<const TlsContext>& tls,
+    std::deque<ServerCounters>& counters, IoLoop& io) {
   std::vector<std::unique_ptr<Backend>> servers;
-  for (const Server& server : config.servers) {
-    OKMS_ASSIGN_OR_RETURN(servers.emplace_back(), config.protocol->make(config, server, tls, io));
+  for (std::size_t i = 0; i < config.servers.size(); ++i) {
+    OKMS_ASSIGN_OR_RETURN(servers.emplace_back(),
+                          config.protocol->make(config, config.servers[i], tls, counters[i], io));
   }
   return servers;
 }
 
 absl::StatusOr<Kms> MakeKms(const Config& config, const Credentials& credentials, IoLoop& io) {
+  Kms kms;
+  kms.counters = std::make_unique<std::deque<ServerCounters>>(config.servers.size());
   std::vector<std::unique_ptr<Backend>> servers;
   if (const Credentials::Tls& tls = credentials.tls(); tls.ok()) {
-    OKMS_ASSIGN_OR_RETURN(servers, MakeServers(config, *tls, io));
+    OKMS_ASSIGN_OR_RETURN(servers, MakeServers(config, *tls, *kms.counters, io));
   } else {
     const absl::Status why = WithCode(tls.status(), absl::StatusCode::kUnauthenticated);
     for (std::size_t i = 0; i < config.servers.size(); ++i) {
       servers.push_back(std::make_unique<NoBackend>(why));
     }
   }
-  Kms kms;
   std::vector<std::unique_ptr<Backend>> hosts;
   for (std::unique_ptr<Backend>& server : servers) {
     auto host = std::make_unique<ReplaceableBackend>(std::move(server));
@@ -68,7 +70,9 @@ absl::StatusOr<Kms> MakeKms(const Config& config, const Credentials& credentials
   }
   auto annotated = std::make_unique<AnnotatedBackend>(
       std::move(hosts.front()), [&credentials] { return credentials.Trouble(); });
-  kms.backend = std::make_unique<SharedDecrypts>(std::move(annotated));
+  auto shared = std::make_unique<SharedDecrypts>(std::move(annotated));
+  kms.shared = shared.get();
+  kms.backend = std::move(shared);
   return kms;
 }
 

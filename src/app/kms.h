@@ -6,14 +6,17 @@
 #ifndef OKMS_APP_KMS_H_
 #define OKMS_APP_KMS_H_
 
+#include <deque>
 #include <memory>
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "app/server_counters.h"
 #include "config/config.h"
 #include "core/backend.h"
 #include "core/key_manager.h"
 #include "core/replaceable_backend.h"
+#include "core/shared_decrypts.h"
 #include "net/credentials.h"
 #include "net/io_loop.h"
 #include "sandbox/landlock.h"
@@ -25,13 +28,16 @@ namespace okms {
 absl::StatusOr<sandbox::Reach> ReachOf(const Config& config);
 
 // A backend for each server of the configuration, in its order, that shows these certificates. Also
-// within the sandbox, at any time; not in a turn of `io`, which must outlive them. ReachOf was
-// called.
+// within the sandbox, at any time; not in a turn of `io`, which must outlive them, as must
+// `counters`, one for each. ReachOf was called.
 absl::StatusOr<std::vector<std::unique_ptr<Backend>>> MakeServers(
-    const Config& config, const std::shared_ptr<const TlsContext>& tls, IoLoop& io);
+    const Config& config, const std::shared_ptr<const TlsContext>& tls,
+    std::deque<ServerCounters>& counters, IoLoop& io);
 
 struct Kms {
-  std::unique_ptr<Backend> backend;  // for all calls; it owns what follows
+  std::unique_ptr<std::deque<ServerCounters>> counters;  // of the servers, in their order
+  std::unique_ptr<Backend> backend;                      // for all calls; it owns what follows
+  SharedDecrypts* shared = nullptr;
   std::vector<ReplaceableBackend*> servers;
 };
 

@@ -147,11 +147,11 @@ std::shared_ptr<absl::StatusOr<T>> NoResult() {
 
 }  // namespace
 
-KmipBackend::KmipBackend(IoLoop& loop, std::unique_ptr<Connector> connector,
+KmipBackend::KmipBackend(IoLoop& loop, std::unique_ptr<Connector> connector, Counters& counters,
                          std::size_t most_sessions)
     : loop_(loop),
       connector_(std::move(connector)),
-      pool_(std::make_unique<SessionPool>(loop, *connector_, known_, most_sessions)) {}
+      pool_(std::make_unique<SessionPool>(loop, *connector_, known_, counters, most_sessions)) {}
 
 KmipBackend::~KmipBackend() {
   pool_.reset();  // takes the turn itself
