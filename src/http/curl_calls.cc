@@ -144,7 +144,7 @@ void CurlCalls::Finish(CURL* easy, CURLcode code) {
   transfers_.erase(found);
   const absl::Status status = Outcome(*transfer, code);
   TellEnd(*transfer, status);
-  CountSteps(easy, status.ok(), traffic_);
+  CountSteps(*transfer, status.ok(), traffic_);
   TakeBack(*transfer);
   last_finish_ = Clock::now();
   if (transfer->job.request->secret) last_secret_ = last_finish_;

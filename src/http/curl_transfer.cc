@@ -123,7 +123,8 @@ int Connected(void* user, char* address, char*, int port, int) {
   return CURL_PREREQFUNC_OK;
 }
 
-void CountSteps(CURL* easy, bool answered, Traffic& traffic) {
+void CountSteps(const Transfer& transfer, bool answered, Traffic& traffic) {
+  CURL* const easy = transfer.easy.get();
   const auto at = [&](CURLINFO info) {
     curl_off_t time = 0;
     Curl().easy_getinfo(easy, info, &time);
@@ -139,7 +140,8 @@ void CountSteps(CURL* easy, bool answered, Traffic& traffic) {
   using std::chrono_literals::operator""us;
   long connects = 0;
   Curl().easy_getinfo(easy, CURLINFO_NUM_CONNECTS, &connects);
-  if (connects > 0) {
+  // libcurl counts those alone that came to something.
+  if (connects > 0 || transfer.connects) {
     const auto connected = at(CURLINFO_CONNECT_TIME_T);
     count(traffic.connect, connected - at(CURLINFO_NAMELOOKUP_TIME_T), connected > 0us);
     if (connected == 0us) return;

@@ -68,7 +68,7 @@ int Connected(void* transfer, char*, char*, int, int);
 void ReadHead(CURL* easy, HttpResponse& response);
 
 // How far it came, and how long each step took.
-void CountSteps(CURL* easy, bool answered, Traffic& traffic);
+void CountSteps(const Transfer& transfer, bool answered, Traffic& traffic);
 
 // Its end, for --debug.
 void TellEnd(const Transfer& transfer, const absl::Status& status);
