@@ -21,6 +21,7 @@
 #include "app/process.h"
 #include "app/readiness.h"
 #include "app/reload.h"
+#include "app/report.h"
 #include "app/service_state.h"
 #include "app/signals.h"
 #include "app/socket.h"
@@ -74,13 +75,20 @@ absl::Status Run(const Config& config, LogQueue& log_queue, const Logger& log,
   Listener listener(socket.fd(), std::move(policy), log,
                     [&](UniqueFd connection) { return server->Serve(std::move(connection)); });
   OKMS_RETURN_IF_ERROR(loop->OnReadable(socket.fd(), [&] { return listener.Accept(); }));
-  Reload reload({credentials, kms.servers, HostMaker(config, *io), [&] { return keys.Current(); },
-                 state, log, config.timeout});
+  Reload reload({credentials, kms.servers, HostMaker(config, *kms.counters, *io),
+                 [&] { return keys.Current(); }, state, log, config.timeout});
   KeyFile key_file(config, log, [&](KeyId name) { keys.SetName(std::move(name)); });
   OKMS_RETURN_IF_ERROR(HeedSignals(*loop, log, key_file, reload));
   Readiness readiness;
-  OKMS_ASSIGN_OR_RETURN(std::unique_ptr<StatusServer> status_server,
-                        ServePages(pages, *loop, keys, readiness, log));
+  OKMS_ASSIGN_OR_RETURN(
+      std::unique_ptr<StatusServer> status_server,
+      ServePages(
+          pages, *loop, [&] { return readiness.At(keys.Current(), Clock::now()); },
+          [&] {
+            return MakeReport({config, confinement, log_queue, credentials, keys, kms, reload,
+                               listener, *server});
+          },
+          log));
   Ticks ticks({config, log, *loop, credentials, keys, kms, *server, socket_watch, readiness,
                pages.trouble, key_file, reload, state, reach, confinement});
   OKMS_RETURN_IF_ERROR(ticks.Begin());

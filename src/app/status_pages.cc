@@ -12,6 +12,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
+#include "control/metrics_text.h"
+#include "control/report_json.h"
 #include "core/key_id_hash.h"
 
 namespace okms {
@@ -46,13 +48,20 @@ HttpPages StatusPages(std::function<Verdict()> verdict,
 }
 
 absl::StatusOr<std::unique_ptr<StatusServer>> ServePages(const StatusSocket& at, EventLoop& loop,
-                                                         const KeyManager& keys,
-                                                         Readiness& readiness, const Logger& log) {
+                                                         std::function<Verdict()> verdict,
+                                                         const std::function<Report()>& report,
+                                                         const Logger& log) {
   if (!at.socket) return nullptr;
   log.Info(absl::StrCat("status pages at ", at.socket->name()));
-  return StatusServer::Start(
-      loop, at.socket->fd(),
-      StatusPages([&keys, &readiness] { return readiness.At(keys.Current(), Clock::now()); }), log);
+  std::map<std::string, std::function<HttpReply()>, std::less<>> others;
+  others["/metrics"] = [report]() -> HttpReply {
+    return {200, "text/plain; version=0.0.4; charset=utf-8", MetricsText(report())};
+  };
+  others["/status"] = [report]() -> HttpReply {
+    return {200, "application/json", ReportJson(report())};
+  };
+  return StatusServer::Start(loop, at.socket->fd(),
+                             StatusPages(std::move(verdict), std::move(others)), log);
 }
 
 }  // namespace okms

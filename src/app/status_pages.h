@@ -18,8 +18,8 @@
 #include "base/log.h"
 #include "control/event_loop.h"
 #include "control/http_pages.h"
+#include "control/report.h"
 #include "control/status_server.h"
-#include "core/key_manager.h"
 
 namespace okms {
 
@@ -31,11 +31,12 @@ HttpReply ReadyPage(const Verdict& verdict, Deadline now);
 HttpPages StatusPages(std::function<Verdict()> verdict,
                       std::map<std::string, std::function<HttpReply()>, std::less<>> others = {});
 
-// Serves them at the socket, if there is one; null when there is none. All must outlive the
-// server.
+// Serves them at the socket, if there is one, and /metrics and /status, for which `report` is
+// asked; null when there is none. All must outlive the server.
 absl::StatusOr<std::unique_ptr<StatusServer>> ServePages(const StatusSocket& at, EventLoop& loop,
-                                                         const KeyManager& keys,
-                                                         Readiness& readiness, const Logger& log);
+                                                         std::function<Verdict()> verdict,
+                                                         const std::function<Report()>& report,
+                                                         const Logger& log);
 
 }  // namespace okms
 

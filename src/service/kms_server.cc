@@ -86,6 +86,7 @@ class SelfCall final : public Completions::Tag {
     due_ = Clock::now() + timeout_;
     // Without a deadline of its own, so that only the server can end it.
     context_ = std::make_unique<grpc::ClientContext>();
+    context_->AddMetadata(kOurOwnCall, "");
     answer_ = stub_->AsyncStatus(context_.get(), {}, queue_);
     answer_->Finish(&response_, &status_, this);
     return due_;
@@ -154,6 +155,7 @@ class GrpcKmsServer final : public KmsServer {
 
   bool Serve(UniqueFd connection) override {
     if (!connections_.Add(connection.get())) return false;
+    ++served_;
     HandOver(std::move(connection));
     return true;
   }
@@ -161,6 +163,16 @@ class GrpcKmsServer final : public KmsServer {
   Deadline CallDeadline() const override { return service_.calls().FirstDeadline(); }
 
   Deadline ProbeDeadline() override { return self_call_->Due(); }
+
+  ServiceStats Stats() override {
+    connections_.Sweep();
+    return {service_.counters().Stats(),
+            service_.calls().size(),
+            other_calls_.count(),
+            connections_.size(),
+            served_,
+            service_.failures().folded()};
+  }
 
   Deadline Tick() override {
     service_.failures().Tick();
@@ -217,6 +229,7 @@ class GrpcKmsServer final : public KmsServer {
   HealthService health_;
   OtherCalls other_calls_;
   Connections connections_;
+  uint64_t served_ = 0;        // connections
   bool untidy_ = true;         // the start is one burst
   uint64_t tidied_after_ = 0;  // so many calls
   std::unique_ptr<Completions> completions_;
