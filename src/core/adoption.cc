@@ -104,8 +104,7 @@ std::optional<Adoption::Note> Adoption::Current(Deadline now) const {
                 untold_->since, std::nullopt};
   }
   if (!candidate_) return std::nullopt;
-  return Note{candidate_->status, CandidateText(), candidate_->since, std::nullopt,
-              candidate_->id};
+  return Note{candidate_->status, CandidateText(), candidate_->since, std::nullopt, candidate_->id};
 }
 
 std::string Adoption::CandidateText() const {
