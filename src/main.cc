@@ -86,7 +86,7 @@ absl::Status Run(const Config& config, LogQueue& log_queue, const Logger& log,
           pages, *loop, [&] { return readiness.At(keys.Current(), Clock::now()); },
           [&] {
             return MakeReport({config, confinement, log_queue, credentials, keys, kms, reload,
-                               listener, *server});
+                               state, listener, *server});
           },
           log));
   Ticks ticks({config, log, *loop, credentials, keys, kms, *server, socket_watch, readiness,

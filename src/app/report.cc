@@ -40,6 +40,7 @@ void AddKey(const ReportSources& from, Deadline now, Report& report) {
   report.ready = health.status.ok();
   report.reason = std::string(health.status.message());
   report.code = absl::StatusCodeToString(health.status.code());
+  report.state = from.state.line();
   report.key = {health.key_id, KeyIdHash(health.key_id), health.name_unproven};
   if (const auto& note = health.note; note && !health.key_id.empty()) {
     report.candidate = {KeyIdHash(note->candidate), note->wrong.ok(), note->text,

@@ -8,6 +8,7 @@
 
 #include "app/kms.h"
 #include "app/reload.h"
+#include "app/service_state.h"
 #include "base/log_queue.h"
 #include "config/config.h"
 #include "control/report.h"
@@ -27,6 +28,7 @@ struct ReportSources {
   const KeyManager& keys;
   const Kms& kms;
   const Reload& reload;
+  const ServiceState& state;
   const Listener& listener;
   KmsServer& server;
 };

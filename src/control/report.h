@@ -85,6 +85,7 @@ struct Report {
   bool ready = false;
   std::string reason;  // why not
   std::string code;    // and as Status answers it: "UNAVAILABLE"; "OK" while it is ready
+  std::string state;   // all that is to be said in one line, as systemd shows it
   ReportedKey key;
   std::optional<ReportedCandidate> candidate;
   std::map<std::string, uint64_t>

@@ -99,6 +99,7 @@ std::string ReportJson(const Report& report) {
       {"ready", report.ready},
       {"reason", Text(report.reason)},
       {"code", report.code},
+      {"state", Text(report.state)},
       {"key", Of(report.key)},
       {"candidate", report.candidate ? Of(*report.candidate) : Json()},
       {"checks", Counts(report.checks)},

@@ -61,6 +61,7 @@ Report Filled() {
   report.cpu_seconds = 1015;
   report.ready = false;
   report.reason = "text of the reason";
+  report.state = "text of the state";
   report.code = "UNAVAILABLE";
   report.key = {"id of the key", kHash, true};
   report.candidate = ReportedCandidate{"sha256:2233", true, "text of the candidate", 1016};
@@ -91,8 +92,8 @@ std::vector<std::string> Lines(const std::string& text) { return absl::StrSplit(
 // Whoever adds a field is to add it to Filled and to the views: these fail to compile then.
 TEST(ReportTest, NoFieldIsForgottenHere) {
   const Report report = Filled();
-  [[maybe_unused]] const auto& [version, protocol, now, started, cpu, ready, reason, code, key,
-                                candidate, checks, good_age, answer_age, candidates, adoptions,
+  [[maybe_unused]] const auto& [version, protocol, now, started, cpu, ready, reason, code, state,
+                                key, candidate, checks, good_age, answer_age, candidates, adoptions,
                                 shared, others, hosts, certificates, reload, methods, under_way,
                                 no_method, connections, served, refused, left_out, abi, sandbox] =
       report;
@@ -149,7 +150,7 @@ TEST(ReportTest, ATextIsForPeopleAndNoLabel) {
   const std::string json = ReportJson(Filled());
   for (const char* words :
        {"text of the host", "text of the reason", "text of the candidate", "text of the reload",
-        "text of the sandbox", "id of the key", "/path/of/it"}) {
+        "text of the sandbox", "text of the state", "id of the key", "/path/of/it"}) {
     EXPECT_THAT(text, Not(HasSubstr(words)));
     EXPECT_THAT(json, HasSubstr(words));
   }
