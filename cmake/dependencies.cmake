@@ -23,6 +23,7 @@ find_package(gRPC CONFIG REQUIRED)
 find_package(absl CONFIG REQUIRED)
 find_package(OpenSSL 3.0 REQUIRED)
 find_package(CLI11 CONFIG REQUIRED)
+find_package(Boost 1.74 CONFIG REQUIRED)  # headers alone
 find_package(CURL 7.85 REQUIRED)
 # Where the program finds libcurl at run time: by its name, or, where libraries are not in the
 # system's folders (Nix), by its path.

@@ -17,7 +17,8 @@ _okms_k8s_encryption_provider() {
     --protocol --serv-addr --kmip-addr --timeout --max-connections --okms-id
     --encryption-key-id --kmip-key-id --encryption-key-label --encryption-key-id-file --label-grace
     --client-cert --client-key --ca --ca-only
-    --sock --sock-group --allow-uid --allow-gid --user
+    --sock --sock-group --allow-uid --allow-gid
+    --status-listen --status-listen-anywhere --user
   )
   # A long flag may have one dash, too. Stripped of both it gets two.
   flag=${flag#-}
@@ -27,7 +28,7 @@ _okms_k8s_encryption_provider() {
     --user | --allow-uid) action=(-u) ;;
     --sock-group | --allow-gid) action=(-g) ;;
     --serv-addr | --kmip-addr | --timeout | --max-connections | --okms-id | --encryption-key-id | \
-      --kmip-key-id | --encryption-key-label | --label-grace) return ;; # only the administrator knows
+      --kmip-key-id | --encryption-key-label | --label-grace | --status-listen) return ;; # only the administrator knows
     *) action=(-W "${flags[*]}") ;;
   esac
   [[ ${action[0]} != -f ]] || compopt -o filenames

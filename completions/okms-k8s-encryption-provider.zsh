@@ -24,4 +24,6 @@ _arguments \
   '--sock-group=[group of the socket file]:group:_groups' \
   '*--allow-uid=[a user that may connect]:user:_users' \
   '*--allow-gid=[a group that may connect]:group:_groups' \
+  '--status-listen=[where to serve status pages]:unix\:/path or host\:port: ' \
+  '--status-listen-anywhere[let --status-listen name any address]' \
   '--user=[whom to become when root started it]:user:_users'

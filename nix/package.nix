@@ -4,6 +4,7 @@
   lib,
   stdenv,
   abseil-cpp,
+  boost,
   c-ares,
   cli11,
   cmake,
@@ -81,6 +82,7 @@ stdenv.mkDerivation (finalAttrs: {
 
   buildInputs = [
     abseil-cpp
+    boost # headers alone: the parser of HTTP
     c-ares
     cli11
     curl # libcurl, which is loaded by its path when REST is used

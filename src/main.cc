@@ -14,16 +14,19 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "app/check_config.h"
 #include "app/command_line.h"
 #include "app/key_file.h"
 #include "app/kms.h"
 #include "app/process.h"
+#include "app/readiness.h"
 #include "app/reload.h"
+#include "app/report.h"
 #include "app/service_state.h"
 #include "app/signals.h"
 #include "app/socket.h"
+#include "app/status_pages.h"
+#include "app/status_socket.h"
 #include "app/ticks.h"
 #include "base/debug.h"
 #include "base/log.h"
@@ -47,7 +50,10 @@ absl::Status Run(const Config& config, LogQueue& log_queue, const Logger& log,
   const absl::Status unusable = credentials.tls().status();
   if (unusable.ok()) log.Warnings((*credentials.tls())->warnings());
   if (!HeapIsWiped()) log.Warning(kHeapIsNotWiped);
-  OKMS_ASSIGN_OR_RETURN(const ListenSocket socket, OpenSocket(config, unusable));
+  OKMS_ASSIGN_OR_RETURN(PassedSockets passed, ListenSocket::FromSystemd());
+  OKMS_ASSIGN_OR_RETURN(const ListenSocket socket,
+                        OpenSocket(std::move(passed.kms), config, unusable));
+  const StatusSocket pages = OpenStatusSocket(passed, config, log);
   SocketWatch socket_watch(socket, log);
   OKMS_ASSIGN_OR_RETURN(const std::unique_ptr<EventLoop> loop, EventLoop::Create());
   log.WarnIfError(KmsServer::ReserveDescriptors());
@@ -69,15 +75,22 @@ absl::Status Run(const Config& config, LogQueue& log_queue, const Logger& log,
   Listener listener(socket.fd(), std::move(policy), log,
                     [&](UniqueFd connection) { return server->Serve(std::move(connection)); });
   OKMS_RETURN_IF_ERROR(loop->OnReadable(socket.fd(), [&] { return listener.Accept(); }));
-  Reload reload({credentials, kms.servers, HostMaker(config, *io), [&] { return keys.Current(); },
-                 state, log, config.timeout});
+  Reload reload({credentials, kms.servers, HostMaker(config, *kms.counters, *io),
+                 [&] { return keys.Current(); }, state, log, config.timeout});
   KeyFile key_file(config, log, [&](KeyId name) { keys.SetName(std::move(name)); });
-  OKMS_RETURN_IF_ERROR(HeedSignals(*loop, log, [&] {
-    key_file.Read();
-    reload.Ask();
-  }));
-  Ticks ticks({config, log, *loop, credentials, keys, kms, *server, socket_watch, key_file, reload,
-               state, reach, confinement});
+  OKMS_RETURN_IF_ERROR(HeedSignals(*loop, log, key_file, reload));
+  Readiness readiness;
+  OKMS_ASSIGN_OR_RETURN(
+      std::unique_ptr<StatusServer> status_server,
+      ServePages(
+          pages, *loop, [&] { return readiness.At(keys.Current(), Clock::now()); },
+          [&] {
+            return MakeReport({config, confinement, log_queue, credentials, keys, kms, reload,
+                               state, listener, *server});
+          },
+          log));
+  Ticks ticks({config, log, *loop, credentials, keys, kms, *server, socket_watch, readiness,
+               pages.trouble, key_file, reload, state, reach, confinement});
   OKMS_RETURN_IF_ERROR(ticks.Begin());
 
   // Not a byte from outside has been read yet.
@@ -88,6 +101,7 @@ absl::Status Run(const Config& config, LogQueue& log_queue, const Logger& log,
   // Without the files it is not, and a restart that was asked for must be seen to fail.
   if (unusable.ok()) state.Ready();
   const absl::Status broken = loop->Run();
+  status_server.reset();  // who watches does not hold up the end
   state.Stopping(config.timeout + kLate);
   keys.Stop();
   // Calls under way are bounded by their own deadlines, which --timeout bounds.
@@ -107,10 +121,7 @@ int Main(const std::vector<std::string>& argv) {
   const Config& config = std::get<Config>(read);
   LogQueue log_queue(StandardError());
   const Logger log(config.debug, log_queue.sink());
-  if (!cleared.empty()) {
-    log.Notice(absl::StrCat("variables of the environment that are not used: ",
-                            absl::StrJoin(cleared, ", ")));
-  }
+  NoticeCleared(cleared, log);
   log.Warnings(config.warnings);
   QuietLibraries();
   if (config.check_only) return CheckConfig(config, log) ? EXIT_SUCCESS : kRunTimeError;

@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <ctime>
 #include <string>
+#include <variant>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
@@ -47,6 +48,11 @@ bool CheckConfig(const Config& config, const Logger& log) {
   look(ReachOf(config).status());
   const auto socket = ListenSocket::Check(config.socket, config.socket_group);
   look(socket.status());
+  if (config.status_listen) {
+    if (const auto* const path = std::get_if<SocketAddress>(&*config.status_listen)) {
+      look(ListenSocket::Check(*path, config.socket_group).status());
+    }
+  }
   look(sandbox::CheckUser(config.user));
   PeerPolicy policy{config.allowed_uids, config.allowed_gids};
   log.Warnings(policy.ForgetUnknown());

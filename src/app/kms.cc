@@ -16,7 +16,6 @@
 #include "base/status.h"
 #include "core/annotated_backend.h"
 #include "core/failover.h"
-#include "core/shared_decrypts.h"
 #include "net/address.h"
 #include "net/host_port.h"
 #include "net/lookup.h"
@@ -70,16 +69,17 @@ absl::StatusOr<sandbox::Reach> ReachOf(const Config& config) {
 
 absl::StatusOr<Kms> MakeKms(const Config& config, const Credentials& credentials, const Logger& log,
                             IoLoop& io) {
+  Kms kms;
+  kms.counters = std::make_unique<std::deque<ServerCounters>>(config.servers.size());
   std::vector<BackendHost> hosts;
   if (const Credentials::Tls tls = credentials.tls(); tls.ok()) {
-    OKMS_ASSIGN_OR_RETURN(hosts, HostMaker(config, io)(*tls));
+    OKMS_ASSIGN_OR_RETURN(hosts, HostMaker(config, *kms.counters, io)(*tls));
   } else {
     const absl::Status why = WithCode(tls.status(), absl::StatusCode::kUnauthenticated);
     for (const Server& server : config.servers) {
       hosts.push_back({server.Name(), std::make_unique<NoBackend>(why)});
     }
   }
-  Kms kms;
   for (BackendHost& host : hosts) {
     auto replaceable = std::make_unique<ReplaceableBackend>(std::move(host.backend));
     kms.servers.push_back(replaceable.get());
@@ -98,16 +98,20 @@ absl::StatusOr<Kms> MakeKms(const Config& config, const Credentials& credentials
   }
   auto annotated = std::make_unique<AnnotatedBackend>(
       std::move(all), [&credentials] { return credentials.Trouble(); });
-  kms.backend = std::make_unique<SharedDecrypts>(std::move(annotated));
+  auto shared = std::make_unique<SharedDecrypts>(std::move(annotated));
+  kms.shared = shared.get();
+  kms.backend = std::move(shared);
   return kms;
 }
 
-Reload::Maker HostMaker(const Config& config, IoLoop& io) {
+Reload::Maker HostMaker(const Config& config, std::deque<ServerCounters>& counters, IoLoop& io) {
   return [&](const std::shared_ptr<const TlsContext>& tls)
              -> absl::StatusOr<std::vector<BackendHost>> {
     std::vector<BackendHost> hosts;
-    for (const Server& server : config.servers) {
-      OKMS_ASSIGN_OR_RETURN(auto backend, config.protocol->make(config, server, tls, io));
+    for (std::size_t i = 0; i < config.servers.size(); ++i) {
+      const Server& server = config.servers[i];
+      OKMS_ASSIGN_OR_RETURN(auto backend,
+                            config.protocol->make(config, server, tls, counters[i], io));
       hosts.push_back({server.Name(), std::move(backend)});
     }
     return hosts;

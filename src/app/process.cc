@@ -7,6 +7,8 @@
 
 #include <cstddef>
 
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "base/thread_room.h"
 
 namespace okms {
@@ -25,5 +27,11 @@ constexpr int kArenas = 2;
 void LimitArenas() { ::mallopt(M_ARENA_MAX, kArenas); }
 
 absl::Status CheckThreads() { return CheckThreadRoom(kThreads); }
+
+void NoticeCleared(const std::vector<std::string>& variables, const Logger& log) {
+  if (variables.empty()) return;
+  log.Notice(absl::StrCat("variables of the environment that are not used: ",
+                          absl::StrJoin(variables, ", ")));
+}
 
 }  // namespace okms

@@ -6,7 +6,11 @@
 #ifndef OKMS_APP_PROCESS_H_
 #define OKMS_APP_PROCESS_H_
 
+#include <string>
+#include <vector>
+
 #include "absl/status/status.h"
+#include "base/log.h"
 
 namespace okms {
 
@@ -15,6 +19,9 @@ void LimitArenas();
 
 // Whether there is room for all the threads that there will be. Errors: kResourceExhausted.
 absl::Status CheckThreads();
+
+// What ClearEnvironment took, for whoever meant to say something by it.
+void NoticeCleared(const std::vector<std::string>& variables, const Logger& log);
 
 }  // namespace okms
 

@@ -12,6 +12,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/ascii.h"
+#include "app/server_counters.h"
 #include "base/status.h"
 #include "base/uuid.h"
 #include "config/config.h"
@@ -78,10 +79,11 @@ void ParseKmip(const RawFlags& raw, Config& config, Mistakes& mistakes) {
 
 Hosts KmipHosts(const Config&, const Server& server) { return std::vector{server.host}; }
 
-Made MakeKmip(const Config& config, const Server& server, Tls tls, IoLoop& io) {
+Made MakeKmip(const Config& config, const Server& server, Tls tls, ServerCounters& counters,
+              IoLoop& io) {
   return std::make_unique<kmip::KmipBackend>(
-      io, std::make_unique<TlsConnector>(io, server.host, std::move(tls)),
-      MostConnections(config, kmip::KmipBackend::kMostSessions));
+      io, std::make_unique<TlsConnector>(io, server.host, std::move(tls), counters.traffic),
+      counters.kmip, MostConnections(config, kmip::KmipBackend::kMostSessions));
 }
 
 // ---- REST
@@ -120,16 +122,19 @@ Hosts RestHosts(const Config&, const Server& server) {
   return hosts;
 }
 
-Made MakeRest(const Config& config, const Server& server, Tls tls, IoLoop& io) {
+Made MakeRest(const Config& config, const Server& server, Tls tls, ServerCounters& counters,
+              IoLoop& io) {
+  Traffic& traffic = counters.traffic;
   const HttpsUrl url{server.url, server.host};
   const std::optional<http::Proxy> proxy = http::ProxyFor(server.host);
   const std::size_t most = MostConnections(config, http::CurlClient::kMostConnections);
   const std::size_t for_checks = std::min(most, kConnectionsForChecks);
-  OKMS_ASSIGN_OR_RETURN(auto calls, http::CurlClient::Create(io, tls, url, proxy, most));
-  OKMS_ASSIGN_OR_RETURN(auto checks, http::CurlClient::Create(io, tls, url, proxy, for_checks));
+  OKMS_ASSIGN_OR_RETURN(auto calls, http::CurlClient::Create(io, tls, url, proxy, most, traffic));
+  OKMS_ASSIGN_OR_RETURN(auto checks,
+                        http::CurlClient::Create(io, tls, url, proxy, for_checks, traffic));
   return std::make_unique<rest::RestBackend>(
-      std::make_unique<http::RetryingClient>(std::move(calls)),
-      std::make_unique<http::RetryingClient>(std::move(checks)),
+      std::make_unique<http::RetryingClient>(std::move(calls), traffic),
+      std::make_unique<http::RetryingClient>(std::move(checks), traffic),
       rest::ServiceKeyApi(server.url, config.okms_id));
 }
 

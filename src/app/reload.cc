@@ -119,6 +119,7 @@ bool Reload::IsNoWorse(const absl::Status& verdict) const {
 }
 
 void Reload::Use(std::vector<Proof::Host> hosts, absl::string_view why) {
+  ++counts_.used;
   const bool first = !parts_.credentials.tls().ok();
   parts_.credentials.Use(candidate_);
   for (std::size_t i = 0; i < hosts.size(); ++i) {
@@ -132,6 +133,7 @@ void Reload::Use(std::vector<Proof::Host> hosts, absl::string_view why) {
 }
 
 void Reload::Refuse(absl::string_view why, Deadline again, std::string about) {
+  ++counts_.refused;
   std::string trouble = absl::StrCat("certificates on disk are not taken: ", why);
   if (about.empty()) about = trouble;
   if (aloud_ || about != said_) {

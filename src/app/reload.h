@@ -7,6 +7,7 @@
 #define OKMS_APP_RELOAD_H_
 
 #include <chrono>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -69,6 +70,12 @@ class Reload {
   // For a line of state: why what is on disk is not in use; empty: it is.
   const std::string& trouble() const { return trouble_; }
 
+  struct Counts {
+    uint64_t used = 0;     // candidates
+    uint64_t refused = 0;  // so often; one may be tried again and again
+  };
+  const Counts& counts() const { return counts_; }
+
  private:
   void Look(Deadline now);
   // `changed`: since the files were looked at last.
@@ -99,6 +106,7 @@ class Reload {
   std::string key_id_;
   std::optional<Proof> proof_;
 
+  Counts counts_;
   std::string trouble_;
   std::string said_;  // what the last line was about
 };

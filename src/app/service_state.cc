@@ -39,10 +39,9 @@ void ServiceState::Reloaded() const {
 void ServiceState::Alive() const { manager_.Notify("WATCHDOG=1"); }
 
 void ServiceState::Is(absl::string_view line) {
-  std::string state = absl::StrCat("STATUS=", line);
-  if (state == said_) return;
-  manager_.Notify(state);
-  said_ = std::move(state);
+  if (line == said_) return;
+  manager_.Notify(absl::StrCat("STATUS=", line));
+  said_ = std::string(line);
 }
 
 void ServiceState::Stopping(std::chrono::milliseconds at_most) const {

@@ -5,14 +5,12 @@
 
 #include <string.h>
 
-#include <utility>
-
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
 
 namespace okms {
 
-absl::Status HeedSignals(EventLoop& loop, const Logger& log, std::function<void()> reload) {
+absl::Status HeedSignals(EventLoop& loop, const Logger& log, KeyFile& key_file, Reload& reload) {
   for (const int signal : kStopSignals) {
     OKMS_RETURN_IF_ERROR(loop.OnSignal(signal, [&](int received) {
       log.Info(absl::StrCat("stopping: ", ::strsignal(received)));
@@ -25,8 +23,9 @@ absl::Status HeedSignals(EventLoop& loop, const Logger& log, std::function<void(
                               ": means nothing here; SIGHUP has files read again"));
     }));
   }
-  return loop.OnSignal(kReloadSignal, [&loop, reload = std::move(reload)](int) {
-    reload();
+  return loop.OnSignal(kReloadSignal, [&](int) {
+    key_file.Read();
+    reload.Ask();
     loop.Hurry();
   });
 }

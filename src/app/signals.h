@@ -6,17 +6,17 @@
 #ifndef OKMS_APP_SIGNALS_H_
 #define OKMS_APP_SIGNALS_H_
 
-#include <functional>
-
 #include "absl/status/status.h"
+#include "app/key_file.h"
+#include "app/reload.h"
 #include "base/log.h"
 #include "control/event_loop.h"
 
 namespace okms {
 
-// Some end the loop, one is `reload`, and some are no more than a line. They must be blocked in
-// every thread (BlockSignals). `log` must outlive the loop.
-absl::Status HeedSignals(EventLoop& loop, const Logger& log, std::function<void()> reload);
+// Some end the loop, one has files read again, and some are no more than a line. They must be
+// blocked in every thread (BlockSignals). All that is handed over must outlive the loop's Run.
+absl::Status HeedSignals(EventLoop& loop, const Logger& log, KeyFile& key_file, Reload& reload);
 
 }  // namespace okms
 

@@ -3,7 +3,6 @@
 
 #include "app/socket.h"
 
-#include <optional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -11,9 +10,9 @@
 
 namespace okms {
 
-absl::StatusOr<ListenSocket> OpenSocket(const Config& config, const absl::Status& unusable) {
-  OKMS_ASSIGN_OR_RETURN(std::optional<ListenSocket> inherited, ListenSocket::FromSystemd());
-  if (inherited) return *std::move(inherited);
+absl::StatusOr<ListenSocket> OpenSocket(std::optional<ListenSocket> passed, const Config& config,
+                                        const absl::Status& unusable) {
+  if (passed) return *std::move(passed);
   OKMS_RETURN_IF_ERROR(unusable);
   return ListenSocket::Bind(config.socket, config.socket_group);
 }

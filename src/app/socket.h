@@ -6,6 +6,7 @@
 #ifndef OKMS_APP_SOCKET_H_
 #define OKMS_APP_SOCKET_H_
 
+#include <optional>
 #include <string>
 
 #include "absl/status/status.h"
@@ -17,9 +18,11 @@
 
 namespace okms {
 
-// The one that systemd passed, or else one of our own. `unusable` is what is wrong with the files
-// of certificates: where systemd holds the socket, who connects is told; else it is the error.
-absl::StatusOr<ListenSocket> OpenSocket(const Config& config, const absl::Status& unusable);
+// The one that systemd passed, if it did, or else one of our own. `unusable` is what is wrong with
+// the files of certificates: where systemd holds the socket, who connects is told; else it is the
+// error.
+absl::StatusOr<ListenSocket> OpenSocket(std::optional<ListenSocket> passed, const Config& config,
+                                        const absl::Status& unusable);
 
 // Says when its file is gone, once. Who is connected stays so: that is no reason to end, nor to
 // fail Status. For one thread.

@@ -12,6 +12,7 @@
 #include "absl/status/status.h"
 #include "app/key_file.h"
 #include "app/kms.h"
+#include "app/readiness.h"
 #include "app/reload.h"
 #include "app/service_state.h"
 #include "app/socket.h"
@@ -45,6 +46,8 @@ class Ticks {
     const Kms& kms;
     KmsServer& server;
     SocketWatch& socket;
+    Readiness& readiness;
+    const std::string& pages_trouble;  // with the status pages; empty: none
     KeyFile& key_file;
     Reload& reload;
     ServiceState& state;

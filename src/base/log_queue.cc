@@ -42,6 +42,7 @@ struct LogQueue::State {
         const std::size_t room = severity == Severity::kDebug ? kCapacity / 2 : kCapacity;
         if (size + Size(text) > room) {
           ++left_out;
+          ++left_out_ever;
           return;
         }
         SayLeftOut();
@@ -87,8 +88,9 @@ struct LogQueue::State {
   std::mutex mutex;  // guards all below
   std::condition_variable changed;
   std::deque<Line> lines;
-  std::size_t size = 0;  // bytes of `lines`, and of the line being written
-  std::size_t left_out = 0;
+  std::size_t size = 0;      // bytes of `lines`, and of the line being written
+  std::size_t left_out = 0;  // since that was last said
+  uint64_t left_out_ever = 0;
   bool started = false;
   bool ending = false;
   bool written = false;
@@ -111,6 +113,11 @@ void LogQueue::Start() {
   }).detach();
   const std::lock_guard lock(state_->mutex);
   state_->started = true;
+}
+
+uint64_t LogQueue::LeftOut() const {
+  const std::lock_guard lock(state_->mutex);
+  return state_->left_out_ever;
 }
 
 Logger::Sink LogQueue::sink() {

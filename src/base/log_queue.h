@@ -7,6 +7,7 @@
 #define OKMS_BASE_LOG_QUEUE_H_
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 
 #include "absl/strings/string_view.h"
@@ -31,6 +32,9 @@ class LogQueue {
 
   // Starts the thread. Once. Throws std::system_error when there can be none.
   void Start();
+
+  // How many lines there was no room for, so far.
+  uint64_t LeftOut() const;
 
   // A sink for a Logger that does not outlive the queue.
   Logger::Sink sink();

@@ -167,6 +167,11 @@ Config Validate(const RawFlags& raw, std::span<const Protocol> protocols, Mistak
   auto socket = ParseSocketAddress(raw.socket);
   mistakes.AddIfError(Annotate(socket.status(), "--sock"));
   if (socket.ok()) config.socket = *std::move(socket);
+  bool anywhere = false;
+  mistakes.Take(anywhere, ParseSwitch("--status-listen-anywhere", raw.status_listen_anywhere));
+  if (!raw.status_listen.empty()) {
+    mistakes.Take(config.status_listen, ParseStatusListen(raw.status_listen, anywhere));
+  }
   mistakes.Take(config.timeout, ParseDuration("--timeout", raw.timeout, absl::Milliseconds(1)));
   mistakes.Take(config.max_connections, ParseMaxConnections(raw.max_connections));
   mistakes.Take(config.label_grace,

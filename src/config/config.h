@@ -19,6 +19,7 @@
 #include "absl/status/statusor.h"
 #include "config/flags.h"
 #include "config/protocol.h"
+#include "config/status_listen.h"
 #include "net/host_port.h"
 #include "net/socket_address.h"
 #include "net/tls_context.h"
@@ -43,6 +44,7 @@ struct Config {
   std::optional<SocketGroup> socket_group;
   std::vector<uid_t> allowed_uids;
   std::vector<gid_t> allowed_gids;
+  std::optional<StatusListen> status_listen;
   std::chrono::milliseconds timeout{};  // of one operation
   std::size_t max_connections{};        // to the KMS; 0: as many as the protocol has by default
   // Exactly one of the two is not empty.

@@ -180,6 +180,14 @@ void Declaration::Declare(RawFlags& raw) {
           "A group that may connect; several with commas")
       ->group("Socket");
 
+  Add("--status-listen", raw.status_listen, "OKMS_STATUS_LISTEN",
+      "Where to serve status pages over HTTP: unix:/path or host:port, of a loopback address; "
+      "unused when systemd passes a socket named status. Default: nowhere")
+      ->group("Status pages");
+  AddSwitch("--status-listen-anywhere", raw.status_listen_anywhere, "OKMS_STATUS_LISTEN_ANYWHERE",
+            "Let --status-listen name any address of this machine")
+      ->group("Status pages");
+
   Add("--user", raw.user, "OKMS_USER",
       "Whom to become when root started it: a name, or NUMBER:NUMBER. Default: okms-kms, or "
       "a free id where there is no such user")

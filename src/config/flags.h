@@ -37,6 +37,8 @@ struct RawFlags {
   std::string socket_group;
   std::vector<std::string> allowed_uids;
   std::vector<std::string> allowed_gids;
+  std::string status_listen;
+  std::string status_listen_anywhere;
   std::string user;
   std::string check_config;
   std::string debug;

@@ -22,6 +22,7 @@ class Backend;
 class IoLoop;
 struct Config;
 struct Server;
+struct ServerCounters;
 
 // A row of the table in app/protocols.cc. The parser is given the table, so that it needs nothing
 // of what the protocols are made of.
@@ -35,10 +36,10 @@ struct Protocol {
   // it will need: call it before the sandbox. Errors: kFailedPrecondition, one line.
   absl::StatusOr<std::vector<HostPort>> (*hosts)(const Config& config, const Server& server);
 
-  // Makes the KMS as that server is it, after `hosts`. `io` must outlive it.
+  // Makes the KMS as that server is it, after `hosts`. The last two must outlive it.
   absl::StatusOr<std::unique_ptr<Backend>> (*make)(const Config& config, const Server& server,
                                                    std::shared_ptr<const TlsContext> tls,
-                                                   IoLoop& io);
+                                                   ServerCounters& counters, IoLoop& io);
 
   bool keys_are_uuids = false;  // the ids of keys
 };

@@ -35,6 +35,26 @@ uint64_t Microseconds(Deadline time) {
   return static_cast<uint64_t>(std::max<decltype(since_boot)>(since_boot, 0));
 }
 
+using Callback = std::function<void()>;
+
+int OnDescriptor(sd_event_source*, int, uint32_t, void* callback) {
+  (*static_cast<Callback*>(callback))();
+  return 0;
+}
+
+int OnTime(sd_event_source*, uint64_t, void* callback) {
+  (*static_cast<Callback*>(callback))();
+  return 0;
+}
+
+// sd-event lets go of a source, and of what belongs to it, when its callback is over: so what a
+// callback runs in is there until then, even when it gives up its own watch.
+void Leave(sd_event_source* source, std::unique_ptr<Callback> callback) {
+  sd_event_source_set_destroy_callback(source,
+                                       [](void* owned) { delete static_cast<Callback*>(owned); });
+  callback.release();
+}
+
 }  // namespace
 
 struct EventLoop::Source {
@@ -126,6 +146,46 @@ absl::Status EventLoop::Repeat(std::function<Deadline()> tick) {
                              "event loop: timer"));
   sources_.push_back(std::move(source));
   return absl::OkStatus();
+}
+
+void EventLoop::Watch::Unref::operator()(sd_event_source* source) const {
+  sd_event_source_disable_unref(source);
+}
+
+void EventLoop::Watch::Await(uint32_t events) {
+  sd_event_source_set_io_events(source_.get(), events);
+}
+
+void EventLoop::Watch::At(Deadline time) {
+  sd_event_source_set_time(source_.get(), Microseconds(time));
+  sd_event_source_set_enabled(source_.get(),
+                              time == Deadline::max() ? SD_EVENT_OFF : SD_EVENT_ONESHOT);
+}
+
+absl::StatusOr<EventLoop::Watch> EventLoop::WatchDescriptor(int fd, uint32_t events,
+                                                            std::function<void()> ready) {
+  auto callback = std::make_unique<Callback>(std::move(ready));
+  Watch watch;
+  sd_event_source* source = nullptr;
+  OKMS_RETURN_IF_ERROR(
+      Check(sd_event_add_io(event_, &source, fd, events, OnDescriptor, callback.get()),
+            "event loop: descriptor"));
+  watch.source_.reset(source);
+  Leave(source, std::move(callback));
+  return watch;
+}
+
+absl::StatusOr<EventLoop::Watch> EventLoop::NewTimer(std::function<void()> elapsed) {
+  auto callback = std::make_unique<Callback>(std::move(elapsed));
+  Watch timer;
+  sd_event_source* source = nullptr;
+  OKMS_RETURN_IF_ERROR(Check(sd_event_add_time(event_, &source, CLOCK_MONOTONIC, kFarAway,
+                                               /*accuracy=*/1000, OnTime, callback.get()),
+                             "event loop: timer"));
+  timer.source_.reset(source);
+  Leave(source, std::move(callback));
+  timer.At(Deadline::max());
+  return timer;
 }
 
 void EventLoop::Hurry() {

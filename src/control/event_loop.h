@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The okms-k8s-encryption-provider authors
 // SPDX-License-Identifier: Apache-2.0
 
-// The one event loop: the listening socket, signals and timers, all on the main thread.
+// The one event loop: listening sockets, status pages, signals and timers, all on the main thread.
 
 #ifndef OKMS_CONTROL_EVENT_LOOP_H_
 #define OKMS_CONTROL_EVENT_LOOP_H_
@@ -9,6 +9,7 @@
 #include <signal.h>
 
 #include <array>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <vector>
@@ -18,6 +19,7 @@
 #include "base/deadline.h"
 
 struct sd_event;
+struct sd_event_source;
 
 namespace okms {
 
@@ -40,6 +42,31 @@ class EventLoop {
   absl::Status Repeat(std::function<Deadline()> tick);
   // Has each of them called soon: something is due that was not known before.
   void Hurry();
+
+  // What the loop heeds for as long as this lives. It may go within its own callback. Must not
+  // outlive the loop.
+  class Watch {
+   public:
+    Watch() = default;
+
+    // Of a descriptor: for EPOLLIN, EPOLLOUT or both; with 0 for nothing but its end.
+    void Await(uint32_t events);
+    // Of a timer: calls once at that time, or not at all (Deadline::max()).
+    void At(Deadline time);
+
+   private:
+    friend class EventLoop;
+    struct Unref {
+      void operator()(sd_event_source* source) const;
+    };
+    std::unique_ptr<sd_event_source, Unref> source_;
+  };
+
+  // Calls `ready` while `fd` has one of `events`, or an error, or was closed by its peer. The
+  // descriptor must stay open for as long as it is watched.
+  absl::StatusOr<Watch> WatchDescriptor(int fd, uint32_t events, std::function<void()> ready);
+  // A timer that is not set.
+  absl::StatusOr<Watch> NewTimer(std::function<void()> elapsed);
 
   // Until Exit. Errors: kInternal.
   absl::Status Run();

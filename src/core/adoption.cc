@@ -80,7 +80,10 @@ bool Adoption::IsUntold(Deadline now) const {
 Adoption::Candidate& Adoption::Meet(const std::string& id, Deadline now) {
   astray_.reset();
   untold_.reset();
-  if (!candidate_ || candidate_->id != id) candidate_ = Candidate{id, now, 0, {}, absl::OkStatus()};
+  if (!candidate_ || candidate_->id != id) {
+    candidate_ = Candidate{id, now, 0, {}, absl::OkStatus()};
+    if (!adopted_.empty()) ++candidates_;
+  }
   return *candidate_;
 }
 
@@ -101,7 +104,7 @@ std::optional<Adoption::Note> Adoption::Current(Deadline now) const {
                 untold_->since, std::nullopt};
   }
   if (!candidate_) return std::nullopt;
-  return Note{candidate_->status, CandidateText(), candidate_->since, std::nullopt};
+  return Note{candidate_->status, CandidateText(), candidate_->since, std::nullopt, candidate_->id};
 }
 
 std::string Adoption::CandidateText() const {

@@ -7,6 +7,7 @@
 #define OKMS_CORE_ADOPTION_H_
 
 #include <chrono>
+#include <cstdint>
 #include <deque>
 #include <optional>
 #include <string>
@@ -51,6 +52,9 @@ class Adoption {
 
   const std::string& adopted() const { return adopted_; }  // empty: none yet
 
+  // How many candidates there were for the place of an adopted key.
+  uint64_t candidates() const { return candidates_; }
+
   // Something that must be decided soon is under way.
   bool pending() const { return candidate_ && candidate_->proofs > 0; }
 
@@ -60,6 +64,7 @@ class Adoption {
     std::string text;
     Deadline since;
     std::optional<Deadline> error_from;  // when it makes Status an error, if ever
+    std::string candidate = {};          // the id of the key that it leads to; empty: to none
   };
   std::optional<Note> Current(Deadline now) const;
   // The error that it is now; OK while it is none.
@@ -84,6 +89,7 @@ class Adoption {
   std::string adopted_;
   std::deque<std::string> replaced_;
   std::optional<Candidate> candidate_;
+  uint64_t candidates_ = 0;
   std::optional<Trouble> astray_;
   std::optional<Trouble> untold_;
 };

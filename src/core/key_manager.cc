@@ -230,8 +230,27 @@ void KeyManager::EndCheck(Ticket check, Outcome outcome) {
     }
     return "check: ended, something is wrong";
   });
-  state_.With([&](State& state) { state.key.schedule().End(check, outcome, now_(), jitter); });
+  state_.With([&](State& state) {
+    const Deadline now = now_();
+    state.key.schedule().End(check, outcome, now, jitter);
+    Count(state, outcome, now);
+  });
   Advance();
+}
+
+void KeyManager::Count(State& state, Outcome outcome, Deadline now) {
+  KeyStats& stats = state.stats;
+  switch (outcome) {
+    case Outcome::kGood:
+      ++stats.good;
+      stats.last_good = now;
+      break;
+    case Outcome::kUndecided: ++stats.undecided; break;
+    case Outcome::kBad: ++stats.bad; break;
+  }
+  if (state.last_adopted == state.key.adopted()) return;
+  state.last_adopted = state.key.adopted();
+  ++stats.adoptions;
 }
 
 // ---- What is known, and what is due
@@ -254,6 +273,15 @@ void KeyManager::SetName(KeyId name) {
     state.log.NameWasGiven();
   });
   Advance();
+}
+
+KeyStats KeyManager::Stats() const {
+  return state_.With([](const State& state) {
+    KeyStats stats = state.stats;
+    stats.last_answer = state.key.answered();
+    stats.candidates = state.key.candidates();
+    return stats;
+  });
 }
 
 Deadline KeyManager::CheckDeadline() const {

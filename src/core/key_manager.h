@@ -7,6 +7,7 @@
 #define OKMS_CORE_KEY_MANAGER_H_
 
 #include <chrono>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -34,6 +35,18 @@ namespace okms {
 struct Encrypted {
   std::string key_id;  // the key that encrypted
   Ciphertext ciphertext;
+};
+
+// What was seen so far.
+struct KeyStats {
+  // Checks that have ended.
+  uint64_t good = 0;
+  uint64_t undecided = 0;  // something is to be looked at again soon
+  uint64_t bad = 0;
+  Deadline last_good;       // when one last ended well; the epoch: none has
+  Deadline last_answer;     // the last success of anything that the KMS was asked; the epoch: none
+  uint64_t candidates = 0;  // keys that were to take the place of the one in use
+  uint64_t adoptions = 0;   // the first key's among them
 };
 
 struct KeyPolicy {
@@ -78,6 +91,7 @@ class KeyManager {
 
   // How all is now, without waiting.
   Health Current() const;
+  KeyStats Stats() const;
 
   // What was decrypted with other keys than the one in use.
   OtherKeys::Counts OtherDecrypts() const;
@@ -99,6 +113,8 @@ class KeyManager {
     KeyState key;
     HealthLog log;
     OtherKeys others;
+    KeyStats stats;
+    std::string last_adopted;  // as of the last check
     bool stopping = false;
     std::vector<Waiter> waiters;  // for the first verdict
   };
@@ -111,6 +127,7 @@ class KeyManager {
   void CheckCandidate(Ticket check, const std::string& key_id, std::optional<KeyInfo> known,
                       Outcome so_far);
   void EndCheck(Ticket check, Outcome outcome);
+  static void Count(State& state, Outcome outcome, Deadline now);
   NextDeadline OperationsOf(Ticket check, CheckSchedule::About about);
 
   void CountOther(State& state, const std::string& key_id);

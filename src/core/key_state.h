@@ -42,7 +42,9 @@ class KeyState {
   CheckSchedule& schedule() { return schedule_; }
   const CheckSchedule& schedule() const { return schedule_; }
   const std::string& adopted() const { return adoption_.adopted(); }  // empty: none yet
-  const absl::Status& misfit() const { return health_.misfit(); }     // see KeyHealth
+  uint64_t candidates() const { return adoption_.candidates(); }
+  Deadline answered() const { return health_.answered(); }         // see KeyHealth
+  const absl::Status& misfit() const { return health_.misfit(); }  // see KeyHealth
   // The key that a check begins with: the adopted one, or else the one whose id is the name. Empty:
   // there is a label only.
   std::string InUse() const;

@@ -54,6 +54,7 @@ void SharedDecrypts::Ask(Question question, Call call) {
     (*asked)->second.push_back(std::move(call));
   });
   if (!asked) {
+    joined_.Add();
     Debug([]() -> std::string { return "Decrypt: waits for the answer to the same question"; });
     return;
   }

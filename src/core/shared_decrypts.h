@@ -8,6 +8,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
@@ -16,6 +17,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/counter.h"
 #include "base/guarded.h"
 #include "core/backend.h"
 
@@ -53,6 +55,9 @@ class SharedDecrypts : public Backend {
   void Decrypt(Way way, const std::string& key_id, Ciphertext ciphertext, Deadline deadline,
                Done<Secret> done) override;
 
+  // How many waited for another one's answer.
+  uint64_t joined() const { return joined_.value(); }
+
  private:
   struct Question {
     std::string key_id;
@@ -78,6 +83,7 @@ class SharedDecrypts : public Backend {
 
   const std::function<Deadline()> now_;
   Guarded<Questions> questions_;
+  Counter joined_;
   const std::unique_ptr<Backend> backend_;  // last: its threads call back into all above
 };
 

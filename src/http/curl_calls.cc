@@ -24,15 +24,16 @@ absl::Status Stopping() { return absl::CancelledError("the plugin is stopping");
 }  // namespace
 
 CurlCalls::CurlCalls(IoLoop& loop, std::shared_ptr<const TlsContext> tls, HttpsUrl base,
-                     std::optional<Proxy> proxy, std::size_t most_connections,
+                     std::optional<Proxy> proxy, std::size_t most_connections, Traffic& traffic,
                      const std::string& name_servers)
     : loop_(loop),
       base_(std::move(base)),
       peer_(base_.server.ToString()),
       proxy_(std::move(proxy)),
-      names_(loop, base_.server, proxy_, name_servers, [this] { StartDue(); }),
+      traffic_(traffic),
+      names_(loop, base_.server, proxy_, traffic, name_servers, [this] { StartDue(); }),
       template_(std::move(tls), base_.server.host),
-      multi_(loop, most_connections, [this] { Look(); }) {}
+      multi_(loop, most_connections, traffic, [this] { Look(); }) {}
 
 absl::Status CurlCalls::Start() {
   if (!multi_.Open()) return absl::FailedPreconditionError("libcurl: no multi handle");
@@ -43,6 +44,7 @@ absl::Status CurlCalls::Admit() {
   if (stopping_) return Stopping();
   if (++under_way_ <= kMaxUnderWay) return absl::OkStatus();
   --under_way_;
+  traffic_.turned_away.Add();
   return absl::ResourceExhaustedError(
       absl::StrCat(kMaxUnderWay, " calls to the KMS are under way already"));
 }
@@ -142,6 +144,7 @@ void CurlCalls::Finish(CURL* easy, CURLcode code) {
   transfers_.erase(found);
   const absl::Status status = Outcome(*transfer, code);
   TellEnd(*transfer, status);
+  CountSteps(*transfer, status.ok(), traffic_);
   TakeBack(*transfer);
   last_finish_ = Clock::now();
   if (transfer->job.request->secret) last_secret_ = last_finish_;

@@ -27,6 +27,7 @@
 #include "net/https_url.h"
 #include "net/io_loop.h"
 #include "net/tls_context.h"
+#include "net/traffic.h"
 
 namespace okms::http {
 
@@ -34,7 +35,7 @@ namespace okms::http {
 class CurlCalls {
  public:
   CurlCalls(IoLoop& loop, std::shared_ptr<const TlsContext> tls, HttpsUrl base,
-            std::optional<Proxy> proxy, std::size_t most_connections,
+            std::optional<Proxy> proxy, std::size_t most_connections, Traffic& traffic,
             const std::string& name_servers);
   CurlCalls(const CurlCalls&) = delete;
   CurlCalls& operator=(const CurlCalls&) = delete;
@@ -74,6 +75,7 @@ class CurlCalls {
   const HttpsUrl base_;
   const std::string peer_;
   const std::optional<Proxy> proxy_;
+  Traffic& traffic_;
   std::atomic<std::size_t> under_way_ = 0;
   std::atomic<bool> stopping_ = false;
 

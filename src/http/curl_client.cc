@@ -15,10 +15,10 @@ namespace okms::http {
 
 absl::StatusOr<std::unique_ptr<CurlClient>> CurlClient::Create(
     IoLoop& loop, std::shared_ptr<const TlsContext> tls, HttpsUrl base, std::optional<Proxy> proxy,
-    std::size_t most_connections, const std::string& name_servers) {
+    std::size_t most_connections, Traffic& traffic, const std::string& name_servers) {
   OKMS_RETURN_IF_ERROR(LoadLibCurl());
   auto calls = std::make_unique<CurlCalls>(loop, std::move(tls), std::move(base), std::move(proxy),
-                                           most_connections, name_servers);
+                                           most_connections, traffic, name_servers);
   OKMS_RETURN_IF_ERROR(calls->Start());
   return std::unique_ptr<CurlClient>(new CurlClient(loop, std::move(calls)));
 }

@@ -16,6 +16,7 @@
 #include "net/https_url.h"
 #include "net/io_loop.h"
 #include "net/tls_context.h"
+#include "net/traffic.h"
 
 namespace okms::http {
 
@@ -31,15 +32,13 @@ class CurlClient : public HttpClient {
  public:
   static constexpr std::size_t kMostConnections = 32;  // unless somebody says otherwise
 
-  // All requests go to `base`, through `proxy` if there is one. `loop` must outlive it. When this
-  // is the first to use libcurl, there must be no other threads. For tests: `name_servers` as
-  // Lookup takes them. Errors: kFailedPrecondition (this libcurl cannot be used).
-  static absl::StatusOr<std::unique_ptr<CurlClient>> Create(IoLoop& loop,
-                                                            std::shared_ptr<const TlsContext> tls,
-                                                            HttpsUrl base,
-                                                            std::optional<Proxy> proxy,
-                                                            std::size_t most_connections,
-                                                            const std::string& name_servers = "");
+  // All requests go to `base`, through `proxy` if there is one. Both references must outlive it.
+  // When this is the first to use libcurl, there must be no other threads. For tests:
+  // `name_servers` as Lookup takes them. Errors: kFailedPrecondition (this libcurl cannot be used).
+  static absl::StatusOr<std::unique_ptr<CurlClient>> Create(
+      IoLoop& loop, std::shared_ptr<const TlsContext> tls, HttpsUrl base,
+      std::optional<Proxy> proxy, std::size_t most_connections, Traffic& traffic,
+      const std::string& name_servers = "");
   // What is under way ends with kCancelled. Waits for the turn; not in it.
   ~CurlClient() override;
 

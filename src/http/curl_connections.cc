@@ -33,7 +33,10 @@ curl_socket_t SocketOf(CURL* easy) {
 
 int CurlConnections::Opened(void* self, curl_socket_t fd, curlsocktype) {
   TuneConnection(fd);
-  static_cast<CurlConnections*>(self)->open_[fd] = Connection();
+  auto* connections = static_cast<CurlConnections*>(self);
+  connections->open_[fd] = Connection();
+  connections->traffic_.dials.Add();
+  connections->traffic_.connections.Add(1);
   return CURL_SOCKOPT_OK;
 }
 
@@ -41,7 +44,7 @@ int CurlConnections::Close(void* self, curl_socket_t fd) {
   Debug([fd] { return absl::StrCat(PeerOf(fd), ": connection closed"); });
   auto* connections = static_cast<CurlConnections*>(self);
   // With its watch: not all releases of libcurl tell before that they wait for nothing any more.
-  connections->open_.erase(fd);
+  if (connections->open_.erase(fd) > 0) connections->traffic_.connections.Add(-1);
   if (connections->corked_ == fd) connections->corked_ = CURL_SOCKET_BAD;
   return ::close(fd);
 }

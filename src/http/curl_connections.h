@@ -14,6 +14,7 @@
 #include "base/deadline.h"
 #include "http/libcurl.h"
 #include "net/io_loop.h"
+#include "net/traffic.h"
 
 namespace okms::http {
 
@@ -23,7 +24,8 @@ class CurlConnections {
   // `ready` is called when a connection has what libcurl waits for (CURL_CSELECT_IN and _OUT).
   using Ready = std::function<void(curl_socket_t fd, int events)>;
 
-  CurlConnections(IoLoop& loop, Ready ready) : loop_(loop), ready_(std::move(ready)) {}
+  CurlConnections(IoLoop& loop, Traffic& traffic, Ready ready)
+      : loop_(loop), traffic_(traffic), ready_(std::move(ready)) {}
 
   // For CURLOPT_SOCKOPTFUNCTION and CURLOPT_CLOSESOCKETFUNCTION; their data is the object.
   static int Opened(void* self, curl_socket_t fd, curlsocktype);
@@ -54,6 +56,7 @@ class CurlConnections {
   void OnReady(curl_socket_t fd, short events);
 
   IoLoop& loop_;
+  Traffic& traffic_;
   const Ready ready_;
   std::map<curl_socket_t, Connection> open_;
   curl_socket_t corked_ = CURL_SOCKET_BAD;

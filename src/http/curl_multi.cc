@@ -13,11 +13,12 @@
 
 namespace okms::http {
 
-CurlMulti::CurlMulti(IoLoop& loop, std::size_t most_connections, std::function<void()> worked)
+CurlMulti::CurlMulti(IoLoop& loop, std::size_t most_connections, Traffic& traffic,
+                     std::function<void()> worked)
     : loop_(loop),
       most_connections_(static_cast<long>(most_connections)),
       worked_(std::move(worked)),
-      connections_(loop, [this](curl_socket_t fd, int events) {
+      connections_(loop, traffic, [this](curl_socket_t fd, int events) {
         Act(fd, events);
         RoundSoon();
       }) {}

@@ -23,7 +23,8 @@ class CurlMulti {
   // `most_connections`: of HTTP/1.1, where each carries one call at a time; at least one.
   // `worked` is called in the turn in which libcurl has done something, when it can be called
   // again.
-  CurlMulti(IoLoop& loop, std::size_t most_connections, std::function<void()> worked);
+  CurlMulti(IoLoop& loop, std::size_t most_connections, Traffic& traffic,
+            std::function<void()> worked);
   ~CurlMulti() { Close(); }
   CurlMulti(const CurlMulti&) = delete;
   CurlMulti& operator=(const CurlMulti&) = delete;

@@ -33,10 +33,11 @@ void AddEntry(const CachedName& name, ListPtr& list) {
 }  // namespace
 
 CurlNames::CurlNames(IoLoop& loop, const HostPort& server, std::optional<Proxy> proxy,
-                     const std::string& name_servers, const std::function<void()>& told)
-    : proxy_(std::move(proxy)), server_(loop, server, name_servers) {
+                     Traffic& traffic, const std::string& name_servers,
+                     const std::function<void()>& told)
+    : proxy_(std::move(proxy)), server_(loop, server, traffic, name_servers) {
   if (proxy_ && proxy_->server) {
-    proxy_name_.emplace(loop, *proxy_->server, name_servers);
+    proxy_name_.emplace(loop, *proxy_->server, traffic, name_servers);
     needed_.push_back(&*proxy_name_);
   }
   if (NeedsServer()) needed_.push_back(&server_);

@@ -31,7 +31,7 @@ class CurlNames {
  public:
   // `told` is called when Ready may say another thing than before. For tests: `name_servers` as
   // Lookup takes them.
-  CurlNames(IoLoop& loop, const HostPort& server, std::optional<Proxy> proxy,
+  CurlNames(IoLoop& loop, const HostPort& server, std::optional<Proxy> proxy, Traffic& traffic,
             const std::string& name_servers, const std::function<void()>& told);
   CurlNames(const CurlNames&) = delete;
   CurlNames& operator=(const CurlNames&) = delete;

@@ -123,6 +123,35 @@ int Connected(void* user, char* address, char*, int port, int) {
   return CURL_PREREQFUNC_OK;
 }
 
+void CountSteps(const Transfer& transfer, bool answered, Traffic& traffic) {
+  CURL* const easy = transfer.easy.get();
+  const auto at = [&](CURLINFO info) {
+    curl_off_t time = 0;
+    Curl().easy_getinfo(easy, info, &time);
+    return std::chrono::microseconds(time);
+  };
+  const auto count = [](Traffic::Step& step, std::chrono::microseconds took, bool well) {
+    if (well) {
+      step.took.Add(took);
+    } else {
+      step.failed.Add();
+    }
+  };
+  using std::chrono_literals::operator""us;
+  long connects = 0;
+  Curl().easy_getinfo(easy, CURLINFO_NUM_CONNECTS, &connects);
+  // libcurl counts those alone that came to something.
+  if (connects > 0 || transfer.connects) {
+    const auto connected = at(CURLINFO_CONNECT_TIME_T);
+    count(traffic.connect, connected - at(CURLINFO_NAMELOOKUP_TIME_T), connected > 0us);
+    if (connected == 0us) return;
+    const auto shaken = at(CURLINFO_APPCONNECT_TIME_T);
+    count(traffic.handshake, shaken - connected, shaken > 0us);
+    if (shaken == 0us) return;
+  }
+  count(traffic.request, at(CURLINFO_TOTAL_TIME_T) - at(CURLINFO_PRETRANSFER_TIME_T), answered);
+}
+
 void TellEnd(const Transfer& transfer, const absl::Status& status) {
   Debug([&] {
     const HttpRequest& request = *transfer.job.request;

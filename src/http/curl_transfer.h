@@ -19,6 +19,7 @@
 #include "http/http_client.h"
 #include "http/libcurl.h"
 #include "net/io_loop.h"
+#include "net/traffic.h"
 
 namespace okms::http {
 
@@ -65,6 +66,9 @@ int Connected(void* transfer, char*, char*, int, int);
 
 // All of the answer but its body.
 void ReadHead(CURL* easy, HttpResponse& response);
+
+// How far it came, and how long each step took.
+void CountSteps(const Transfer& transfer, bool answered, Traffic& traffic);
 
 // Its end, for --debug.
 void TellEnd(const Transfer& transfer, const absl::Status& status);

@@ -30,6 +30,11 @@ bool MayHelp(const absl::StatusOr<HttpResponse>& result) {
   return result->status == 429 || (result->status >= 500 && result->status != 501);
 }
 
+Counter& OutcomeOf(const absl::StatusOr<HttpResponse>& result, Traffic& traffic) {
+  if (!result.ok()) return traffic.failed;
+  return result->status / 100 == 2 ? traffic.succeeded : traffic.refused;
+}
+
 // How long to wait after attempt `number`.
 milliseconds Pause(int number, const absl::StatusOr<HttpResponse>& result) {
   // Clients that failed together must not come back together: half of the pause is random.
@@ -51,8 +56,10 @@ void RetryingClient::Attempt(int number, std::shared_ptr<const HttpRequest> requ
                  done = std::move(done)](absl::StatusOr<HttpResponse> result) mutable {
                   const auto again = Clock::now() + Pause(number, result);
                   if (number == kAttempts || !MayHelp(result) || again >= deadline) {
+                    OutcomeOf(result, traffic_).Add();
                     done(std::move(result));
                   } else {
+                    traffic_.retries.Add();
                     Debug([&] {
                       return absl::StrCat("REST: attempt ", number + 1, " follows, after ",
                                           result.ok() ? absl::StrCat("HTTP ", result->status)

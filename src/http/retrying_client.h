@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "http/http_client.h"
+#include "net/traffic.h"
 
 namespace okms::http {
 
@@ -20,7 +21,9 @@ namespace okms::http {
 // repeated: none changes anything in the KMS.
 class RetryingClient : public HttpClient {
  public:
-  explicit RetryingClient(std::unique_ptr<HttpClient> client) : client_(std::move(client)) {}
+  // `traffic` must outlive it.
+  RetryingClient(std::unique_ptr<HttpClient> client, Traffic& traffic)
+      : traffic_(traffic), client_(std::move(client)) {}
 
   void Send(std::shared_ptr<const HttpRequest> request, Clock::time_point earliest,
             Deadline deadline, Done<HttpResponse> done) override {
@@ -31,6 +34,7 @@ class RetryingClient : public HttpClient {
   void Attempt(int number, std::shared_ptr<const HttpRequest> request, Clock::time_point earliest,
                Deadline deadline, Done<HttpResponse> done);
 
+  Traffic& traffic_;
   const std::unique_ptr<HttpClient> client_;
 };
 

@@ -16,11 +16,13 @@ bool CallQueue::empty() const {
 void CallQueue::Add(std::unique_ptr<Call> call) {
   Waiting& some = Of(call->rank);
   const Deadline deadline = call->deadline;
+  Count(call->rank, 1);
   some.emplace(deadline, std::move(call));
 }
 
 std::unique_ptr<Call> CallQueue::Take(Rank rank) {
   Waiting& some = Of(rank);
+  Count(rank, -1);
   return std::move(some.extract(some.begin()).mapped());
 }
 
@@ -28,13 +30,18 @@ std::unique_ptr<Call> CallQueue::Take(const Call& call) {
   Waiting& some = Of(call.rank);
   auto [next, end] = some.equal_range(call.deadline);
   next = std::find_if(next, end, [&](const auto& entry) { return entry.second.get() == &call; });
-  return next == end ? nullptr : std::move(some.extract(next).mapped());
+  if (next == end) return nullptr;
+  Count(call.rank, -1);
+  return std::move(some.extract(next).mapped());
 }
 
 std::vector<std::unique_ptr<Call>> CallQueue::TakeAll() {
   std::vector<std::unique_ptr<Call>> all;
   for (Waiting& some : waiting_) {
-    for (auto& [deadline, call] : some) all.push_back(std::move(call));
+    for (auto& [deadline, call] : some) {
+      Count(call->rank, -1);
+      all.push_back(std::move(call));
+    }
     some.clear();
   }
   return all;
@@ -46,6 +53,7 @@ std::vector<std::unique_ptr<Call>> CallQueue::TakeHopeless(int most_openings) {
     for (auto next = some.begin(); next != some.end();) {
       const auto entry = next++;
       if (++entry->second->failed_openings < most_openings) continue;
+      Count(entry->second->rank, -1);
       hopeless.push_back(std::move(some.extract(entry).mapped()));
     }
   }

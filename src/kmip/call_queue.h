@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "kmip/call.h"
+#include "kmip/counters.h"
 
 namespace okms::kmip {
 
@@ -19,6 +20,9 @@ namespace okms::kmip {
 // seldom. Not thread-safe.
 class CallQueue {
  public:
+  // It shows there how many wait.
+  explicit CallQueue(Counters& counters) : counters_(counters) {}
+
   static constexpr std::size_t kMost = 1024;  // of each rank
 
   bool IsFull(Rank rank) const { return Of(rank).size() >= kMost; }
@@ -43,6 +47,12 @@ class CallQueue {
   Waiting& Of(Rank rank) { return waiting_[static_cast<std::size_t>(rank)]; }
   const Waiting& Of(Rank rank) const { return waiting_[static_cast<std::size_t>(rank)]; }
 
+  // Of that rank so many more, or less.
+  void Count(Rank rank, int64_t more) {
+    counters_.waiting[static_cast<std::size_t>(rank)].Add(more);
+  }
+
+  Counters& counters_;
   std::array<Waiting, kRanks> waiting_;
 };
 

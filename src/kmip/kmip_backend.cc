@@ -147,9 +147,10 @@ std::shared_ptr<absl::StatusOr<T>> NoResult() {
 
 }  // namespace
 
-KmipBackend::KmipBackend(IoLoop& loop, std::unique_ptr<Connector> connector,
+KmipBackend::KmipBackend(IoLoop& loop, std::unique_ptr<Connector> connector, Counters& counters,
                          std::size_t most_sessions)
-    : connector_(connector.release(), {&loop}), pool_(loop, *connector_, known_, most_sessions) {}
+    : connector_(connector.release(), {&loop}),
+      pool_(loop, *connector_, known_, counters, most_sessions) {}
 
 void KmipBackend::Locate(const std::string& label, NextDeadline deadline, Done<Located> done) {
   Locate(/*filtered=*/true, label, deadline(), std::move(done));

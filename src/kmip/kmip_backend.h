@@ -15,6 +15,7 @@
 #include <string>
 
 #include "core/backend.h"
+#include "kmip/counters.h"
 #include "kmip/known_server.h"
 #include "kmip/session_pool.h"
 #include "net/channel.h"
@@ -30,8 +31,9 @@ class KmipBackend : public Backend {
  public:
   static constexpr std::size_t kMostSessions = 16;  // unless somebody says otherwise
 
-  // `loop` must outlive it. `most_sessions`: at least one.
-  KmipBackend(IoLoop& loop, std::unique_ptr<Connector> connector, std::size_t most_sessions);
+  // Both references must outlive it. `most_sessions`: at least one.
+  KmipBackend(IoLoop& loop, std::unique_ptr<Connector> connector, Counters& counters,
+              std::size_t most_sessions);
 
   void Locate(const std::string& label, NextDeadline deadline, Done<Located> done) override;
   void Inspect(const std::string& key_id, Deadline deadline, Done<KeyInfo> done) override;

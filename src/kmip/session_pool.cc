@@ -68,6 +68,7 @@ void SessionPool::Submit(std::unique_ptr<Call> call) {
 
 void SessionPool::Accept(std::unique_ptr<Call> call) {
   if (queue_.IsFull(call->rank)) {
+    counters_.traffic.turned_away.Add();
     Finish(std::move(call),
            {absl::ResourceExhaustedError("too many requests are waiting for the KMS"), false});
     return;
@@ -80,6 +81,11 @@ void SessionPool::Accept(std::unique_ptr<Call> call) {
 
 void SessionPool::Finish(std::unique_ptr<Call> call, const Outcome& outcome) {
   call->timer.Stop();
+  Traffic& traffic = counters_.traffic;
+  (outcome.status.ok() ? traffic.succeeded
+   : outcome.answered  ? traffic.refused
+                       : traffic.failed)
+      .Add();
   call->finish(outcome);
 }
 
@@ -255,6 +261,7 @@ void SessionPool::Broke(Session& session, const absl::Status& why,
                         std::vector<std::unique_ptr<Call>> calls) {
   Debug([&] { return absl::StrCat("KMIP session given up: ", Message(why)); });
   std::erase_if(sessions_, [&](const auto& other) { return other.get() == &session; });
+  if (!calls.empty()) counters_.traffic.request.failed.Add();
   if (!session.ready()) {
     OpeningFailed(session, why);
   } else if (!calls.empty() || connector_.HasSeveralAddresses()) {
@@ -274,6 +281,7 @@ void SessionPool::Broke(Session& session, const absl::Status& why,
       const absl::Status status = AsOf(*call, why);
       Finish(std::move(call), {status, false});
     } else {
+      counters_.traffic.retries.Add();
       Debug([&] { return absl::StrCat("KMIP: tried again after: ", Message(why)); });
       queue_.Add(std::move(call));
     }

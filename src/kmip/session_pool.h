@@ -16,6 +16,7 @@
 #include "kmip/batch_size.h"
 #include "kmip/call.h"
 #include "kmip/call_queue.h"
+#include "kmip/counters.h"
 #include "kmip/growth.h"
 #include "kmip/known_server.h"
 #include "kmip/session.h"
@@ -37,8 +38,14 @@ namespace okms::kmip {
 class SessionPool : private Session::Owner {
  public:
   // All must outlive it. `most_sessions`: at least one.
-  SessionPool(IoLoop& loop, Connector& connector, KnownServer& known, std::size_t most_sessions)
-      : loop_(loop), connector_(connector), known_(known), growth_(most_sessions) {}
+  SessionPool(IoLoop& loop, Connector& connector, KnownServer& known, Counters& counters,
+              std::size_t most_sessions)
+      : loop_(loop),
+        connector_(connector),
+        known_(known),
+        counters_(counters),
+        growth_(most_sessions),
+        queue_(counters) {}
 
   // What is under way and what waits ends with kCancelled. Not within the loop's turn.
   ~SessionPool() override;
@@ -52,7 +59,7 @@ class SessionPool : private Session::Owner {
  private:
   void Accept(std::unique_ptr<Call> call);
   void Expire(const Call& call);
-  static void Finish(std::unique_ptr<Call> call, const Outcome& outcome);
+  void Finish(std::unique_ptr<Call> call, const Outcome& outcome);
   // Has idle sessions work, and opens more when calls wait all the same.
   void Serve();
   // Those that the KMS could not answer in time any more.
@@ -80,6 +87,8 @@ class SessionPool : private Session::Owner {
              std::vector<std::unique_ptr<Call>> calls) override;
   void Took(std::chrono::nanoseconds time, std::size_t calls) override {
     batch_size_.Took(time, calls);
+    counters_.traffic.request.took.Add(time);
+    counters_.batch.Add(static_cast<int64_t>(calls));
   }
   void Again(std::unique_ptr<Call> call) override { queue_.Add(std::move(call)); }
   void Answer(Session& session, std::unique_ptr<Call> call, const Outcome& outcome) override;
@@ -87,6 +96,7 @@ class SessionPool : private Session::Owner {
   IoLoop& loop_;
   Connector& connector_;
   KnownServer& known_;
+  Counters& counters_;
 
   // Of the turn.
   Growth growth_;

@@ -43,6 +43,17 @@ std::string Address::ToString() const {
   return text;
 }
 
+bool IsLoopback(const Address& address) {
+  if (address.storage.ss_family == AF_INET) {
+    sockaddr_in in{};
+    std::memcpy(&in, &address.storage, sizeof in);
+    return ntohl(in.sin_addr.s_addr) >> 24U == IN_LOOPBACKNET;
+  }
+  sockaddr_in6 in6{};
+  std::memcpy(&in6, &address.storage, sizeof in6);
+  return IN6_IS_ADDR_LOOPBACK(&in6.sin6_addr) != 0;
+}
+
 std::string Listed(std::span<const Address> addresses) {
   return absl::StrJoin(addresses, ", ", [](std::string* out, const Address& address) {
     absl::StrAppend(out, address.ToString());

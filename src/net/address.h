@@ -24,6 +24,9 @@ struct Address {
   std::string ToString() const;
 };
 
+// Whether no other machine can reach it.
+bool IsLoopback(const Address& address);
+
 // Separated by commas.
 std::string Listed(std::span<const Address> addresses);
 

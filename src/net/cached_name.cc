@@ -21,8 +21,11 @@ constexpr std::chrono::seconds kPause{1};  // between look-ups of a name that is
 
 }  // namespace
 
-CachedName::CachedName(IoLoop& loop, HostPort target, std::string name_servers)
-    : loop_(loop), target_(std::move(target)), name_servers_(std::move(name_servers)) {
+CachedName::CachedName(IoLoop& loop, HostPort target, Traffic& traffic, std::string name_servers)
+    : loop_(loop),
+      target_(std::move(target)),
+      traffic_(traffic),
+      name_servers_(std::move(name_servers)) {
   if (const std::optional<Address> address = ParseAddress(target_)) {
     is_address_ = true;
     addresses_.push_back(*address);
@@ -70,10 +73,12 @@ void CachedName::TakeResult() {
   const Lookup::Result& result = lookup->result();
   if (result.ok()) {
     addresses_ = *result;
+    traffic_.resolve.took.Add(Clock::now() - begun_);
     Debug([this] { return absl::StrCat(target_.host, ": found at ", Listed(addresses_)); });
     next_ = Clock::now() + kCounts;
   } else {
     error_ = result.status();
+    traffic_.resolve.failed.Add();
     Debug([this] { return std::string(error_.message()); });
     next_ = Clock::now() + kPause;
   }

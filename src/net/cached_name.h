@@ -18,6 +18,7 @@
 #include "net/host_port.h"
 #include "net/io_loop.h"
 #include "net/lookup.h"
+#include "net/traffic.h"
 
 namespace okms {
 
@@ -25,8 +26,8 @@ namespace okms {
 // server is away. An IP address is always known. Of the loop's turn; no call blocks.
 class CachedName {
  public:
-  // `loop` must outlive it. For tests: `name_servers` as Lookup takes them.
-  CachedName(IoLoop& loop, HostPort target, std::string name_servers = "");
+  // Both references must outlive it. For tests: `name_servers` as Lookup takes them.
+  CachedName(IoLoop& loop, HostPort target, Traffic& traffic, std::string name_servers = "");
 
   const HostPort& target() const { return target_; }
   bool is_address() const { return is_address_; }
@@ -56,6 +57,7 @@ class CachedName {
 
   IoLoop& loop_;
   const HostPort target_;
+  Traffic& traffic_;
   const std::string name_servers_;
   bool is_address_ = false;
   std::vector<Address> addresses_;

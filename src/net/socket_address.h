@@ -17,8 +17,9 @@ namespace okms {
 
 // Where to listen. Exactly one of the two is set.
 struct SocketAddress {
-  std::string path;           // absolute
-  std::string abstract_name;  // in the abstract namespace, without the '@'
+  std::string path;             // absolute
+  std::string abstract_name;    // in the abstract namespace, without the '@'
+  std::string flag = "--sock";  // which names it, for a line
 
   std::string ToString() const;  // "/run/kms.sock" or "@name"
 };

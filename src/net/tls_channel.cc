@@ -12,9 +12,9 @@
 
 namespace okms {
 
-TlsChannel::TlsChannel(IoLoop& loop, AddressOrder& order, std::span<uint8_t> buffer,
+TlsChannel::TlsChannel(IoLoop& loop, AddressOrder& order, std::span<uint8_t> buffer, Gauge& open,
                        std::unique_ptr<TlsSocket> socket)
-    : loop_(loop), order_(order), buffer_(buffer), socket_(std::move(socket)) {}
+    : loop_(loop), order_(order), buffer_(buffer), counted_(open), socket_(std::move(socket)) {}
 
 void TlsChannel::SetListener(Listener* listener) {
   listener_ = listener;

@@ -9,6 +9,7 @@
 #include <memory>
 #include <span>
 
+#include "base/counter.h"
 #include "net/address_order.h"
 #include "net/channel.h"
 #include "net/io_loop.h"
@@ -19,8 +20,8 @@ namespace okms {
 class TlsChannel : public Channel {
  public:
   // `socket` has shaken hands. What is read passes through `buffer`, which may be that of others,
-  // too. All but the socket must outlive it.
-  TlsChannel(IoLoop& loop, AddressOrder& order, std::span<uint8_t> buffer,
+  // too. All but the socket must outlive it. It counts in `open`.
+  TlsChannel(IoLoop& loop, AddressOrder& order, std::span<uint8_t> buffer, Gauge& open,
              std::unique_ptr<TlsSocket> socket);
 
   void SetListener(Listener* listener) override;
@@ -38,6 +39,7 @@ class TlsChannel : public Channel {
   IoLoop& loop_;
   AddressOrder& order_;
   const std::span<uint8_t> buffer_;
+  const Counted counted_;
   const std::unique_ptr<TlsSocket> socket_;
   Listener* listener_ = nullptr;  // while there is something to tell
   IoLoop::Watch watch_;

@@ -10,10 +10,11 @@
 namespace okms {
 
 TlsConnector::TlsConnector(IoLoop& loop, HostPort target, std::shared_ptr<const TlsContext> context,
-                           std::string name_servers)
+                           Traffic& traffic, std::string name_servers)
     : loop_(loop),
       context_(std::move(context)),
-      name_(loop, std::move(target), std::move(name_servers)) {
+      traffic_(traffic),
+      name_(loop, std::move(target), traffic, std::move(name_servers)) {
   name_.OnResult([this] {
     for (TlsOpening* opening : openings_) opening->NameWasAsked();
   });

@@ -18,6 +18,7 @@
 #include "net/host_port.h"
 #include "net/io_loop.h"
 #include "net/tls_context.h"
+#include "net/traffic.h"
 
 namespace okms {
 
@@ -27,9 +28,9 @@ class TlsOpening;
 // host's name (or IP address). The address that answered last comes first. Of the loop's turn.
 class TlsConnector : public Connector {
  public:
-  // `loop` must outlive it. For tests: `name_servers` as Lookup takes them.
+  // Both references must outlive it. For tests: `name_servers` as Lookup takes them.
   TlsConnector(IoLoop& loop, HostPort target, std::shared_ptr<const TlsContext> context,
-               std::string name_servers = "");
+               Traffic& traffic, std::string name_servers = "");
 
   std::unique_ptr<Opening> Open(Deadline deadline, Opened opened) override;
   bool HasSeveralAddresses() const override { return name_.addresses().size() > 1; }
@@ -40,6 +41,7 @@ class TlsConnector : public Connector {
   IoLoop& loop_;
   // Shared with who else connects (see TlsContext).
   const std::shared_ptr<const TlsContext> context_;
+  Traffic& traffic_;
   CachedName name_;
   AddressOrder order_;
   std::list<TlsOpening*> openings_;

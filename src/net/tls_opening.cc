@@ -59,8 +59,9 @@ void TlsOpening::GoOn() {
   if (connector_.name_.known()) {
     do {
       if (std::unique_ptr<TlsSocket> socket = FirstThere()) {
-        return Finish(std::make_unique<TlsChannel>(connector_.loop_, connector_.order_,
-                                                   connector_.buffer_, std::move(socket)));
+        return Finish(
+            std::make_unique<TlsChannel>(connector_.loop_, connector_.order_, connector_.buffer_,
+                                         connector_.traffic_.connections, std::move(socket)));
       }
     } while (BeginNext());
     if (running_.empty() && !AwaitsName()) return Finish(last_);
@@ -77,10 +78,12 @@ bool TlsOpening::BeginNext() {
   if (!address) connector_.name_.Suspect();
   if (!address || running_.size() == kAtOnce) return false;
   tried_.insert(address->ToString());
+  connector_.traffic_.dials.Add();
   auto socket = TlsSocket::Create(connector_.name_.target(), *address, *connector_.context_);
   if (socket.ok()) {
-    running_.push_back({*std::move(socket), now, now + kNextAddress, std::nullopt});
+    running_.push_back({*std::move(socket), now, now, now + kNextAddress, std::nullopt});
   } else {
+    connector_.traffic_.connect.failed.Add();
     Failed(socket.status());
   }
   return true;
@@ -99,10 +102,15 @@ std::unique_ptr<TlsSocket> TlsOpening::FirstThere() {
   for (auto attempt = running_.begin(); attempt != running_.end();) {
     const absl::StatusOr<bool> there = Continue(*attempt);
     if (there.ok() && *there) {
+      connector_.traffic_.handshake.took.Add(Clock::now() - attempt->connected);
       attempt->watch.reset();  // of which there may be one a descriptor
       return std::move(attempt->socket);
     }
-    if (!there.ok()) Failed(there.status());
+    if (!there.ok()) {
+      Traffic& traffic = connector_.traffic_;
+      (attempt->socket->connected() ? traffic.handshake : traffic.connect).failed.Add();
+      Failed(there.status());
+    }
     attempt = there.ok() ? std::next(attempt) : running_.erase(attempt);
   }
   return nullptr;
@@ -112,7 +120,9 @@ absl::StatusOr<bool> TlsOpening::Continue(Attempt& attempt) {
   const bool connects = !attempt.socket->connected();
   OKMS_ASSIGN_OR_RETURN(const short events, attempt.socket->Continue());
   if (connects && attempt.socket->connected()) {
-    attempt.patience = Clock::now() + kNextAddressAfterConnect;
+    attempt.connected = Clock::now();
+    attempt.patience = attempt.connected + kNextAddressAfterConnect;
+    connector_.traffic_.connect.took.Add(attempt.connected - attempt.began);
   }
   if (events == 0) return true;
   if (attempt.watch) {

@@ -38,6 +38,7 @@ class TlsOpening : public Opening {
   struct Attempt {
     std::unique_ptr<TlsSocket> socket;
     Deadline began;
+    Deadline connected;                  // once it is
     Deadline patience;                   // then another one is worth a try beside it
     std::optional<IoLoop::Watch> watch;  // once it waits
   };

@@ -101,6 +101,17 @@ std::string Validity::Summary(std::time_t now) const {
   return absl::StrJoin(lines, "; ");
 }
 
+std::vector<Validity::FileEnd> Validity::Ends() const {
+  std::vector<FileEnd> ends;
+  for (const File& file : files_) {
+    const auto last =
+        std::max_element(file.certificates.begin(), file.certificates.end(),
+                         [](const Period& a, const Period& b) { return a.until < b.until; });
+    ends.push_back({file.option, file.path, last->until});
+  }
+  return ends;
+}
+
 std::optional<std::time_t> Validity::End() const {
   const File* file = First();
   return file == nullptr ? std::nullopt : std::optional(file->Last().until);

@@ -49,6 +49,14 @@ class Validity {
   // time that is left. Empty when there is no file.
   std::string Summary(std::time_t now) const;
 
+  // When each file stops being good.
+  struct FileEnd {
+    std::string option;
+    std::string path;
+    std::time_t until;
+  };
+  std::vector<FileEnd> Ends() const;
+
   // When the first file stops being good; none when there is no file.
   std::optional<std::time_t> End() const;
 

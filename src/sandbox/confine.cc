@@ -30,12 +30,12 @@ absl::StatusOr<Confinement> Confine(const std::string& user, const Reach& reach)
   OKMS_ASSIGN_OR_RETURN(const Account account, DropPrivileges(user));
   if (kSanitized) {
     const std::string none = "NO SANDBOX (a build with sanitizers, for tests only)";
-    return Confinement{none, none, account};
+    return Confinement{none, none, account, 0};
   }
   OKMS_ASSIGN_OR_RETURN(std::vector<std::string> facts, LockDown());
   OKMS_ASSIGN_OR_RETURN(const int abi, RestrictReach(reach));
   facts.insert(facts.begin(), DescribeLandlock(abi));
-  return Confinement{facts.front(), absl::StrJoin(facts, "; "), account};
+  return Confinement{facts.front(), absl::StrJoin(facts, "; "), account, abi};
 }
 
 absl::Status FilterSystemCalls() { return kSanitized ? absl::OkStatus() : LoadFilter(); }

@@ -21,6 +21,7 @@ struct Confinement {
   std::string landlock;  // "Landlock ABI 7", or that there is none
   std::string all;       // that, and what LockDown could not have
   Account account;       // who we are now
+  int landlock_abi = 0;  // 0: there is none
 };
 
 // First step: rights, limits, files and ports; all that belongs to a thread and is inherited. Call

@@ -51,6 +51,9 @@ class Connections {
   // call it from time to time. Whether there were any.
   bool Sweep();
 
+  // Those that are kept, the ones that were closed since the last Sweep among them.
+  std::size_t size() const { return connections_.size(); }
+
  private:
   struct Connection {
     UniqueFd fd;

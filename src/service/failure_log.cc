@@ -43,7 +43,11 @@ void FailureLog::Add(absl::string_view call, absl::string_view uid, absl::string
     of.lines.push_back(line);
     return true;
   });
-  if (wanted) log_.Warning(line);
+  if (wanted) {
+    log_.Warning(line);
+  } else {
+    folded_.Add();
+  }
 }
 
 void FailureLog::Tick(Deadline now) {

@@ -7,12 +7,14 @@
 #define OKMS_SERVICE_FAILURE_LOG_H_
 
 #include <cstddef>
+#include <cstdint>
 #include <map>
 #include <string>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
+#include "base/counter.h"
 #include "base/deadline.h"
 #include "base/guarded.h"
 #include "base/log.h"
@@ -40,6 +42,9 @@ class FailureLog {
   // Once the minute is over, says what was only counted. Call it every few seconds.
   void Tick(Deadline now = Clock::now());
 
+  // How many failures so far were only counted.
+  uint64_t folded() const { return folded_.value(); }
+
   static constexpr std::size_t kKinds = 20;
   static constexpr std::size_t kLinesOfAKind = 5;
 
@@ -56,6 +61,7 @@ class FailureLog {
 
   const Logger& log_;
   Guarded<Minute> minute_;
+  Counter folded_;
 };
 
 }  // namespace okms

@@ -27,6 +27,7 @@
 #include "kms/v2/api.grpc.pb.h"
 #include "service/completions.h"
 #include "service/connections.h"
+#include "service/health_service.h"
 #include "service/kms_service.h"
 #include "service/other_calls.h"
 
@@ -85,6 +86,7 @@ class SelfCall final : public Completions::Tag {
     due_ = Clock::now() + timeout_;
     // Without a deadline of its own, so that only the server can end it.
     context_ = std::make_unique<grpc::ClientContext>();
+    context_->AddMetadata(kOurOwnCall, "");
     answer_ = stub_->AsyncStatus(context_.get(), {}, queue_);
     answer_->Finish(&response_, &status_, this);
     return due_;
@@ -114,7 +116,7 @@ class SelfCall final : public Completions::Tag {
 class GrpcKmsServer final : public KmsServer {
  public:
   GrpcKmsServer(KeyManager& keys, const Logger& log, milliseconds timeout)
-      : timeout_(timeout), service_(keys, log, timeout), other_calls_(log) {
+      : timeout_(timeout), service_(keys, log, timeout), health_(keys), other_calls_(log) {
     // gRPC's locks are Abseil's. Where that was built without NDEBUG, as Debian's is, each of them
     // is entered in a graph, under a lock for all, to end the process when their order differs.
     absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
@@ -123,6 +125,7 @@ class GrpcKmsServer final : public KmsServer {
     builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, kMaxCalls);
     builder.SetResourceQuota(grpc::ResourceQuota("requests").Resize(kMaxRequestMemory));
     builder.RegisterService(&service_.methods());
+    builder.RegisterService(&health_.methods());
     builder.RegisterAsyncGenericService(&other_calls_.methods());
     completions_ = std::make_unique<Completions>(builder.AddCompletionQueue());
     // Who may connect has been checked by the credentials of the socket's peer before we see it.
@@ -138,6 +141,7 @@ class GrpcKmsServer final : public KmsServer {
   absl::Status Init() {
     if (server_ == nullptr) return absl::InternalError("gRPC refuses to start a server");
     service_.Begin(*completions_);
+    health_.Begin(*completions_);
     other_calls_.Begin(*completions_);
     completions_->Start();
     std::array<int, 2> ends{};
@@ -151,6 +155,7 @@ class GrpcKmsServer final : public KmsServer {
 
   bool Serve(UniqueFd connection) override {
     if (!connections_.Add(connection.get())) return false;
+    ++served_;
     HandOver(std::move(connection));
     return true;
   }
@@ -158,6 +163,16 @@ class GrpcKmsServer final : public KmsServer {
   Deadline CallDeadline() const override { return service_.calls().FirstDeadline(); }
 
   Deadline ProbeDeadline() override { return self_call_->Due(); }
+
+  ServiceStats Stats() override {
+    connections_.Sweep();
+    return {service_.counters().Stats(),
+            service_.calls().size(),
+            other_calls_.count(),
+            connections_.size(),
+            served_,
+            service_.failures().folded()};
+  }
 
   Deadline Tick() override {
     service_.failures().Tick();
@@ -211,8 +226,10 @@ class GrpcKmsServer final : public KmsServer {
 
   const milliseconds timeout_;
   KmsService service_;
+  HealthService health_;
   OtherCalls other_calls_;
   Connections connections_;
+  uint64_t served_ = 0;        // connections
   bool untidy_ = true;         // the start is one burst
   uint64_t tidied_after_ = 0;  // so many calls
   std::unique_ptr<Completions> completions_;

@@ -1,13 +1,16 @@
 // SPDX-FileCopyrightText: The okms-k8s-encryption-provider authors
 // SPDX-License-Identifier: Apache-2.0
 
-// The KMS v2 service over gRPC, on connections that somebody else accepted.
+// The KMS v2 service over gRPC, and grpc.health.v1, on connections that somebody else accepted.
 
 #ifndef OKMS_SERVICE_KMS_SERVER_H_
 #define OKMS_SERVICE_KMS_SERVER_H_
 
 #include <chrono>
+#include <cstddef>
+#include <cstdint>
 #include <memory>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -15,8 +18,18 @@
 #include "base/log.h"
 #include "base/unique_fd.h"
 #include "core/key_manager.h"
+#include "service/call_counters.h"
 
 namespace okms {
+
+struct ServiceStats {
+  std::vector<MethodStats> methods;  // all of them; without the calls that we make to ourselves
+  std::size_t under_way = 0;         // calls
+  uint64_t other_calls = 0;          // refused: they are not of KMS v2
+  std::size_t connections = 0;       // open
+  uint64_t served = 0;               // connections so far
+  uint64_t folded = 0;               // failures that were counted in the log, not written
+};
 
 // gRPC's types stay in the implementation. Requests run on gRPC's threads and never block them.
 class KmsServer {
@@ -43,6 +56,9 @@ class KmsServer {
   // Calls the service over a connection of our own, unless such a call is under way; by when it is
   // to be answered. That it is shows that gRPC still delivers calls and answers.
   virtual Deadline ProbeDeadline() = 0;
+
+  // What it has done so far.
+  virtual ServiceStats Stats() = 0;
 
   // What is to be done from time to time; when to call again.
   virtual Deadline Tick() = 0;

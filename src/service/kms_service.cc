@@ -23,6 +23,7 @@
 #include "base/status.h"
 #include "base/utf8.h"
 #include "okms/requests.pb.h"
+#include "service/answerable.h"
 
 namespace okms {
 namespace {
@@ -66,13 +67,6 @@ absl::Status CheckText(absl::string_view name, absl::string_view text) {
   return absl::InvalidArgumentError(absl::StrCat("the ", name, " is no UTF-8"));
 }
 
-// What we answer: gRPC's clients would refuse the whole message, and not say why.
-absl::StatusOr<std::string> Answerable(absl::StatusOr<std::string> key_id) {
-  if (!key_id.ok() || IsUtf8(*key_id)) return key_id;
-  return absl::FailedPreconditionError(
-      absl::StrCat("the key id \"", Printable(*key_id, 80), "\" is no UTF-8; use another key"));
-}
-
 // The bytes of `message`, wiped when gRPC lets go of them, however the call ends.
 template <typename Message>
 grpc::ByteBuffer Wire(const Message& message) {
@@ -106,6 +100,8 @@ class KmsService::Call final : public Completions::Call {
   void FailLogged(const absl::Status& status);
   // Counts first: when it has been answered, the server that owns us may be gone.
   void Count(absl::StatusCode code) const;
+  const char* Name() const;
+  bool IsOurOwn() const;
 
   KmsService& service_;
   const Method& method_;
@@ -114,6 +110,7 @@ class KmsService::Call final : public Completions::Call {
   Responder responder_{&context_};
 
   Stopwatch watch_;
+  Deadline came_at_;
   Deadline deadline_;
   OpenCalls::Ticket ticket_;
   std::string uid_;
@@ -121,16 +118,16 @@ class KmsService::Call final : public Completions::Call {
 };
 
 struct KmsService::Method {
-  const char* name;
+  KmsMethod method;
   void (Methods::*expect)(grpc::ServerContext*, grpc::ByteBuffer*, Responder*,
                           grpc::CompletionQueue*, grpc::ServerCompletionQueue*, void*);
   void (Call::*begin)();
 };
 
 const KmsService::Method KmsService::kMethods[] = {
-    {"Status", &Methods::RequestStatus, &Call::Status},
-    {"Encrypt", &Methods::RequestEncrypt, &Call::Encrypt},
-    {"Decrypt", &Methods::RequestDecrypt, &Call::Decrypt},
+    {KmsMethod::kStatus, &Methods::RequestStatus, &Call::Status},
+    {KmsMethod::kEncrypt, &Methods::RequestEncrypt, &Call::Encrypt},
+    {KmsMethod::kDecrypt, &Methods::RequestDecrypt, &Call::Decrypt},
 };
 
 void KmsService::Begin(Completions& completions) {
@@ -145,15 +142,25 @@ KmsService::Call::Call(KmsService& service, const Method& method, Completions& c
 
 void KmsService::Call::Came() {
   watch_ = Stopwatch();
+  came_at_ = Clock::now();
   deadline_ = service_.DeadlineOf(context_);
   ticket_ = service_.calls_.Begin(deadline_);
   (this->*method_.begin)();
 }
 
+const char* KmsService::Call::Name() const {
+  return kKmsMethodNames[static_cast<std::size_t>(method_.method)];
+}
+
+bool KmsService::Call::IsOurOwn() const {
+  return method_.method == KmsMethod::kStatus && context_.client_metadata().count(kOurOwnCall) > 0;
+}
+
 void KmsService::Call::Count(absl::StatusCode code) const {
   Debug([&] {
-    return absl::StrCat(method_.name, ": ", absl::StatusCodeToString(code), " in ", watch_.Text());
+    return absl::StrCat(Name(), ": ", absl::StatusCodeToString(code), " in ", watch_.Text());
   });
+  if (!IsOurOwn()) service_.counters_.Answered(method_.method, code, Clock::now() - came_at_);
   service_.calls_.Answered(ticket_);
 }
 
@@ -168,7 +175,7 @@ void KmsService::Call::Fail(const absl::Status& status) {
 }
 
 void KmsService::Call::FailLogged(const absl::Status& status) {
-  service_.failures_.Add(method_.name, uid_, key_id_, status);
+  service_.failures_.Add(Name(), uid_, key_id_, status);
   Fail(status);
 }
 

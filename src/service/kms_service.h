@@ -14,11 +14,15 @@
 #include "base/log.h"
 #include "core/key_manager.h"
 #include "kms/v2/api.grpc.pb.h"
+#include "service/call_counters.h"
 #include "service/completions.h"
 #include "service/failure_log.h"
 #include "service/open_calls.h"
 
 namespace okms {
+
+// Metadata of the calls that we make to ourselves, which are not counted: nobody asked for them.
+inline constexpr char kOurOwnCall[] = "okms-own";
 
 class KmsService final {
  public:
@@ -31,6 +35,7 @@ class KmsService final {
   void Begin(Completions& completions);
 
   const OpenCalls& calls() const { return calls_; }
+  const CallCounters& counters() const { return counters_; }
   FailureLog& failures() { return failures_; }
 
  private:
@@ -52,6 +57,7 @@ class KmsService final {
   const std::chrono::milliseconds timeout_;
   OpenCalls calls_;
   Methods methods_;
+  CallCounters counters_;
 };
 
 }  // namespace okms

@@ -31,15 +31,24 @@
 namespace okms {
 namespace {
 
-constexpr char kSystemdName[] = "kms";
+constexpr char kKmsName[] = "kms";  // FileDescriptorName= in their units
+constexpr char kStatusName[] = "status";
 constexpr mode_t kSocketMode = 0660;
 constexpr std::chrono::seconds kLockPatience{3};
 constexpr std::chrono::milliseconds kLockPause{5};
 
-absl::StatusOr<UniqueFd> NewSocket() {
-  UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
-  if (!fd) return ErrnoStatus(absl::StatusCode::kFailedPrecondition, "--sock: socket", errno);
+absl::StatusOr<UniqueFd> NewSocket(int family, absl::string_view flag) {
+  UniqueFd fd(::socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  if (!fd) {
+    return ErrnoStatus(absl::StatusCode::kFailedPrecondition, absl::StrCat(flag, ": socket"),
+                       errno);
+  }
   return fd;
+}
+
+// For a line: what is meant, and by which flag.
+std::string Named(const SocketAddress& address) {
+  return absl::StrCat(address.flag, " ", address.ToString());
 }
 
 std::string FolderOf(const std::string& path) { return path.substr(0, path.rfind('/') + 1); }
@@ -48,8 +57,8 @@ std::string FolderOf(const std::string& path) { return path.substr(0, path.rfind
 // look at a dead socket and its removal, another one could have replaced it by a live one. A lock
 // of the folder itself leaves no file behind. The start waits a moment at most for whoever has it:
 // nobody keeps it longer than a few system calls.
-absl::StatusOr<UniqueFd> LockFolder(const std::string& path) {
-  const std::string folder = FolderOf(path);
+absl::StatusOr<UniqueFd> LockFolder(const SocketAddress& address) {
+  const std::string folder = FolderOf(address.path);
   UniqueFd fd(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!fd) return fd;  // bind(2) says what is wrong with it, if anything is
   const Deadline deadline = Clock::now() + kLockPatience;
@@ -59,14 +68,14 @@ absl::StatusOr<UniqueFd> LockFolder(const std::string& path) {
       continue;
     }
     return ErrnoStatus(absl::StatusCode::kFailedPrecondition,
-                       absl::StrCat("--sock ", path, ": another process keeps a lock on ", folder),
+                       absl::StrCat(Named(address), ": another process keeps a lock on ", folder),
                        errno);
   }
   return fd;
 }
 
 absl::Status Refuse(const SocketAddress& address, absl::string_view why) {
-  return absl::FailedPreconditionError(absl::StrCat("--sock ", address.ToString(), ": ", why));
+  return absl::FailedPreconditionError(absl::StrCat(Named(address), ": ", why));
 }
 
 // What stands in the way of a file at that path, by the error that says so.
@@ -85,7 +94,7 @@ absl::Status NoPlace(const SocketAddress& address, absl::string_view what, int e
     case EROFS: return Refuse(address, absl::StrCat(folder, " is read-only; choose another path"));
     default:
       return ErrnoStatus(absl::StatusCode::kFailedPrecondition,
-                         absl::StrCat("--sock ", address.ToString(), ": ", what), error);
+                         absl::StrCat(Named(address), ": ", what), error);
   }
 }
 
@@ -105,7 +114,7 @@ absl::StatusOr<There> LookAt(const SocketAddress& address) {
   if (!S_ISSOCK(info.st_mode)) {
     return Refuse(address, "is there already and is no socket; remove it");
   }
-  OKMS_ASSIGN_OR_RETURN(const UniqueFd probe, NewSocket());
+  OKMS_ASSIGN_OR_RETURN(const UniqueFd probe, NewSocket(AF_UNIX, address.flag));
   const UnixAddress target = UnixAddress::Of(address.ToString()).value();
   if (::connect(probe.get(), target.get(), target.size()) == 0 || errno == EAGAIN) {
     return There::kLiveSocket;
@@ -113,8 +122,7 @@ absl::StatusOr<There> LookAt(const SocketAddress& address) {
   if (errno == ECONNREFUSED || errno == ENOENT) return There::kDeadSocket;
   return ErrnoStatus(
       absl::StatusCode::kFailedPrecondition,
-      absl::StrCat("--sock ", address.path, ": cannot tell whether the socket there is in use"),
-      errno);
+      absl::StrCat(Named(address), ": cannot tell whether the socket there is in use"), errno);
 }
 
 // Removes a socket file that nobody listens on; refuses all else that is there.
@@ -126,8 +134,7 @@ absl::Status ClearPath(const SocketAddress& address) {
   }
   if (::unlink(address.path.c_str()) != 0 && errno != ENOENT) {
     return ErrnoStatus(absl::StatusCode::kFailedPrecondition,
-                       absl::StrCat("--sock ", address.path, ": cannot remove the dead socket"),
-                       errno);
+                       absl::StrCat(Named(address), ": cannot remove the dead socket"), errno);
   }
   return absl::OkStatus();
 }
@@ -136,6 +143,10 @@ absl::Status NoGroup(const SocketGroup& group, int error) {
   return Annotate(ErrnoStatus(absl::StatusCode::kFailedPrecondition,
                               "only root, or one of its members, can give it the socket", error),
                   absl::StrCat("--sock-group ", Printable(group.name)));
+}
+
+absl::Status Unfit(absl::string_view why) {
+  return absl::FailedPreconditionError(absl::StrCat("socket activation: ", why));
 }
 
 bool IsMember(gid_t group) {
@@ -156,7 +167,18 @@ std::string ListenSocket::path() const {
   return {address.sun_path, ::strnlen(address.sun_path, most)};
 }
 
-absl::StatusOr<std::optional<ListenSocket>> ListenSocket::FromSystemd() {
+std::optional<Address> ListenSocket::tcp_address() const {
+  Address address;
+  address.size = sizeof address.storage;
+  // A sockaddr is what the socket API calls a sockaddr_storage.
+  auto* const storage = reinterpret_cast<sockaddr*>(&address.storage);
+  if (::getsockname(fd(), storage, &address.size) != 0) return std::nullopt;
+  const int family = address.storage.ss_family;
+  if (family != AF_INET && family != AF_INET6) return std::nullopt;
+  return address;
+}
+
+absl::StatusOr<PassedSockets> ListenSocket::FromSystemd() {
   char** names = nullptr;
   const int count = ::sd_listen_fds_with_names(/*unset_environment=*/1, &names);
   std::vector<std::string> found;  // parallel to the descriptors
@@ -168,24 +190,42 @@ absl::StatusOr<std::optional<ListenSocket>> ListenSocket::FromSystemd() {
   if (count < 0) {
     return ErrnoStatus(absl::StatusCode::kFailedPrecondition, "LISTEN_FDS", -count);
   }
-  if (count == 0) return std::nullopt;
-
-  const auto refuse = [](absl::string_view why) {
-    return absl::FailedPreconditionError(absl::StrCat("socket activation: ", why));
-  };
-  UniqueFd fd;
+  found.resize(static_cast<std::size_t>(count));
+  PassedFds fds;
   for (int i = 0; i < count; ++i) {
-    UniqueFd passed(SD_LISTEN_FDS_START + i);
-    if (static_cast<std::size_t>(i) >= found.size() ||
-        found[static_cast<std::size_t>(i)] != kSystemdName) {
-      continue;
-    }
-    if (fd) return refuse("more than one socket is named \"kms\"; pass one");
-    fd = std::move(passed);
+    fds.emplace_back(found[static_cast<std::size_t>(i)], UniqueFd(SD_LISTEN_FDS_START + i));
   }
-  if (!fd) return refuse("no socket is named \"kms\"; set FileDescriptorName=kms");
-  if (::sd_is_socket(fd.get(), AF_UNIX, SOCK_STREAM, /*listening=*/1) <= 0) {
-    return refuse("the socket \"kms\" is no listening unix stream socket; use ListenStream=");
+
+  PassedSockets passed;
+  if (absl::StatusOr<std::optional<ListenSocket>> status = Take(fds, kStatusName, AF_UNSPEC);
+      status.ok()) {
+    passed.status = *std::move(status);
+  } else {
+    passed.status_refused = status.status();
+  }
+  if (fds.empty()) return passed;
+  OKMS_ASSIGN_OR_RETURN(passed.kms, Take(fds, kKmsName, AF_UNIX));
+  if (!passed.kms) {
+    return Unfit("no socket is named \"kms\"; set FileDescriptorName=kms");
+  }
+  return passed;
+}
+
+// The one of that name, out of `fds`; none when there is none.
+absl::StatusOr<std::optional<ListenSocket>> ListenSocket::Take(PassedFds& fds,
+                                                               absl::string_view name, int family) {
+  const auto named = [&](const auto& passed) { return passed.first == name; };
+  const auto passed = std::find_if(fds.begin(), fds.end(), named);
+  if (passed == fds.end()) return std::nullopt;
+  UniqueFd fd = std::move(passed->second);
+  fds.erase(passed);
+  if (std::erase_if(fds, named) > 0) {
+    return Unfit(absl::StrCat("more than one socket is named \"", name, "\"; pass one"));
+  }
+  if (::sd_is_socket(fd.get(), family, SOCK_STREAM, /*listening=*/1) <= 0) {
+    return Unfit(absl::StrCat("the socket \"", name, "\" is no listening ",
+                              family == AF_UNIX ? "unix " : "",
+                              "stream socket; use ListenStream="));
   }
   // systemd passes it blocking unless NonBlocking= is set; accepting must never block the loop.
   const int flags = ::fcntl(fd.get(), F_GETFL);
@@ -197,13 +237,12 @@ absl::StatusOr<std::optional<ListenSocket>> ListenSocket::FromSystemd() {
 
 absl::StatusOr<ListenSocket> ListenSocket::Bind(const SocketAddress& address,
                                                 const std::optional<SocketGroup>& group) {
-  const std::string context = absl::StrCat("--sock ", address.ToString());
   UniqueFd lock;  // until we listen
   if (!address.path.empty()) {
-    OKMS_ASSIGN_OR_RETURN(lock, LockFolder(address.path));
+    OKMS_ASSIGN_OR_RETURN(lock, LockFolder(address));
     OKMS_RETURN_IF_ERROR(ClearPath(address));
   }
-  OKMS_ASSIGN_OR_RETURN(UniqueFd fd, NewSocket());
+  OKMS_ASSIGN_OR_RETURN(UniqueFd fd, NewSocket(AF_UNIX, address.flag));
   const UnixAddress target = UnixAddress::Of(address.ToString()).value();
 
   // The file has its final mode from birth. Until listen(2), nobody can connect to it.
@@ -220,10 +259,22 @@ absl::StatusOr<ListenSocket> ListenSocket::Bind(const SocketAddress& address,
     return NoGroup(*group, error);
   }
   if (::listen(socket.fd(), SOMAXCONN) != 0) {
-    return ErrnoStatus(absl::StatusCode::kFailedPrecondition, absl::StrCat(context, ": listen"),
-                       errno);
+    return ErrnoStatus(absl::StatusCode::kFailedPrecondition,
+                       absl::StrCat(Named(address), ": listen"), errno);
   }
   return socket;
+}
+
+absl::StatusOr<ListenSocket> ListenSocket::BindTcp(const Address& address, absl::string_view name) {
+  OKMS_ASSIGN_OR_RETURN(UniqueFd fd, NewSocket(address.storage.ss_family, name));
+  // What is left of connections of a process before this one is nobody who listens.
+  const int on = 1;
+  ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+  if (::bind(fd.get(), reinterpret_cast<const sockaddr*>(&address.storage), address.size) != 0 ||
+      ::listen(fd.get(), SOMAXCONN) != 0) {
+    return ErrnoStatus(absl::StatusCode::kFailedPrecondition, name, errno);
+  }
+  return ListenSocket(std::move(fd), std::string(name), /*from_systemd=*/false);
 }
 
 absl::StatusOr<std::string> ListenSocket::Check(const SocketAddress& address,

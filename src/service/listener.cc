@@ -111,8 +111,10 @@ absl::Status Listener::AcceptSome() {
     socklen_t size = sizeof peer;
     if (::getsockopt(connection.get(), SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) continue;
     if (!Allowed(peer, connection.get())) {
+      ++refused_.strangers;
       Report(peer, "only root, our own user and those of --allow-uid and --allow-gid may connect");
     } else if (!serve_(std::move(connection))) {
+      ++refused_.too_many;
       Report(peer, "that user, or all but root together, have as many as they may have");
     } else {
       Debug([&] {

@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 #include <sys/types.h>
 
+#include <cstdint>
 #include <functional>
 #include <string>
 #include <vector>
@@ -49,6 +50,12 @@ class Listener {
   // process has no descriptor left; kInternal.
   absl::Status Accept();
 
+  struct Refused {
+    uint64_t strangers = 0;  // who may not connect
+    uint64_t too_many = 0;   // of one user, or of all but root
+  };
+  const Refused& refused() const { return refused_; }
+
   static constexpr int kInOneTurn = 64;
 
  private:
@@ -63,6 +70,7 @@ class Listener {
   Deadline next_failure_;
   Deadline next_report_;
   unsigned unreported_ = 0;
+  Refused refused_;
 };
 
 }  // namespace okms

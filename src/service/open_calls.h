@@ -7,6 +7,7 @@
 #define OKMS_SERVICE_OPEN_CALLS_H_
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <list>
 #include <mutex>
@@ -41,10 +42,11 @@ class OpenCalls {
     const std::lock_guard lock(mutex_);
     return begun_;
   }
-  bool None() const {
+  std::size_t size() const {
     const std::lock_guard lock(mutex_);
-    return unanswered_.empty();
+    return unanswered_.size();
   }
+  bool None() const { return size() == 0; }
   // By when the first of those without an answer is to have one; the end of time when all have.
   Deadline FirstDeadline() const {
     const std::lock_guard lock(mutex_);

@@ -34,7 +34,10 @@ class OtherCalls::Call final : public Completions::Call {
 
  private:
   void ExpectNext() override { new Call(calls_, completions()); }
-  void Came() override { stream_.Finish(calls_.Refusal(context_.method()), this); }
+  void Came() override {
+    calls_.count_.Add();
+    stream_.Finish(calls_.Refusal(context_.method()), this);
+  }
 
   OtherCalls& calls_;
   grpc::GenericServerContext context_;

@@ -8,8 +8,10 @@
 
 #include <grpcpp/generic/async_generic_service.h>
 
+#include <cstdint>
 #include <string>
 
+#include "base/counter.h"
 #include "base/log.h"
 #include "service/completions.h"
 
@@ -25,6 +27,9 @@ class OtherCalls final {
   grpc::AsyncGenericService& methods() { return methods_; }
   void Begin(Completions& completions);
 
+  // How many were refused.
+  uint64_t count() const { return count_.value(); }
+
  private:
   class Call;
 
@@ -32,6 +37,7 @@ class OtherCalls final {
 
   const Logger& log_;
   grpc::AsyncGenericService methods_;
+  Counter count_;
   bool logged_ = false;
 };
 

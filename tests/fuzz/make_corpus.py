@@ -257,7 +257,8 @@ CONFIGS = {
     "label": REQUIRED.replace("--encryption-key-id=k", "--encryption-key-label=etcd"),
     "key_id_file": REQUIRED.replace("--encryption-key-id=k", "--encryption-key-id-file=/no/k"),
     "all": REQUIRED + "\n--timeout=1m30s\n--ca=/ca.pem\n--sock=@kms\n--sock-group=0\n--allow-uid=1"
-           "\n--allow-gid\n2\n--debug=false\n--okms-id=x\n--max-connections=4",
+           "\n--allow-gid\n2\n--debug=false\n--okms-id=x\n--max-connections=4"
+           "\n--status-listen=0.0.0.0:1\n--status-listen-anywhere",
     "aliases": "-protocol\nkmip\n-kmip-addr=kms:1\n-kmip-key-id=k\n-client-cert=c\n-client-key=k",
     "help": "--help",
     "version": "-version",
@@ -328,11 +329,34 @@ ANSWERS = {
     "negative_number": answer(404, b'{"error_code":-9223372036854775808}'),
 }
 
+REQUESTS = {
+    "get": b"GET /livez HTTP/1.1\r\nHost: localhost\r\nUser-Agent: curl/7.88.1\r\nAccept: */*\r\n\r\n",
+    "head": b"HEAD /metrics?a=b HTTP/1.0\r\n\r\n",
+    "post": b"POST /readyz HTTP/1.1\r\nContent-Length: 3\r\n\r\na=b",
+    "chunked": b"GET /readyz HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n3\r\na=b\r\n0\r\n\r\n",
+    "both_lengths": b"GET / HTTP/1.1\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0",
+    "length_twice": b"GET / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
+    "pipelined": b"GET /livez HTTP/1.1\r\n\r\nGET /readyz HTTP/1.1\r\n\r\n",
+    "upgrade": b"GET / HTTP/1.1\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n\r\n",
+    "http2": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+    "absolute": b"GET http://localhost/livez HTTP/1.1\r\n\r\n",
+    "asterisk": b"OPTIONS * HTTP/1.1\r\n\r\n",
+    "folded": b"GET / HTTP/1.1\r\nX: a\r\n b\r\n\r\n",
+    "bare_line_ends": b"GET / HTTP/1.1\nHost: x\n\n",
+    "no_target": b"GET  HTTP/1.1\r\n\r\n",
+    "control": b"GET /\0 HTTP/1.1\r\n\r\n",
+    "tls": b"\x16\x03\x01\x02\0\1\0\1\xfc\3\3",
+    "half": b"GET /livez HT",
+    "long": b"GET /" + b"a" * 9000,
+    "many_fields": b"GET / HTTP/1.1\r\n" + b"X: y\r\n" * 1400,
+}
+
 
 def main():
     for target, inputs in (("ttlv_parse", TTLV), ("kmip_message", MESSAGES),
                            ("kmip_connection", CONNECTIONS),
                            ("addresses", ADDRESSES), ("config", CONFIGS),
+                           ("http_request", REQUESTS),
                            ("rest_answer", ANSWERS)):
         folder = CORPUS / target
         folder.mkdir(parents=True, exist_ok=True)

@@ -82,8 +82,10 @@ absl::StatusOr<std::unique_ptr<ChildProcess>> ChildProcess::Start(const ChildOpt
   // As root the plugin becomes another user: one that is nobody else's here.
   if (::geteuid() == 0 && !options.uid) environment.insert(environment.begin(), kPluginUser);
   if (options.listen_fd >= 0) {
-    environment.push_back("LISTEN_FDS=1");
-    environment.push_back(absl::StrCat("LISTEN_FDNAMES=", options.listen_name));
+    const bool two = options.status_fd >= 0;
+    environment.push_back(absl::StrCat("LISTEN_FDS=", two ? 2 : 1));
+    environment.push_back(
+        absl::StrCat("LISTEN_FDNAMES=", options.listen_name, two ? ":status" : ""));
     environment.push_back(
         absl::StrCat(kListenPid, "0000000000000"));  // last: filled in by the child
   }
@@ -98,6 +100,7 @@ absl::StatusOr<std::unique_ptr<ChildProcess>> ChildProcess::Start(const ChildOpt
   program = OutOfTheWay(program.get());
   const UniqueFd null = OutOfTheWay(UniqueFd(::open("/dev/null", O_RDONLY | O_CLOEXEC)).get());
   const UniqueFd listening = OutOfTheWay(options.listen_fd);
+  const UniqueFd status = OutOfTheWay(options.status_fd);
   OKMS_ASSIGN_OR_RETURN(Pipe out, NewPipe());
   OKMS_ASSIGN_OR_RETURN(Pipe err, NewPipe());
   if (options.err_fd >= 0) err.write = OutOfTheWay(options.err_fd);
@@ -115,8 +118,8 @@ absl::StatusOr<std::unique_ptr<ChildProcess>> ChildProcess::Start(const ChildOpt
     ::dup2(err.write.get(), STDERR_FILENO);
     int first_closed = kFirstPassed;
     if (pid_text != nullptr) {
-      ::dup2(listening.get(), kFirstPassed);
-      ++first_closed;
+      ::dup2(listening.get(), first_closed++);
+      if (status) ::dup2(status.get(), first_closed++);
       WriteDecimal(pid_text, ::getpid());
     }
     ::syscall(SYS_close_range, first_closed, ~0U, CLOSE_RANGE_CLOEXEC);

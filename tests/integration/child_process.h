@@ -30,6 +30,7 @@ struct ChildOptions {
   // Passed as systemd passes a socket: as descriptor 3, under this name.
   int listen_fd = -1;
   std::string listen_name = "kms";
+  int status_fd = -1;  // beside that one, as descriptor 4, under the name "status"
   std::optional<rlimit> open_files = {};
   std::optional<rlimit> processes = {};      // counts all of the user's: for a `uid` of its own
   std::optional<rlimit> address_space = {};  // bytes

@@ -23,7 +23,7 @@ SKIPPED = 77  # what CTest is told to count as skipped
 # Exposure, times ten, as --threshold= wants it.
 MOST_EXPOSURE = 10
 KINDS = (".socket", ".service", "-alarm.timer", "-alarm.service",
-         "-renew.path", "-renew.timer", "-renew.service")
+         "-renew.path", "-renew.timer", "-renew.service", "-status.socket")
 # The templates are looked at as one of their instances too.
 UNITS = [NAME + kind.replace(".", f"{instance}.") for instance in ("", "@", "@one")
          for kind in KINDS]

@@ -28,7 +28,8 @@ USES["app"] = set(USES)
 GENERATED = {"version.h"}  # of the top folder
 
 # The files that see gRPC.
-GRPC = {"service/completions.cc", "service/completions.h", "service/kms_server.cc",
+GRPC = {"service/completions.cc", "service/completions.h",
+        "service/health_service.cc", "service/health_service.h", "service/kms_server.cc",
         "service/kms_service.cc", "service/kms_service.h", "service/other_calls.cc",
         "service/other_calls.h"}
 
@@ -42,11 +43,13 @@ RESTRICTED = [
     ("openssl/crypto.h", {"net", "base/secret.h"}),
     ("openssl/err.h", {"net", "base/status.cc"}),
     ("openssl/rand.h", {"net", "core", "kmip", "http"}),
+    ("openssl/sha.h", {"core/key_id_hash.cc"}),
     ("openssl/ssl.h", {"net", "http/libcurl.cc"}),
     ("openssl/", {"net"}),
     ("ares", {"net/lookup.cc"}),
     ("curl/", {"http/libcurl.h"}),
-    ("nlohmann/", {"rest"}),
+    ("nlohmann/", {"rest", "control/report_json.cc", "app/status_pages.cc"}),
+    ("boost/", {"control/http_request.cc"}),
     ("CLI/", {"config/flags.cc"}),
     ("seccomp.h", {"sandbox/seccomp.cc"}),
     ("cap-ng.h", {"sandbox/privileges.cc"}),
@@ -113,6 +116,8 @@ def self_test():
         ("http/curl_client.cc", "#include <ares.h>"),
         ("net/resolver.cc", "#include <ares.h>"),
         ("core/limits.cc", "#include <nlohmann/json.hpp>"),
+        ("control/status_server.cc", "#include <boost/beast/http.hpp>"),
+        ("app/report.cc", "#include <nlohmann/json.hpp>"),
         ("vault/client.cc", '#include "base/log.h"'),
         ("core/limits.cc", "#include <systemd/sd-daemon.h>"),
         ("sandbox/landlock.cc", "#include <seccomp.h>"),
@@ -135,6 +140,7 @@ def self_test():
         ("main.cc", '#include "version.h"'),
         ("main.cc", '#include "app/kms.h"'),
         ("app/kms.cc", '#include "kmip/kmip_backend.h"'),
+        ("control/http_request.cc", "#include <boost/beast/http/parser.hpp>"),
         ("core/limits.cc", '// #include "kmip/session.h"'),
     ]
     for name, line in wrong:

@@ -54,7 +54,7 @@ with subtest("it installs with what it depends on, and neither starts nor is ena
 with subtest("what it brings is in place"):
     machine.succeed(f"dpkg --verify {PLUGIN}", "dpkg --audit")
     kinds = (".socket", ".service", "-alarm.timer", "-alarm.service", "-renew.path", "-renew.timer",
-             "-renew.service")
+             "-renew.service", "-status.socket")
     units = " ".join(PLUGIN + kind.replace(".", f"{instance}.")
                      for instance in ("", "@one") for kind in kinds)
     said = machine.succeed(f"systemd-analyze verify --man=no {units} 2>&1")

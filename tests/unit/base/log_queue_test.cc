@@ -122,6 +122,7 @@ TEST_F(LogQueueTest, NobodyWaitsForAReaderAndItsMemoryIsBounded) {
       << notice;
   constexpr std::size_t kLineSize = 66;
   EXPECT_THAT(left_out, AllOf(Gt(lines - LogQueue::kCapacity / kLineSize), Lt(lines)));
+  EXPECT_EQ(queue_->LeftOut(), left_out);
 }
 
 TEST_F(LogQueueTest, CountIsWrittenWhereTheLinesWereLeftOut) {

@@ -37,11 +37,13 @@ using ::testing::IsEmpty;
 using Arguments = std::vector<std::string>;
 
 constexpr const char* kVariables[] = {
-    "OKMS_PROTOCOL",    "OKMS_SERV_ADDR",       "OKMS_TIMEOUT",    "OKMS_ID",
-    "OKMS_KEY_ID",      "OKMS_KEY_LABEL",       "OKMS_CA_CERT",    "OKMS_SOCK",
-    "OKMS_DEBUG",       "OKMS_CLIENT_CERT",     "OKMS_CLIENT_KEY", "OKMS_SOCK_GROUP",
-    "OKMS_ALLOW_UID",   "OKMS_ALLOW_GID",       "OKMS_CA_ONLY",    "OKMS_USER",
-    "OKMS_LABEL_GRACE", "OKMS_MAX_CONNECTIONS", "OKMS_KEY_ID_FILE"};
+    "OKMS_PROTOCOL",    "OKMS_SERV_ADDR",     "OKMS_TIMEOUT",
+    "OKMS_ID",          "OKMS_KEY_ID",        "OKMS_KEY_LABEL",
+    "OKMS_CA_CERT",     "OKMS_SOCK",          "OKMS_DEBUG",
+    "OKMS_CLIENT_CERT", "OKMS_CLIENT_KEY",    "OKMS_SOCK_GROUP",
+    "OKMS_ALLOW_UID",   "OKMS_ALLOW_GID",     "OKMS_CA_ONLY",
+    "OKMS_USER",        "OKMS_LABEL_GRACE",   "OKMS_MAX_CONNECTIONS",
+    "OKMS_KEY_ID_FILE", "OKMS_STATUS_LISTEN", "OKMS_STATUS_LISTEN_ANYWHERE"};
 
 constexpr char kOkmsId[] = "0123abcd-4567-89ef-0123-456789abcdef";
 constexpr char kKeyId[] = "11111111-2222-3333-4444-555555555555";

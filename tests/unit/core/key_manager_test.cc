@@ -905,6 +905,42 @@ TEST_F(LabelTest, ANewKeyIsAdoptedWhenTwoChecksHaveProvenIt) {
   EXPECT_EQ(backend_->encrypt.front().name, "key-2");
 }
 
+TEST_F(LabelTest, StatsTellOfChecksAndKeys) {
+  EXPECT_EQ(keys_->Stats().last_good, Deadline());
+  AdoptByLabel();
+  KeyStats stats = keys_->Stats();
+  EXPECT_EQ(stats.good, 1);
+  EXPECT_EQ(stats.last_good, now_);
+  EXPECT_EQ(stats.last_answer, now_);
+  EXPECT_EQ(stats.adoptions, 1);
+  EXPECT_EQ(stats.candidates, 0);
+
+  CheckLeadsTo({"key-2"});
+  RoundTrip("key-2");
+  stats = keys_->Stats();
+  EXPECT_EQ(stats.good, 1);
+  EXPECT_EQ(stats.undecided, 1);
+  EXPECT_EQ(stats.adoptions, 1);
+  EXPECT_EQ(stats.candidates, 1);
+  EXPECT_EQ(keys_->Current().note->candidate, "key-2");
+
+  CheckLeadsTo({"key-2"});
+  RoundTrip("key-2");
+  stats = keys_->Stats();
+  EXPECT_EQ(stats.good, 2);
+  EXPECT_EQ(stats.adoptions, 2);
+  EXPECT_EQ(stats.candidates, 1);
+
+  AwaitCheck();
+  const Deadline answered = now_;
+  now_ += 1s;
+  Inspected(absl::UnavailableError("away"));
+  stats = keys_->Stats();
+  EXPECT_EQ(stats.bad, 1);
+  EXPECT_LT(stats.last_good, now_);
+  EXPECT_LE(stats.last_answer, answered);
+}
+
 TEST_F(LabelTest, ARequestKeepsTheKeyThatItBeganWith) {
   AdoptByLabel();
   auto& result = Encrypt();

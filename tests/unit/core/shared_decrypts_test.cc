@@ -98,6 +98,7 @@ class SharedDecryptsTest : public testing::Test {
 TEST_F(SharedDecryptsTest, TheSameIsAskedOnceAndAnsweredToAll) {
   for (int i = 0; i < 64; ++i) Decrypt(now_ + seconds(3));
   ASSERT_EQ(fake_->decrypt.size(), 1);
+  EXPECT_EQ(shared_->joined(), 63);
   const auto asked = Answer(Plain("seed"));
   EXPECT_EQ(asked.name, "key");
   EXPECT_EQ(asked.input, "bytes");

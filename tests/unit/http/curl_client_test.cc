@@ -18,6 +18,7 @@
 #include <iterator>
 #include <memory>
 #include <mutex>
+#include <numeric>
 #include <string>
 #include <thread>
 #include <utility>
@@ -112,7 +113,7 @@ class CurlClientTest : public ::testing::Test {
     EXPECT_THAT(LoadLibCurl(), IsOk());  // as main does, for ProxyFor
     auto proxy = ProxyFor(base.server);
     auto client = CurlClient::Create(loop(), *std::move(tls), std::move(base), std::move(proxy),
-                                     kMaxConnections, name_servers);
+                                     kMaxConnections, traffic_, name_servers);
     EXPECT_THAT(client, IsOk());
     return *std::move(client);
   }
@@ -165,6 +166,7 @@ class CurlClientTest : public ::testing::Test {
   okms::test::TestPki pki_;
   okms::test::KeyPairFiles client_;
   okms::test::KeyPairFiles server_;
+  Traffic traffic_;
   std::unique_ptr<IoLoop> loop_;
 };
 
@@ -178,8 +180,9 @@ TEST_F(CurlClientDeathTest, CreateLoadsLibcurlItself) {
                                        {"--client-key", client_.key},
                                        {"--ca", pki_.ca()}});
         const auto loop = *IoLoop::Create();
-        const bool good =
-            CurlClient::Create(*loop, *std::move(tls), *ParseHttpsUrl("https://kms"), {}, 1).ok();
+        const bool good = CurlClient::Create(*loop, *std::move(tls), *ParseHttpsUrl("https://kms"),
+                                             {}, 1, traffic_)
+                              .ok();
         std::_Exit(good ? 0 : 1);
       },
       ::testing::ExitedWithCode(0), "");
@@ -199,6 +202,12 @@ INSTANTIATE_TEST_SUITE_P(, CurlClientTlsVersionTest,
                          });
 
 // ---- Requests and answers
+
+uint64_t Times(const Traffic::Step& step) {
+  EXPECT_EQ(step.failed.value(), 0);
+  const auto counts = step.took.Stats().counts;
+  return std::accumulate(counts.begin(), counts.end(), uint64_t{0});
+}
 
 std::string ExpectedHead(absl::string_view line, uint16_t port) {
   return absl::StrCat(line, " HTTP/1.1\r\nHost: 127.0.0.1:", port,
@@ -223,8 +232,14 @@ TEST_F(CurlClientTest, RequestsAreExactlyThese) {
     ASSERT_THAT(Send(*client, Post(large)), IsOk());
     ASSERT_THAT(Send(*client, Post(std::string("\0\n", 2))), IsOk());
     ASSERT_THAT(Send(*client, Request("/a?b=c%2B&d")), IsOk());
+    EXPECT_EQ(traffic_.connections.value(), 1);
   }
   server.AwaitEnds(1);
+  EXPECT_EQ(traffic_.connections.value(), 0);
+  EXPECT_EQ(traffic_.dials.value(), 1);
+  EXPECT_EQ(Times(traffic_.connect), 1);
+  EXPECT_EQ(Times(traffic_.handshake), 1);
+  EXPECT_EQ(Times(traffic_.request), 6);
   const std::string get = ExpectedHead("GET /a?b=c%2B&d", server.port()) + "\r\n";
   const std::string post =
       ExpectedHead("POST /x", server.port()) + "Content-Type: application/json\r\n";
@@ -867,6 +882,8 @@ TEST_F(CurlClientTest, RefusedConnectionHasTheSameMessageEachTime) {
                                                           ": connect: Connection refused")));
     EXPECT_EQ(Message(result.status()), result.status().message());
   }
+  EXPECT_EQ(traffic_.connect.failed.value(), 3);
+  EXPECT_EQ(traffic_.request.failed.value(), 0);
 }
 
 TEST_F(CurlClientTest, NameThatDoesNotResolve) {
@@ -1205,7 +1222,7 @@ TEST_F(CurlClientTest, CallsUnderWayEndWithTheClientThatTriesAgain) {
     there.set_value();
     connection.AwaitClose();
   });
-  auto client = std::make_unique<RetryingClient>(NewClient(server));
+  auto client = std::make_unique<RetryingClient>(NewClient(server), traffic_);
   Answer<HttpResponse> answer;
   client->Send(Request(), {}, Later(), answer.Callback());
   there.get_future().wait();
@@ -1221,7 +1238,7 @@ TEST_F(CurlClientTest, TriesAgainUntilTheServerIsBack) {
     }
     connection.AwaitClose();
   });
-  RetryingClient client(NewClient(server));
+  RetryingClient client(NewClient(server), traffic_);
   const auto result = Send(client, Post("{}"));
   ASSERT_THAT(result, IsOk());
   EXPECT_EQ(result->status, 200);

@@ -67,7 +67,8 @@ class RetryingClientTest : public ::testing::Test {
   }
 
   FakeHttp http_;
-  RetryingClient client_{std::make_unique<FakeHttpClient>(http_)};
+  Traffic traffic_;
+  RetryingClient client_{std::make_unique<FakeHttpClient>(http_), traffic_};
   const std::shared_ptr<const HttpRequest> request_ =
       std::make_shared<const HttpRequest>(HttpRequest{"/x", test::Bytes("{}")});
   Deadline deadline_;
@@ -79,6 +80,8 @@ TEST_F(RetryingClientTest, FirstAnswerThatIsOneIsTheOutcome) {
   ASSERT_THAT(result, IsOk());
   EXPECT_EQ(result->status, 200);
   EXPECT_EQ(AsText(result->body), "{}");
+  EXPECT_EQ(traffic_.succeeded.value(), 1);
+  EXPECT_EQ(traffic_.retries.value() + traffic_.refused.value() + traffic_.failed.value(), 0);
   ASSERT_THAT(http_.sent, SizeIs(1));
   EXPECT_EQ(http_.sent[0].earliest, earliest);
   EXPECT_EQ(http_.sent[0].deadline, deadline_);
@@ -87,6 +90,9 @@ TEST_F(RetryingClientTest, FirstAnswerThatIsOneIsTheOutcome) {
 TEST_F(RetryingClientTest, EveryAttemptIsTheSameRequestWithTheSameDeadline) {
   Try({Response(503)});
   ASSERT_THAT(http_.sent, SizeIs(5));
+  EXPECT_EQ(traffic_.retries.value(), 4);
+  EXPECT_EQ(traffic_.refused.value(), 1);
+  EXPECT_EQ(traffic_.succeeded.value(), 0);
   for (const Sent& sent : http_.sent) {
     EXPECT_EQ(sent.path, "/x");
     EXPECT_EQ(sent.body, "{}");

@@ -63,7 +63,7 @@ class KmipBackendTest : public ::testing::Test {
     if (backend_ == nullptr) {
       kms_.Handle(Speaks({version_}, [this](const Request& request) { return handler_(request); }));
       backend_ = std::make_unique<KmipBackend>(
-          *loop_, std::make_unique<FakeConnector>(*loop_, kms_), std::size_t{16});
+          *loop_, std::make_unique<FakeConnector>(*loop_, kms_), counters_, std::size_t{16});
     }
     return *backend_;
   }
@@ -112,6 +112,8 @@ class KmipBackendTest : public ::testing::Test {
 
   FakeKms kms_{[](const Request&) { return Closed(); }};
   std::unique_ptr<IoLoop> loop_ = *IoLoop::Create();
+  Traffic traffic_;
+  Counters counters_{traffic_};
   std::unique_ptr<KmipBackend> backend_;
 };
 
@@ -472,7 +474,7 @@ TEST_F(EncryptTest, TakesTheTagInTheDataInEveryVersion) {
           request,
           EncryptResponse{.unique_identifier = "5", .data = AsBytes(both), .iv = {}, .tag = {}});
     }));
-    KmipBackend backend(*loop_, std::make_unique<FakeConnector>(*loop_, kms), 16);
+    KmipBackend backend(*loop_, std::make_unique<FakeConnector>(*loop_, kms), counters_, 16);
     const auto ciphertext = Await<Ciphertext>([&](auto done) {
       backend.Encrypt(Way::kEncrypts, "5", Secret(AsBytes(kPlaintext)), Later(), std::move(done));
     });

@@ -96,7 +96,7 @@ class SessionPoolTest : public ::testing::Test {
     for (int i = 0; i < sessions; ++i) Start(held_.emplace_back(), rank);
     kms_.AwaitAsked(Operation::kLocate, sessions);
   }
-  void OneSession() { pool_.emplace(*loop_, connector_, known_, std::size_t{1}); }
+  void OneSession() { pool_.emplace(*loop_, connector_, known_, counters_, std::size_t{1}); }
   int Asked() const {
     const std::vector<Operation> all = kms_.operations();
     return static_cast<int>(std::count(all.begin(), all.end(), Operation::kLocate));
@@ -121,13 +121,18 @@ class SessionPoolTest : public ::testing::Test {
   std::unique_ptr<IoLoop> loop_ = *IoLoop::Create();
   FakeConnector connector_{*loop_, kms_};
   KnownServer known_;
+  Traffic traffic_;
+  Counters counters_{traffic_};
   std::deque<Answer<std::string>> held_;
-  std::optional<SessionPool> pool_{std::in_place, *loop_, connector_, known_, std::size_t{kMost}};
+  std::optional<SessionPool> pool_{std::in_place, *loop_,    connector_,
+                                   known_,        counters_, std::size_t{kMost}};
 };
 
 TEST_F(SessionPoolTest, KeepsItsSession) {
   for (int i = 0; i < 5; ++i) EXPECT_EQ(*Run(), "id");
   EXPECT_EQ(kms_.dials(), 1);
+  EXPECT_EQ(traffic_.succeeded.value(), 5);
+  EXPECT_THAT(counters_.batch.Stats().counts, ElementsAre(5, 0, 0, 0, 0, 0, 0));
 }
 
 TEST_F(SessionPoolTest, OnlyTheFirstSessionNegotiatesWhileOneIsEnough) {
@@ -145,6 +150,9 @@ TEST_F(SessionPoolTest, RefusalKeepsTheSessionAndIsNotRetried) {
   EXPECT_THAT(Run(),
               StatusIs(absl::StatusCode::kNotFound, "KMIP Locate refused: ItemNotFound: gone"));
   EXPECT_EQ(Asked(), 1);
+  EXPECT_EQ(traffic_.refused.value(), 1);
+  EXPECT_EQ(traffic_.failed.value(), 0);
+  EXPECT_EQ(traffic_.request.failed.value(), 0);
   EXPECT_THAT(Run(), IsOk());
   EXPECT_EQ(kms_.dials(), 1);
 }
@@ -189,6 +197,9 @@ INSTANTIATE_TEST_SUITE_P(
 TEST_P(BrokenSessionTest, IsThrownAwayAndTheWorkTriedOnAFreshOne) {
   kms_.Handle(First({GetParam().handler}));
   EXPECT_EQ(*Run(), "id");
+  EXPECT_EQ(traffic_.retries.value(), 1);
+  EXPECT_EQ(traffic_.request.failed.value(), 1);
+  EXPECT_EQ(traffic_.succeeded.value(), 1);
   EXPECT_EQ(Asked(), 2);
   EXPECT_EQ(kms_.dials(), 2);
   EXPECT_EQ(*Run(), "id");
@@ -206,6 +217,7 @@ TEST_F(SessionPoolTest, SilenceEndsTheSessionAndIsNotRetried) {
   kms_.Handle(First({[](const Request&) { return Hangs(); }}));
   EXPECT_THAT(Run(Rank::kDecrypt, Clock::now() + 300ms),
               StatusIs(kDeadlineExceeded, "KMIP Locate: kms: read: no answer in time"));
+  EXPECT_EQ(traffic_.failed.value(), 1);
   EXPECT_EQ(Asked(), 1);
   EXPECT_THAT(Run(), IsOk());
   EXPECT_EQ(kms_.dials(), 2);
@@ -490,6 +502,8 @@ TEST_F(SessionPoolTest, AHerdFillsItsOwnQueueOnly) {
   for (std::size_t i = 0; i < CallQueue::kMost; ++i) Start(held_.emplace_back());
   EXPECT_THAT(Run(), StatusIs(absl::StatusCode::kResourceExhausted,
                               "too many requests are waiting for the KMS"));
+  EXPECT_EQ(traffic_.turned_away.value(), 1);
+  EXPECT_EQ(counters_.waiting[static_cast<std::size_t>(Rank::kDecrypt)].value(), CallQueue::kMost);
   Answer<std::string> seldom;
   Start(seldom, Rank::kEncrypt);
   kms_.Release();
@@ -665,6 +679,7 @@ TEST_F(TogetherTest, AnyOrderOfAnswersWillDo) {
   Queue(16);
   ExpectEachItsOwn();
   EXPECT_THAT(Items(), ElementsAre(16));
+  EXPECT_EQ(counters_.batch.Stats().counts[4], 1);
 }
 
 TEST_F(TogetherTest, WhatIsLeftOutIsAskedAgain) {

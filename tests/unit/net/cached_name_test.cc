@@ -8,6 +8,7 @@
 
 #include <future>
 #include <memory>
+#include <numeric>
 #include <string>
 #include <thread>
 #include <vector>
@@ -37,9 +38,14 @@ class CachedNameTest : public ::testing::Test {
   void Make(const HostPort& target) {
     loop_->RunInTurn([&] {
       server_->Set(target.host, {"127.0.0.1"});
-      name_ = std::make_unique<CachedName>(*loop_, target, server_->HostPort());
+      name_ = std::make_unique<CachedName>(*loop_, target, traffic_, server_->HostPort());
       name_->OnResult([this] { ++told_; });
     });
+  }
+  // That went well.
+  uint64_t Looks() const {
+    const auto counts = traffic_.resolve.took.Stats().counts;
+    return std::accumulate(counts.begin(), counts.end(), uint64_t{0});
   }
   template <typename Read>
   auto Get(Read&& read) const {
@@ -87,6 +93,7 @@ class CachedNameTest : public ::testing::Test {
   }
 
   std::unique_ptr<DnsServer> server_ = std::make_unique<DnsServer>();
+  Traffic traffic_;
   std::unique_ptr<IoLoop> loop_ = *IoLoop::Create();
   std::unique_ptr<CachedName> name_;
 
@@ -108,6 +115,8 @@ TEST_F(CachedNameTest, LearnsTheAddress) {
   EXPECT_THAT(Texts(), ElementsAre("127.0.0.1"));
   EXPECT_EQ(server_->questions(), 2);
   EXPECT_EQ(Told(), 1);
+  EXPECT_EQ(Looks(), 1);
+  EXPECT_EQ(traffic_.resolve.failed.value(), 0);
 }
 
 TEST_F(CachedNameTest, WhatNeedsNoNameServerIsNotToldFromWithinRefresh) {
@@ -168,6 +177,8 @@ TEST_F(CachedNameTest, FailureIsToldAndTriedAgain) {
   EXPECT_FALSE(Known());
   EXPECT_EQ(Told(), 1);
   EXPECT_THAT(Error(), StatusIs(Code::kUnavailable, StartsWith("cannot resolve kms.example: ")));
+  EXPECT_EQ(traffic_.resolve.failed.value(), 1);
+  EXPECT_EQ(Looks(), 0);
   server_->SetMode(Mode::kAnswer);
   Refresh();
   Settle();

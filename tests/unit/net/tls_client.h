@@ -105,7 +105,7 @@ class TlsClient {
   explicit TlsClient(HostPort target, std::shared_ptr<const TlsContext> context,
                      std::string name_servers = "")
       : connector_(std::make_unique<TlsConnector>(*loop_, std::move(target), std::move(context),
-                                                  std::move(name_servers))) {}
+                                                  traffic_, std::move(name_servers))) {}
   ~TlsClient() {
     loop_->RunInTurn([&] {
       opening_.reset();
@@ -141,10 +141,12 @@ class TlsClient {
   }
 
   IoLoop& loop() { return *loop_; }
+  const Traffic& traffic() const { return traffic_; }
   // Of the loop's turn.
   TlsConnector& connector() { return *connector_; }
 
  private:
+  Traffic traffic_;
   std::unique_ptr<IoLoop> loop_ = *IoLoop::Create();
   std::unique_ptr<TlsConnector> connector_;
   std::unique_ptr<Opening> opening_;

@@ -12,6 +12,7 @@
 #include <future>
 #include <iterator>
 #include <memory>
+#include <numeric>
 #include <string>
 #include <thread>
 #include <vector>
@@ -47,6 +48,34 @@ INSTANTIATE_TEST_SUITE_P(, TlsConnectorVersionTest,
                          ::testing::Values(TLS1_2_VERSION, TLS1_3_VERSION), test::TlsVersionName);
 
 // The suites that the KMIP profiles make mandatory, which some servers have alone.
+uint64_t Times(const Traffic::Step& step) {
+  const auto counts = step.took.Stats().counts;
+  return std::accumulate(counts.begin(), counts.end(), uint64_t{0});
+}
+
+TEST_F(TlsConnectorTest, EachStepIsCounted) {
+  LoopbackSocket nobody;
+  TlsClient& refused = Client(nobody.port());
+  EXPECT_FALSE(refused.Dial().ok());
+  EXPECT_EQ(refused.traffic().dials.value(), 1);
+  EXPECT_EQ(refused.traffic().connect.failed.value(), 1);
+  EXPECT_EQ(Times(refused.traffic().connect), 0);
+
+  TlsServer server(Options(), Echo);
+  TlsClient& client = Client(server.port());
+  {
+    const auto connection = client.Dial();
+    ASSERT_THAT(connection, IsOk());
+    EXPECT_EQ(client.traffic().connections.value(), 1);
+  }
+  const Traffic& traffic = client.traffic();
+  EXPECT_EQ(traffic.connections.value(), 0);
+  EXPECT_EQ(traffic.dials.value(), 1);
+  EXPECT_EQ(Times(traffic.connect), 1);
+  EXPECT_EQ(Times(traffic.handshake), 1);
+  EXPECT_EQ(traffic.connect.failed.value() + traffic.handshake.failed.value(), 0);
+}
+
 TEST_F(TlsConnectorTest, ServerWithRsaKeyExchangeAndCbcOnly) {
   test::TlsServerOptions options = Options();
   options.max_version = TLS1_2_VERSION;
@@ -330,11 +359,13 @@ TEST_F(TlsConnectorTest, ServerThatClosesDuringTheHandshakeIsUnavailable) {
     char buffer[65536];  // the whole ClientHello, so that the end is a FIN and not a reset
     [[maybe_unused]] const auto read = ::recv(connection.get(), buffer, sizeof buffer, 0);
   });
-  EXPECT_THAT(
-      Client(socket.port()).Dial(),
-      StatusIs(absl::StatusCode::kUnavailable,
-               absl::StrCat("127.0.0.1:", socket.port(), ": TLS handshake: closed by the KMS")));
+  TlsClient& client = Client(socket.port());
+  EXPECT_THAT(client.Dial(), StatusIs(absl::StatusCode::kUnavailable,
+                                      absl::StrCat("127.0.0.1:", socket.port(),
+                                                   ": TLS handshake: closed by the KMS")));
   closer.join();
+  EXPECT_EQ(client.traffic().handshake.failed.value(), 1);
+  EXPECT_EQ(client.traffic().connect.failed.value(), 0);
 }
 
 TEST_F(TlsConnectorTest, ServerThatSpeaksNoTlsIsUnavailable) {

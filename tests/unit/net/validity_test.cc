@@ -33,6 +33,8 @@ TEST(ValidityTest, NothingIsWrongInTime) {
     EXPECT_FALSE(validity.At(now)) << now;
   }
   EXPECT_EQ(validity.End(), kNow + kDay);
+  ASSERT_EQ(validity.Ends().size(), 1);
+  EXPECT_EQ(validity.Ends()[0].until, kNow + kDay);
 }
 
 TEST(ValidityTest, AnExpiredFileSaysSinceWhenAndWhatToDo) {

@@ -52,6 +52,7 @@ TEST_F(FailureLogTest, WithoutAKey) {
 TEST_F(FailureLogTest, EqualOnesAreCountedAndSaidWhenTheMinuteIsOver) {
   for (int i = 0; i < 800; ++i) Fail("u-1", "key-1");
   EXPECT_THAT(lines_, SizeIs(1));
+  EXPECT_EQ(failures_->folded(), 799);
   failures_->Tick(now_ + 59s);
   EXPECT_THAT(lines_, SizeIs(1));
   failures_->Tick(now_ + 60s);

@@ -140,6 +140,34 @@ TEST_F(KmsServerTest, ProbeIsAnsweredAndMadeAgain) {
   });
 }
 
+TEST_F(KmsServerTest, StatsTellOfCallsAndConnections) {
+  CallInVain();
+  ServiceStats stats = server_->Stats();
+  EXPECT_EQ(stats.under_way, 1);
+  EXPECT_EQ(stats.connections, 1);
+  EXPECT_EQ(stats.served, 1);
+  EXPECT_THAT(stats.methods[2].by_code, ::testing::IsEmpty());
+  backend_->AnswerAll();
+  caller_.join();
+  Await([&] { return server_->Stats().connections == 0; });
+  stats = server_->Stats();
+  EXPECT_EQ(stats.under_way, 0);
+  EXPECT_EQ(stats.served, 1);
+  EXPECT_EQ(stats.other_calls, 0);
+  EXPECT_THAT(stats.methods[2].by_code, ::testing::ElementsAre(::testing::Pair("UNAVAILABLE", 1)));
+}
+
+// Or nobody could see that kube-apiserver does not ask.
+TEST_F(KmsServerTest, ProbeIsNotCounted) {
+  keys_->Tick();
+  const Deadline first = server_->ProbeDeadline();
+  Await([&] {
+    backend_->AnswerAll();
+    return server_->ProbeDeadline() != first;
+  });
+  EXPECT_THAT(server_->Stats().methods[0].by_code, ::testing::IsEmpty());
+}
+
 // A Status that waits for a check that never ends is stuck, like any other call.
 TEST_F(KmsServerTest, ProbeThatIsStuckStaysDue) {
   keys_->Tick();  // the check that keeps Status waiting

@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <cstdlib>
@@ -342,6 +343,27 @@ TEST_F(BindTest, AbstractNameIsTheOneThatClientsUse) {
   EXPECT_EQ(ConnectError(address), 0);
 }
 
+// ---- TCP
+
+TEST(BindTcpTest, ListensOnThatAddressAlone) {
+  const auto socket = ListenSocket::BindTcp(*ParseAddress({"127.0.0.2", 0}), "--flag value");
+  ASSERT_THAT(socket, IsOk());
+  EXPECT_EQ(socket->name(), "--flag value");
+  EXPECT_NE(::fcntl(socket->fd(), F_GETFL) & O_NONBLOCK, 0);
+  EXPECT_NE(::fcntl(socket->fd(), F_GETFD) & FD_CLOEXEC, 0);
+  const auto address = socket->tcp_address();
+  ASSERT_TRUE(address);
+  EXPECT_EQ(address->ToString(), "127.0.0.2");
+  const UniqueFd client(::socket(AF_INET, SOCK_STREAM, 0));
+  EXPECT_EQ(
+      ::connect(client.get(), reinterpret_cast<const sockaddr*>(&address->storage), address->size),
+      0);
+  EXPECT_THAT(ListenSocket::BindTcp(*address, "--flag value"),
+              StatusIs(kFailedPrecondition, "--flag value: Address already in use"));
+}
+
+TEST_F(BindTest, HasNoIpAddress) { EXPECT_FALSE(Bind()->tcp_address()); }
+
 // ---- Socket activation
 
 struct Passed {
@@ -365,21 +387,27 @@ std::string FromSystemd(const std::vector<Passed>& sockets, bool with_names = tr
            ::setenv("LISTEN_FDS", absl::StrCat(sockets.size()).c_str(), 1);
            ::setenv("LISTEN_PID", absl::StrCat(::getpid()).c_str(), 1);
            if (with_names) ::setenv("LISTEN_FDNAMES", names.c_str(), 1);
-           const auto socket = ListenSocket::FromSystemd();
-           if (!socket.ok()) {
-             say(Describe(socket.status()));
-           } else if (!*socket) {
-             say("none");
-           } else {
-             const int fd = (*socket)->fd();
-             say(absl::StrCat((*socket)->name(), ", fd ", fd,
-                              (::fcntl(fd, F_GETFL) & O_NONBLOCK) != 0 ? ", non-blocking" : "",
+           const auto taken = ListenSocket::FromSystemd();
+           if (!taken.ok()) {
+             say(Describe(taken.status()));
+             return;
+           }
+           std::vector<int> known;
+           for (const auto* socket : {&taken->kms, &taken->status}) {
+             if (!*socket) continue;
+             const int fd = known.emplace_back((*socket)->fd());
+             say(absl::StrCat(socket == &taken->kms ? "" : "; status: ", (*socket)->name(), ", fd ",
+                              fd, (::fcntl(fd, F_GETFL) & O_NONBLOCK) != 0 ? ", non-blocking" : "",
                               (::fcntl(fd, F_GETFD) & FD_CLOEXEC) != 0 ? ", cloexec" : "",
                               std::getenv("LISTEN_FDS") == nullptr ? "" : ", LISTEN_FDS is set"));
-             for (std::size_t i = 0; i < sockets.size(); ++i) {
-               const int other = static_cast<int>(3 + i);
-               if (other != fd && ::fcntl(other, F_GETFD) >= 0)
-                 say(absl::StrCat(", ", other, " open"));
+           }
+           if (known.empty()) say("none");
+           if (!taken->status_refused.ok()) say("; status: " + Describe(taken->status_refused));
+           for (std::size_t i = 0; i < sockets.size(); ++i) {
+             const int other = static_cast<int>(3 + i);
+             if (std::count(known.begin(), known.end(), other) == 0 &&
+                 ::fcntl(other, F_GETFD) >= 0) {
+               say(absl::StrCat(", ", other, " open"));
              }
            }
          })
@@ -408,9 +436,9 @@ constexpr char kNoListener[] =
     "use ListenStream=";
 
 TEST_F(FromSystemdTest, NothingPassedIsNoError) {
-  const auto socket = ListenSocket::FromSystemd();
-  ASSERT_THAT(socket, IsOk());
-  EXPECT_FALSE(socket->has_value());
+  const auto sockets = ListenSocket::FromSystemd();
+  ASSERT_THAT(sockets, IsOk());
+  EXPECT_FALSE(sockets->kms || sockets->status || !sockets->status_refused.ok());
 }
 
 TEST_F(FromSystemdTest, SocketNamedKmsIsTaken) {
@@ -422,6 +450,28 @@ TEST_F(FromSystemdTest, OthersAreClosed) {
   const int other = NewSocket("other");
   EXPECT_EQ(FromSystemd({{other, "metrics"}, {NewSocket("a"), "kms"}, {other, "more"}}),
             "the socket passed by systemd, fd 4, non-blocking, cloexec");
+}
+
+TEST_F(FromSystemdTest, SocketNamedStatusIsForThePages) {
+  EXPECT_EQ(
+      FromSystemd({{NewSocket("a"), "status"}, {NewSocket("b"), "kms"}}),
+      "the socket passed by systemd, fd 4, non-blocking, cloexec; status: the socket passed by "
+      "systemd, fd 3, non-blocking, cloexec");
+  const UniqueFd tcp(::socket(AF_INET, SOCK_STREAM, 0));
+  EXPECT_EQ(::listen(tcp.get(), 1), 0);
+  EXPECT_EQ(FromSystemd({{tcp.get(), "status"}}),
+            "; status: the socket passed by systemd, fd 3, non-blocking, cloexec");
+}
+
+TEST_F(FromSystemdTest, ABadSocketForThePagesIsNoneAndSaysWhy) {
+  EXPECT_EQ(
+      FromSystemd({{NewSocket("a", /*listening=*/false), "status"}, {NewSocket("b"), "kms"}}),
+      "the socket passed by systemd, fd 4, non-blocking, cloexec; status: FAILED_PRECONDITION: "
+      "socket activation: the socket \"status\" is no listening stream socket; use "
+      "ListenStream=");
+  EXPECT_EQ(FromSystemd({{NewSocket("c"), "status"}, {NewSocket("d"), "status"}}),
+            "none; status: FAILED_PRECONDITION: socket activation: more than one socket is named "
+            "\"status\"; pass one");
 }
 
 TEST_F(FromSystemdTest, OtherNameIsRefused) {
@@ -473,8 +523,8 @@ TEST_F(FromSystemdTest, VariablesOfAnotherProcessAreNotOurs) {
   const std::string said = Child([](const Child::Say& say) {
                              ::setenv("LISTEN_PID", "1", 1);
                              ::setenv("LISTEN_FDS", "1", 1);
-                             const auto socket = ListenSocket::FromSystemd();
-                             say(socket.ok() && !*socket ? "none" : "something");
+                             const auto sockets = ListenSocket::FromSystemd();
+                             say(sockets.ok() && !sockets->kms ? "none" : "something");
                            }).HearAll();
   EXPECT_EQ(said, "none");
 }

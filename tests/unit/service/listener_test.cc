@@ -129,6 +129,8 @@ TEST_F(ListenerTest, NobodyIsServedByAnEmptyPolicy) {
   Listener listener = NewListener({});
   EXPECT_EQ(Connect(listener, {}), "closed");
   EXPECT_THAT(log_, ElementsAre(Refusal(::geteuid())));
+  EXPECT_EQ(listener.refused().strangers, 1);
+  EXPECT_EQ(listener.refused().too_many, 0);
 }
 
 TEST_F(ListenerTest, OurGroupIsServedWhenItIsAllowed) {
@@ -174,6 +176,8 @@ TEST_F(ListenerTest, OneTooManyIsRefusedAndSaid) {
   EXPECT_THAT(log_, ElementsAre(absl::StrCat(
                         "refused a connection of user ", ::geteuid(), ", process ", last_pid_,
                         ": that user, or all but root together, have as many as they may have")));
+  EXPECT_EQ(listener.refused().strangers, 0);
+  EXPECT_EQ(listener.refused().too_many, 1);
 }
 
 TEST_F(ListenerTest, ConnectionsDoNotBlockAndAreNotInherited) {

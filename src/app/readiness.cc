@@ -1,0 +1,19 @@
+// SPDX-FileCopyrightText: The okms-k8s-encryption-provider authors
+// SPDX-License-Identifier: Apache-2.0
+
+#include "app/readiness.h"
+
+#include "absl/status/statusor.h"
+#include "service/answerable.h"
+
+namespace okms {
+
+Verdict Readiness::At(const Health& health, Deadline now) {
+  absl::Status status = health.status;
+  if (status.ok()) status = Answerable(health.key_id).status();
+  if (status.ok() != ready_) since_ = now;
+  ready_ = status.ok();
+  return {status, health.key_id, since_};
+}
+
+}  // namespace okms

@@ -1,0 +1,41 @@
+// SPDX-FileCopyrightText: The okms-k8s-encryption-provider authors
+// SPDX-License-Identifier: Apache-2.0
+
+// Asks all rooms what they have seen.
+
+#ifndef OKMS_APP_REPORT_H_
+#define OKMS_APP_REPORT_H_
+
+#include "app/kms.h"
+#include "app/reload.h"
+#include "app/service_state.h"
+#include "base/log_queue.h"
+#include "config/config.h"
+#include "control/report.h"
+#include "core/key_manager.h"
+#include "net/credentials.h"
+#include "sandbox/confine.h"
+#include "service/kms_server.h"
+#include "service/listener.h"
+
+namespace okms {
+
+struct ReportSources {
+  const Config& config;
+  const sandbox::Confinement& confinement;
+  const LogQueue& log;
+  const Credentials& credentials;
+  const KeyManager& keys;
+  const Kms& kms;
+  const Reload& reload;
+  const ServiceState& state;
+  const Listener& listener;
+  KmsServer& server;
+};
+
+// Everything as of now. Does not block; asks no KMS. On the main thread.
+Report MakeReport(const ReportSources& sources);
+
+}  // namespace okms
+
+#endif  // OKMS_APP_REPORT_H_
