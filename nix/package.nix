@@ -41,6 +41,7 @@ stdenv.mkDerivation (finalAttrs: {
           ../cmake
           ../completions
           ../docs
+          ../monitoring
           ../proto
           ../src
           ../systemd
@@ -57,6 +58,7 @@ stdenv.mkDerivation (finalAttrs: {
             ../tests/docs
             ../tests/e2e
             ../tests/interop
+            ../tests/monitoring
             ../tests/nix
             ../tests/systemd
           ]

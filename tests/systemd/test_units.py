@@ -95,7 +95,8 @@ def check_install(tree: Tree, options: argparse.Namespace) -> None:
         prefix / options.sysusers_folder / f"{NAME}.conf",
         prefix / options.tmpfiles_folder / f"{NAME}.conf",
         *(share / f"doc/{NAME}" / name
-          for name in ("encrypted-key.conf", "environment", "operations.md")),
+          for name in ("alerts.md", "encrypted-key.conf", "environment", "operations.md")),
+        *(share / NAME / name for name in ("alerts.yaml", "dashboard.json")),
         share / f"man/man8/{NAME}.8",
         share / f"bash-completion/completions/{NAME}",
         share / f"zsh/site-functions/_{NAME}",

@@ -63,7 +63,10 @@ with subtest("what it brings is in place"):
                     f"bash -n /usr/share/bash-completion/completions/{PLUGIN}",
                     f"test -s /usr/share/zsh/vendor-completions/_{PLUGIN}",
                     f"test -s /usr/share/fish/vendor_completions.d/{PLUGIN}.fish",
-                    f"test -s /usr/share/doc/{PLUGIN}/operations.md")
+                    f"test -s /usr/share/doc/{PLUGIN}/alerts.md",
+                    f"test -s /usr/share/doc/{PLUGIN}/operations.md",
+                    f"test -s /usr/share/{PLUGIN}/alerts.yaml",
+                    f"test -s /usr/share/{PLUGIN}/dashboard.json")
     assert machine.succeed(f"dpkg --listfiles {PLUGIN} | grep -E 'mock|call|bench' || true") == ""
 
 with subtest("installed again without a configuration, it still does not start"):
