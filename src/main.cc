@@ -47,24 +47,25 @@ absl::Status Run(const Config& config, LogQueue& log_queue, const Logger& log,
   const DebugTo debug(log);
   Credentials credentials(config.tls);
   const absl::Status unusable = credentials.tls().status();
-  if (unusable.ok()) log.Warnings((*credentials.tls())->warnings());
-  if (!HeapIsWiped()) log.Warning(kHeapIsNotWiped);
+  if (unusable.ok()) log.Warnings(EventName::kCertificateWarning, (*credentials.tls())->warnings());
+  if (!HeapIsWiped()) log.Warning(EventName::kStartWarning, kHeapIsNotWiped);
   OKMS_ASSIGN_OR_RETURN(PassedSockets passed, ListenSocket::FromSystemd());
   OKMS_ASSIGN_OR_RETURN(const ListenSocket socket,
                         OpenSocket(std::move(passed.kms), config, unusable));
   const StatusSocket pages = OpenStatusSocket(passed, config, log);
   SocketWatch socket_watch(socket, log);
   OKMS_ASSIGN_OR_RETURN(const std::unique_ptr<EventLoop> loop, EventLoop::Create());
-  log.WarnIfError(KmsServer::ReserveDescriptors());
+  log.WarnIfError(EventName::kStartWarning, KmsServer::ReserveDescriptors());
   PeerPolicy policy{config.allowed_uids, config.allowed_gids};
-  log.Warnings(policy.ForgetUnknown());
+  log.Warnings(EventName::kConfigurationWarning, policy.ForgetUnknown());
   OKMS_ASSIGN_OR_RETURN(const sandbox::Reach reach, ReachOf(config));
 
   OKMS_ASSIGN_OR_RETURN(const sandbox::Confinement confinement,
                         sandbox::Confine(config.user, reach));
   OKMS_RETURN_IF_ERROR(CheckThreads());
   log_queue.Start();
-  if (confinement.account.borrowed) log.Notice(confinement.account.Advice());
+  if (confinement.account.borrowed)
+    log.Notice(EventName::kStartWarning, confinement.account.Advice());
   OKMS_ASSIGN_OR_RETURN(const std::unique_ptr<IoLoop> io, IoLoop::Create());
   OKMS_ASSIGN_OR_RETURN(Kms kms, MakeKms(config, credentials, log, *io));
   KeyManager keys(std::move(kms.backend), log, KeyPolicyOf(config));
@@ -88,8 +89,8 @@ absl::Status Run(const Config& config, LogQueue& log_queue, const Logger& log,
   // Not a byte from outside has been read yet.
   OKMS_RETURN_IF_ERROR(sandbox::FilterSystemCalls());
   keys.Tick();  // the first check, for whose verdict the first calls wait
-  log.Info(absl::StrCat("version ", kVersion, " serves ", socket.name(), ", KMS at ",
-                        config.KmsName(), "; ", confinement.all));
+  log.Info(EventName::kStarted, absl::StrCat("version ", kVersion, " serves ", socket.name(),
+                                             ", KMS at ", config.KmsName(), "; ", confinement.all));
   // Without the files it is not, and a restart that was asked for must be seen to fail.
   if (unusable.ok()) state.Ready();
   const absl::Status broken = loop->Run();
@@ -105,23 +106,23 @@ int Main(const std::vector<std::string>& argv) {
   LimitArenas();
   const std::vector<std::string> cleared = ClearEnvironment();
   if (const absl::Status status = BlockSignals(); !status.ok()) {
-    Logger(false).Error(status.message());
+    Logger(false).Error(EventName::kEnded, std::string(status.message()));
     return kRunTimeError;
   }
   const std::variant<Config, int> read = ReadCommandLine(argv);
   if (const int* code = std::get_if<int>(&read)) return *code;
   const Config& config = std::get<Config>(read);
-  LogQueue log_queue(StandardError());
+  LogQueue log_queue(StandardError(config.log_format));
   const Logger log(config.debug, log_queue.sink());
   NoticeCleared(cleared, log);
-  log.Warnings(config.warnings);
+  log.Warnings(EventName::kConfigurationWarning, config.warnings);
   QuietLibraries();
   if (config.check_only) return CheckConfig(config, log) ? EXIT_SUCCESS : kRunTimeError;
   ServiceState state;
-  log.WarnIfError(state.unreachable());
+  log.WarnIfError(EventName::kStartWarning, state.unreachable());
   const absl::Status status = Run(config, log_queue, log, state);
   if (status.ok()) return EXIT_SUCCESS;
-  log.Error(status.message());
+  log.Error(EventName::kEnded, std::string(status.message()));
   state.Ended(status);
   return kRunTimeError;
 }
@@ -133,7 +134,7 @@ int main(int argc, char** argv) {
   try {
     return okms::Main({argv, argv + argc});
   } catch (const std::exception& error) {  // out of memory, for one
-    okms::Logger(false).Error(error.what());
+    okms::Logger(false).Error(okms::EventName::kEnded, error.what());
     return okms::kRunTimeError;
   }
 }

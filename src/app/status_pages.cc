@@ -49,7 +49,7 @@ absl::StatusOr<std::unique_ptr<StatusServer>> ServePages(const StatusSocket& at,
                                                          const KeyManager& keys,
                                                          Readiness& readiness, const Logger& log) {
   if (!at.socket) return nullptr;
-  log.Info(absl::StrCat("status pages at ", at.socket->name()));
+  log.Info(EventName::kStatusPages, absl::StrCat("status pages at ", at.socket->name()));
   return StatusServer::Start(
       loop, at.socket->fd(),
       StatusPages([&keys, &readiness] { return readiness.At(keys.Current(), Clock::now()); }), log);

@@ -9,7 +9,6 @@
 #include <cstddef>
 #include <memory>
 
-#include "absl/strings/string_view.h"
 #include "base/log.h"
 
 namespace okms {
