@@ -18,12 +18,13 @@ _okms_k8s_encryption_provider() {
     --encryption-key-id --kmip-key-id --encryption-key-label --encryption-key-id-file --label-grace
     --client-cert --client-key --ca --ca-only
     --sock --sock-group --allow-uid --allow-gid
-    --status-listen --status-listen-anywhere --user
+    --status-listen --status-listen-anywhere --user --log-format
   )
   # A long flag may have one dash, too. Stripped of both it gets two.
   flag=${flag#-}
   case --${flag#-} in
     --protocol) action=(-W 'kmip rest') ;;
+    --log-format) action=(-W 'auto text json') ;;
     --client-cert | --client-key | --ca | --sock | --encryption-key-id-file) action=(-f) ;;
     --user | --allow-uid) action=(-u) ;;
     --sock-group | --allow-gid) action=(-g) ;;

@@ -7,6 +7,7 @@ _arguments \
   '(- *)--version[print the version and exit]' \
   '--check-config[say what is wrong with the configuration, and exit]' \
   '--debug[log the course of events in detail]' \
+  '--log-format=[form of the log]:form:(auto text json)' \
   '--protocol=[protocol of the KMS]:protocol:(kmip rest)' \
   '(--serv-addr --kmip-addr)'{--serv-addr=,--kmip-addr=}'[the KMS]:host\:port or https\://host: ' \
   '--timeout=[bound of one operation]:duration: ' \

@@ -31,6 +31,7 @@
 #include "base/debug.h"
 #include "base/log.h"
 #include "base/log_queue.h"
+#include "base/recent_events.h"
 #include "base/status.h"
 #include "base/wiping_heap.h"
 #include "config/environment.h"
@@ -43,29 +44,30 @@
 namespace okms {
 namespace {
 
-absl::Status Run(const Config& config, LogQueue& log_queue, const Logger& log,
-                 ServiceState& state) {
+absl::Status Run(const Config& config, LogQueue& log_queue, const RecentEvents& recent,
+                 const Logger& log, ServiceState& state) {
   const DebugTo debug(log);
   Credentials credentials(config.tls);
   const absl::Status unusable = credentials.tls().status();
-  if (unusable.ok()) log.Warnings((*credentials.tls())->warnings());
-  if (!HeapIsWiped()) log.Warning(kHeapIsNotWiped);
+  if (unusable.ok()) log.Warnings(EventName::kCertificateWarning, (*credentials.tls())->warnings());
+  if (!HeapIsWiped()) log.Warning(EventName::kStartWarning, kHeapIsNotWiped);
   OKMS_ASSIGN_OR_RETURN(PassedSockets passed, ListenSocket::FromSystemd());
   OKMS_ASSIGN_OR_RETURN(const ListenSocket socket,
                         OpenSocket(std::move(passed.kms), config, unusable));
   const StatusSocket pages = OpenStatusSocket(passed, config, log);
   SocketWatch socket_watch(socket, log);
   OKMS_ASSIGN_OR_RETURN(const std::unique_ptr<EventLoop> loop, EventLoop::Create());
-  log.WarnIfError(KmsServer::ReserveDescriptors());
+  log.WarnIfError(EventName::kStartWarning, KmsServer::ReserveDescriptors());
   PeerPolicy policy{config.allowed_uids, config.allowed_gids};
-  log.Warnings(policy.ForgetUnknown());
+  log.Warnings(EventName::kConfigurationWarning, policy.ForgetUnknown());
   OKMS_ASSIGN_OR_RETURN(const sandbox::Reach reach, ReachOf(config));
 
   OKMS_ASSIGN_OR_RETURN(const sandbox::Confinement confinement,
                         sandbox::Confine(config.user, reach));
   OKMS_RETURN_IF_ERROR(CheckThreads());
   log_queue.Start();
-  if (confinement.account.borrowed) log.Notice(confinement.account.Advice());
+  if (confinement.account.borrowed)
+    log.Notice(EventName::kStartWarning, confinement.account.Advice());
   OKMS_ASSIGN_OR_RETURN(const std::unique_ptr<IoLoop> io, IoLoop::Create());
   OKMS_ASSIGN_OR_RETURN(Kms kms, MakeKms(config, credentials, log, *io));
   KeyManager keys(std::move(kms.backend), log, KeyPolicyOf(config));
@@ -85,8 +87,8 @@ absl::Status Run(const Config& config, LogQueue& log_queue, const Logger& log,
       ServePages(
           pages, *loop, [&] { return readiness.At(keys.Current(), Clock::now()); },
           [&] {
-            return MakeReport({config, confinement, log_queue, credentials, keys, kms, reload,
-                               state, listener, *server});
+            return MakeReport({config, confinement, log_queue, recent, credentials, keys, kms,
+                               reload, state, listener, *server});
           },
           log));
   Ticks ticks({config, log, *loop, credentials, keys, kms, *server, socket_watch, readiness,
@@ -96,8 +98,8 @@ absl::Status Run(const Config& config, LogQueue& log_queue, const Logger& log,
   // Not a byte from outside has been read yet.
   OKMS_RETURN_IF_ERROR(sandbox::FilterSystemCalls());
   keys.Tick();  // the first check, for whose verdict the first calls wait
-  log.Info(absl::StrCat("version ", kVersion, " serves ", socket.name(), ", KMS at ",
-                        config.KmsName(), "; ", confinement.all));
+  log.Info(EventName::kStarted, absl::StrCat("version ", kVersion, " serves ", socket.name(),
+                                             ", KMS at ", config.KmsName(), "; ", confinement.all));
   // Without the files it is not, and a restart that was asked for must be seen to fail.
   if (unusable.ok()) state.Ready();
   const absl::Status broken = loop->Run();
@@ -113,23 +115,24 @@ int Main(const std::vector<std::string>& argv) {
   LimitArenas();
   const std::vector<std::string> cleared = ClearEnvironment();
   if (const absl::Status status = BlockSignals(); !status.ok()) {
-    Logger(false).Error(status.message());
+    Logger(false).Error(EventName::kEnded, std::string(status.message()));
     return kRunTimeError;
   }
   const std::variant<Config, int> read = ReadCommandLine(argv);
   if (const int* code = std::get_if<int>(&read)) return *code;
   const Config& config = std::get<Config>(read);
-  LogQueue log_queue(StandardError());
-  const Logger log(config.debug, log_queue.sink());
+  LogQueue log_queue(StandardError(config.log_format));
+  RecentEvents recent;
+  const Logger log(config.debug, recent.Before(log_queue.sink()));
   NoticeCleared(cleared, log);
-  log.Warnings(config.warnings);
+  log.Warnings(EventName::kConfigurationWarning, config.warnings);
   QuietLibraries();
   if (config.check_only) return CheckConfig(config, log) ? EXIT_SUCCESS : kRunTimeError;
   ServiceState state;
-  log.WarnIfError(state.unreachable());
-  const absl::Status status = Run(config, log_queue, log, state);
+  log.WarnIfError(EventName::kStartWarning, state.unreachable());
+  const absl::Status status = Run(config, log_queue, recent, log, state);
   if (status.ok()) return EXIT_SUCCESS;
-  log.Error(status.message());
+  log.Error(EventName::kEnded, std::string(status.message()));
   state.Ended(status);
   return kRunTimeError;
 }
@@ -141,7 +144,7 @@ int main(int argc, char** argv) {
   try {
     return okms::Main({argv, argv + argc});
   } catch (const std::exception& error) {  // out of memory, for one
-    okms::Logger(false).Error(error.what());
+    okms::Logger(false).Error(okms::EventName::kEnded, error.what());
     return okms::kRunTimeError;
   }
 }

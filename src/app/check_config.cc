@@ -31,18 +31,18 @@ bool CheckConfig(const Config& config, const Logger& log) {
   bool well = true;
   const auto look = [&](const absl::Status& status) {
     if (status.ok()) return;
-    log.Error(status.message());
+    log.Error(EventName::kMisconfigured, std::string(status.message()));
     well = false;
   };
   const TlsContext::Reading tls = TlsContext::Read(config.tls);
-  log.Warnings(tls.warnings);
+  log.Warnings(EventName::kCertificateWarning, tls.warnings);
   for (const absl::Status& mistake : tls.mistakes) look(mistake);
   // No reason not to start, but one not to wait for it.
   for (const Validity::Remark& remark : tls.validity.Remarks(std::time(nullptr))) {
     if (remark.wrong) {
       look(absl::FailedPreconditionError(remark.Text()));
     } else {
-      log.Warning(remark.Text());
+      log.Warning(EventName::kCertificateEnds, remark.Text());
     }
   }
   look(ReachOf(config).status());
@@ -55,8 +55,8 @@ bool CheckConfig(const Config& config, const Logger& log) {
   }
   look(sandbox::CheckUser(config.user));
   PeerPolicy policy{config.allowed_uids, config.allowed_gids};
-  log.Warnings(policy.ForgetUnknown());
-  log.WarnIfError(KmsServer::ReserveDescriptors());
+  log.Warnings(EventName::kConfigurationWarning, policy.ForgetUnknown());
+  log.WarnIfError(EventName::kStartWarning, KmsServer::ReserveDescriptors());
   if (!well) return false;
   const std::string line = absl::StrCat("all is well: ", tls.context->Summary(), "; socket ",
                                         config.socket.ToString(), " ", SocketState(*socket));

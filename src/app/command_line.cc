@@ -5,6 +5,7 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <optional>
 #include <utility>
 
 #include "absl/status/status.h"
@@ -14,15 +15,31 @@
 #include "app/protocols.h"
 #include "app/service_state.h"
 #include "base/log.h"
+#include "base/log_format.h"
+#include "config/flags.h"
+#include "config/mistakes.h"
 
 namespace okms {
+namespace {
+
+// As far as that can be told from a command line with mistakes.
+LogFormat AskedFormat(const std::vector<std::string>& argv) {
+  Mistakes told;
+  const auto read = ReadFlags(argv, told);
+  const RawFlags* const raw = std::get_if<RawFlags>(&read);
+  const auto format = raw != nullptr ? ParseLogFormat(raw->log_format) : std::nullopt;
+  return format.value_or(LogFormat::kAuto);
+}
+
+}  // namespace
 
 std::variant<Config, int> ReadCommandLine(const std::vector<std::string>& argv) {
   auto parsed = ParseConfig(argv, Protocols());
   if (!parsed.ok()) {
     const absl::string_view mistakes = parsed.status().message();
+    const Logger log(false, StandardError(AskedFormat(argv)));
     for (const absl::string_view mistake : absl::StrSplit(mistakes, '\n')) {
-      Logger(false).Error(mistake);
+      log.Error(EventName::kMisconfigured, std::string(mistake));
     }
     ServiceState().Ended(absl::InvalidArgumentError(absl::StrReplaceAll(mistakes, {{"\n", "; "}})));
     return kUsageError;

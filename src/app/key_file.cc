@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
 #include "config/key_id_file.h"
+#include "core/key_id_hash.h"
 
 namespace okms {
 
@@ -23,14 +24,18 @@ void KeyFile::Read() {
       std::exchange(trouble_, std::string(id.ok() ? "" : id.status().message()));
   if (!id.ok()) {
     if (trouble_ != before) {
-      log_.Error(
-          absl::StrCat(trouble_, "; what it held before counts on: key ", Printable(named_)));
+      log_.Write(
+          {Severity::kError, EventName::kKeyFileTrouble,
+           absl::StrCat(trouble_, "; what it held before counts on: key ", Printable(named_)),
+           KeyIdHash(named_)});
     }
     return;
   }
   if (!before.empty()) {
-    log_.Notice(absl::StrCat(Printable(file.Name(), 400), ": can be used again: it names key ",
-                             Printable(*id)));
+    log_.Write({Severity::kNotice, EventName::kKeyFileUsable,
+                absl::StrCat(Printable(file.Name(), 400), ": can be used again: it names key ",
+                             Printable(*id)),
+                KeyIdHash(*id)});
   }
   if (*id == named_) return;
   named_ = *id;

@@ -30,7 +30,8 @@ absl::Status CheckThreads() { return CheckThreadRoom(kThreads); }
 
 void NoticeCleared(const std::vector<std::string>& variables, const Logger& log) {
   if (variables.empty()) return;
-  log.Notice(absl::StrCat("variables of the environment that are not used: ",
+  log.Notice(EventName::kConfigurationWarning,
+             absl::StrCat("variables of the environment that are not used: ",
                           absl::StrJoin(variables, ", ")));
 }
 

@@ -62,7 +62,8 @@ void Reload::Read(bool changed, Deadline now) {
     const bool aloud = aloud_;
     End();
     if (aloud) {
-      parts_.log.Notice(absl::StrCat("certificates are not read again, those in use stay: ",
+      parts_.log.Notice(EventName::kCertificatesKept,
+                        absl::StrCat("certificates are not read again, those in use stay: ",
                                      read.status().message(), ", or restart it"));
     }
     return;
@@ -89,7 +90,7 @@ void Reload::Read(bool changed, Deadline now) {
 void Reload::SayUnchanged() {
   const bool news = aloud_ || !trouble_.empty();
   End();
-  if (news) parts_.log.Info("certificates on disk are those in use");
+  if (news) parts_.log.Info(EventName::kCertificatesKept, "certificates on disk are those in use");
 }
 
 void Reload::Judge(Deadline now) {
@@ -125,8 +126,9 @@ void Reload::Use(std::vector<Proof::Host> hosts, absl::string_view why) {
   for (std::size_t i = 0; i < hosts.size(); ++i) {
     parts_.servers[i]->Replace(std::move(hosts[i].backend));
   }
-  parts_.log.Warnings(candidate_->warnings());
+  parts_.log.Warnings(EventName::kCertificateWarning, candidate_->warnings());
   parts_.log.Info(
+      EventName::kCertificatesTaken,
       absl::StrCat("certificates read again: ", parts_.credentials.Summary(), "; ", why));
   End();
   if (first) parts_.state.Ready();
@@ -138,7 +140,8 @@ void Reload::Refuse(absl::string_view why, Deadline again, std::string about) {
   if (about.empty()) about = trouble;
   if (aloud_ || about != said_) {
     const std::string in_use = parts_.credentials.Summary();
-    parts_.log.Warning(absl::StrCat(trouble, in_use.empty() ? "" : "; in use: ", in_use));
+    parts_.log.Warning(EventName::kCertificatesRefused,
+                       absl::StrCat(trouble, in_use.empty() ? "" : "; in use: ", in_use));
   }
   End();
   trouble_ = std::move(trouble);

@@ -145,6 +145,10 @@ Report MakeReport(const ReportSources& sources) {
   report.now = Seconds(Wall::now().time_since_epoch());
   report.started = Seconds(kStarted.time_since_epoch());
   report.cpu_seconds = static_cast<double>(std::clock()) / CLOCKS_PER_SEC;
+  for (const Event& event : sources.recent.Events()) {
+    const double age = report.now - Seconds(event.time.time_since_epoch());
+    report.changes.push_back({std::string(Name(event.name)), event.text, age});
+  }
   AddKey(sources, now, report);
   AddHosts(sources, now, report);
   AddCertificates(sources.credentials, report);

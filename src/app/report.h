@@ -10,6 +10,7 @@
 #include "app/reload.h"
 #include "app/service_state.h"
 #include "base/log_queue.h"
+#include "base/recent_events.h"
 #include "config/config.h"
 #include "control/report.h"
 #include "core/key_manager.h"
@@ -24,6 +25,7 @@ struct ReportSources {
   const Config& config;
   const sandbox::Confinement& confinement;
   const LogQueue& log;
+  const RecentEvents& recent;
   const Credentials& credentials;
   const KeyManager& keys;
   const Kms& kms;

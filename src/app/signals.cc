@@ -13,13 +13,14 @@ namespace okms {
 absl::Status HeedSignals(EventLoop& loop, const Logger& log, KeyFile& key_file, Reload& reload) {
   for (const int signal : kStopSignals) {
     OKMS_RETURN_IF_ERROR(loop.OnSignal(signal, [&](int received) {
-      log.Info(absl::StrCat("stopping: ", ::strsignal(received)));
+      log.Info(EventName::kStopping, absl::StrCat("stopping: ", ::strsignal(received)));
       loop.Exit();
     }));
   }
   for (const int signal : kNotedSignals) {
     OKMS_RETURN_IF_ERROR(loop.OnSignal(signal, [&](int received) {
-      log.Notice(absl::StrCat("SIG", ::sigabbrev_np(received),
+      log.Notice(EventName::kSignalIgnored,
+                 absl::StrCat("SIG", ::sigabbrev_np(received),
                               ": means nothing here; SIGHUP has files read again"));
     }));
   }

@@ -24,13 +24,15 @@ void SocketWatch::Look() {
   if (trouble == trouble_) return;
   trouble_ = std::move(trouble);
   if (what.empty()) {
-    log_.Notice(absl::StrCat(socket_.path(), ": our socket file is there again"));
+    log_.Notice(EventName::kSocketBack,
+                absl::StrCat(socket_.path(), ": our socket file is there again"));
     return;
   }
-  log_.Error(absl::StrCat(socket_.path(), ": our socket file ", what,
-                          ": nobody can connect any more; ",
-                          socket_.from_systemd() ? "restart the socket unit, this service with it"
-                                                 : "restart this service"));
+  log_.Error(
+      EventName::kSocketLost,
+      absl::StrCat(socket_.path(), ": our socket file ", what, ": nobody can connect any more; ",
+                   socket_.from_systemd() ? "restart the socket unit, this service with it"
+                                          : "restart this service"));
 }
 
 }  // namespace okms

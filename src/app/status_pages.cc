@@ -52,7 +52,7 @@ absl::StatusOr<std::unique_ptr<StatusServer>> ServePages(const StatusSocket& at,
                                                          const std::function<Report()>& report,
                                                          const Logger& log) {
   if (!at.socket) return nullptr;
-  log.Info(absl::StrCat("status pages at ", at.socket->name()));
+  log.Info(EventName::kStatusPages, absl::StrCat("status pages at ", at.socket->name()));
   std::map<std::string, std::function<HttpReply()>, std::less<>> others;
   others["/metrics"] = [report]() -> HttpReply {
     return {200, "text/plain; version=0.0.4; charset=utf-8", MetricsText(report())};

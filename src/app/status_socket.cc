@@ -35,16 +35,17 @@ StatusSocket OpenStatusSocket(PassedSockets& passed, const Config& config, const
   }
   if (!refused.ok()) {
     result.trouble = absl::StrCat("NO STATUS PAGES: ", refused.message());
-    log.Error(absl::StrCat("no status pages: ", refused.message()));
+    log.Error(EventName::kStatusPagesTrouble, absl::StrCat("no status pages: ", refused.message()));
   }
   if (!result.socket) return result;
   const std::optional<Address> address = result.socket->tcp_address();
   if (!address) return result;
-  log.Warning(absl::StrCat(
-      "the status pages at ", result.socket->name(),
-      ", which name the key and the KMS, can be read ",
-      IsLoopback(*address) ? "by every user of this machine" : "by whoever reaches that address",
-      "; a unix socket is for root and a group"));
+  log.Warning(EventName::kStatusPagesOpen,
+              absl::StrCat("the status pages at ", result.socket->name(),
+                           ", which name the key and the KMS, can be read ",
+                           IsLoopback(*address) ? "by every user of this machine"
+                                                : "by whoever reaches that address",
+                           "; a unix socket is for root and a group"));
   return result;
 }
 

@@ -5,7 +5,7 @@
 
 #include <unistd.h>
 
-#include <cstdlib>
+#include <memory>
 #include <string>
 #include <utility>
 
@@ -13,34 +13,26 @@
 #include "absl/log/initialize.h"
 #endif
 #include "absl/strings/str_cat.h"
-#include "absl/strings/string_view.h"
-#include "base/utf8.h"
+#include "base/journal.h"
 
 namespace okms {
-namespace {
 
-absl::string_view Name(Severity severity) {
-  switch (severity) {
-    case Severity::kError: return "error";
-    case Severity::kWarning: return "warning";
-    case Severity::kNotice: return "notice";
-    case Severity::kInfo: return "info";
-    case Severity::kDebug: return "debug";
-  }
-  return "?";
-}
-
-}  // namespace
-
-Logger::Sink StandardError() {
-  const bool journal = std::getenv("JOURNAL_STREAM") != nullptr;
-  return [journal](Severity severity, absl::string_view line) {
-    const std::string text =
-        journal ? absl::StrCat("<", static_cast<int>(severity), ">", OneLine(line), "\n")
-                : absl::StrCat(Name(severity), ": ", OneLine(line), "\n");
+Logger::Sink StandardError(LogFormat format) {
+  const bool prefixed = IsJournal(STDERR_FILENO);
+  // Shared by the copies of the sink.
+  const std::shared_ptr<const Journal> journal =
+      prefixed && format == LogFormat::kAuto ? Journal::Connect() : nullptr;
+  return [format, prefixed, journal](const Event& event) {
+    if (journal != nullptr && journal->Send(event)) return;
+    const bool json = format == LogFormat::kJson;
+    const std::string line =
+        absl::StrCat(prefixed ? absl::StrCat("<", static_cast<int>(event.severity), ">")
+                     : json   ? ""
+                              : absl::StrCat(Name(event.severity), ": "),
+                     json ? JsonOf(event) : TextOf(event), "\n");
     // One write(2), so that lines of several threads do not mix. A log that cannot be written is no
     // reason to stop serving, so a failure is let go.
-    [[maybe_unused]] const auto written = ::write(STDERR_FILENO, text.data(), text.size());
+    [[maybe_unused]] const auto written = ::write(STDERR_FILENO, line.data(), line.size());
   };
 }
 

@@ -8,21 +8,20 @@
 
 #include <functional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
-#include "absl/strings/string_view.h"
+#include "base/event.h"
+#include "base/log_format.h"
 
 namespace okms {
-
-// The numbers are syslog's, which the journal reads from a "<n>" prefix (sd-daemon(3)).
-enum class Severity { kError = 3, kWarning = 4, kNotice = 5, kInfo = 6, kDebug = 7 };
 
 // Immutable after construction and thread-safe. Secrets never reach it at any level: what --debug
 // adds is the course of events, not contents.
 class Logger {
  public:
-  using Sink = std::function<void(Severity, absl::string_view line)>;
+  using Sink = std::function<void(const Event&)>;
 
   // Writes to StandardError().
   explicit Logger(bool debug);
@@ -31,21 +30,29 @@ class Logger {
 
   bool debug() const { return debug_; }
 
-  void Write(Severity severity, absl::string_view line) const {
-    if (debug_ || severity != Severity::kDebug) sink_(severity, line);
+  void Write(const Event& event) const {
+    if (debug_ || event.severity != Severity::kDebug) sink_(event);
   }
-  void Error(absl::string_view line) const { sink_(Severity::kError, line); }
-  void Warning(absl::string_view line) const { sink_(Severity::kWarning, line); }
-  void Warnings(const std::vector<std::string>& lines) const {
-    for (const std::string& line : lines) Warning(line);
+  void Error(EventName name, std::string line) const {
+    Write({Severity::kError, name, std::move(line)});
   }
-  void WarnIfError(const absl::Status& status) const {
-    if (!status.ok()) Warning(status.message());
+  void Warning(EventName name, std::string line) const {
+    Write({Severity::kWarning, name, std::move(line)});
   }
-  void Notice(absl::string_view line) const { sink_(Severity::kNotice, line); }
-  void Info(absl::string_view line) const { sink_(Severity::kInfo, line); }
-  void Debug(absl::string_view line) const {
-    if (debug_) sink_(Severity::kDebug, line);
+  void Warnings(EventName name, const std::vector<std::string>& lines) const {
+    for (const std::string& line : lines) Warning(name, line);
+  }
+  void WarnIfError(EventName name, const absl::Status& status) const {
+    if (!status.ok()) Warning(name, std::string(status.message()));
+  }
+  void Notice(EventName name, std::string line) const {
+    Write({Severity::kNotice, name, std::move(line)});
+  }
+  void Info(EventName name, std::string line) const {
+    Write({Severity::kInfo, name, std::move(line)});
+  }
+  void Debug(std::string line) const {
+    Write({Severity::kDebug, EventName::kDebug, std::move(line)});
   }
 
  private:
@@ -53,9 +60,10 @@ class Logger {
   Sink sink_;
 };
 
-// Writes to standard error, each time one line, whatever the text holds; with a "<n>" prefix when
-// that is the journal. Blocks while nobody reads.
-Logger::Sink StandardError();
+// Writes to standard error, each event one line, whatever it holds; with a "<n>" prefix when that
+// is the journal. Blocks while nobody reads. kAuto: to the journal with all fields where it is
+// there, and to standard error what it does not take at once. Call it before the sandbox.
+Logger::Sink StandardError(LogFormat format = LogFormat::kAuto);
 
 // What libraries log by themselves: errors only, on standard error, as theirs used to. Once, at the
 // start: Abseil reads the time zone.

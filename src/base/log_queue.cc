@@ -21,37 +21,34 @@ namespace {
 // How long the end of the process may wait for whoever reads the log.
 constexpr std::chrono::seconds kLastWords{1};
 
-struct Line {
-  Severity severity = Severity::kInfo;
-  std::string text;
-};
-
-// What a line takes of the capacity; its share of the queue's own memory, too.
-std::size_t Size(absl::string_view text) { return text.size() + sizeof(Line); }
+// What it takes of the capacity; its share of the queue's own memory, too.
+std::size_t Size(const Event& event) {
+  return sizeof event + event.text.size() + event.key_id_hash.size() + event.uid.size();
+}
 
 }  // namespace
 
 struct LogQueue::State {
   explicit State(Logger::Sink to) : sink(std::move(to)) {}
 
-  void Add(Severity severity, absl::string_view text) {
+  void Add(const Event& event) {
     {
       const std::lock_guard lock(mutex);
       if (started) {
         // However much --debug has to tell, there is room for what matters.
-        const std::size_t room = severity == Severity::kDebug ? kCapacity / 2 : kCapacity;
-        if (size + Size(text) > room) {
+        const std::size_t room = event.severity == Severity::kDebug ? kCapacity / 2 : kCapacity;
+        if (size + Size(event) > room) {
           ++left_out;
           ++left_out_ever;
           return;
         }
         SayLeftOut();
-        Push({severity, std::string(text)});
+        Push(event);
         changed.notify_all();
         return;
       }
     }
-    sink(severity, text);
+    sink(event);
   }
 
   // Writes until there is nothing left and nothing more will come.
@@ -61,12 +58,12 @@ struct LogQueue::State {
       changed.wait(lock, [this] { return !lines.empty() || left_out > 0 || ending; });
       if (lines.empty()) SayLeftOut();
       if (lines.empty()) break;
-      const Line line = std::move(lines.front());
+      const Event event = std::move(lines.front());
       lines.pop_front();
       lock.unlock();
-      sink(line.severity, line.text);
+      sink(event);
       lock.lock();
-      size -= Size(line.text);
+      size -= Size(event);
     }
     written = true;
     changed.notify_all();
@@ -75,19 +72,19 @@ struct LogQueue::State {
   // With the lock held, as is Push. A few bytes over the capacity do no harm.
   void SayLeftOut() {
     if (left_out == 0) return;
-    Push({Severity::kWarning,
+    Push({Severity::kWarning, EventName::kLinesLeftOut,
           absl::StrCat(left_out, " lines left out here: the log was not read in time")});
     left_out = 0;
   }
-  void Push(Line line) {
-    size += Size(line.text);
-    lines.push_back(std::move(line));
+  void Push(Event event) {
+    size += Size(event);
+    lines.push_back(std::move(event));
   }
 
   const Logger::Sink sink;
   std::mutex mutex;  // guards all below
   std::condition_variable changed;
-  std::deque<Line> lines;
+  std::deque<Event> lines;
   std::size_t size = 0;      // bytes of `lines`, and of the line being written
   std::size_t left_out = 0;  // since that was last said
   uint64_t left_out_ever = 0;
@@ -121,7 +118,7 @@ uint64_t LogQueue::LeftOut() const {
 }
 
 Logger::Sink LogQueue::sink() {
-  return [this](Severity severity, absl::string_view text) { state_->Add(severity, text); };
+  return [this](const Event& event) { state_->Add(event); };
 }
 
 }  // namespace okms

@@ -10,7 +10,6 @@
 #include <cstdint>
 #include <memory>
 
-#include "absl/strings/string_view.h"
 #include "base/log.h"
 
 namespace okms {

@@ -126,6 +126,11 @@ absl::StatusOr<bool> ParseSwitch(absl::string_view flag, const std::string& text
   return Bad(flag, " ", Printable(text), ": neither yes nor no; give true or false");
 }
 
+absl::StatusOr<LogFormat> LogFormatOf(const std::string& text) {
+  if (const auto format = ParseLogFormat(text)) return *format;
+  return Bad("--log-format ", Printable(text), ": no such form; use auto, text or json");
+}
+
 // A file, which systemd may have passed: then it is the file behind it that can be mended.
 absl::StatusOr<NamedFile> ParseFile(absl::string_view flag, const std::string& path) {
   if (absl::StartsWith(path, "~")) {
@@ -189,6 +194,7 @@ Config Validate(const RawFlags& raw, std::span<const Protocol> protocols, Mistak
   }
   mistakes.Take(config.check_only, ParseSwitch("--check-config", raw.check_config));
   mistakes.Take(config.debug, ParseSwitch("--debug", raw.debug));
+  mistakes.Take(config.log_format, LogFormatOf(raw.log_format));
   config.key_label = raw.key_label;
   config.user = raw.user;
   config.warnings = raw.unknown_variables;

@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "base/log_format.h"
 #include "config/flags.h"
 #include "config/protocol.h"
 #include "config/status_listen.h"
@@ -56,6 +57,7 @@ struct Config {
   std::string user;         // whom to become, if root; empty: the usual one
   bool check_only = false;  // say what is wrong, and do nothing else
   bool debug = false;
+  LogFormat log_format = LogFormat::kAuto;
   std::vector<std::string> warnings;  // what is no mistake but hardly meant, a line each
 
   // The KMS, for a line.

@@ -196,6 +196,9 @@ void Declaration::Declare(RawFlags& raw) {
             "Say what is wrong with flags, variables and files, and exit: 0 when all is well");
   AddSwitch("--debug", raw.debug, "OKMS_DEBUG",
             "Log the course of events in detail (never their contents)");
+  Add("--log-format", raw.log_format, "OKMS_LOG_FORMAT",
+      "Form of the log: text, json, or auto, which is text, with fields in systemd's journal")
+      ->capture_default_str();
   AddSwitch("--version", raw.version, "", "Print the version and exit");
 }
 

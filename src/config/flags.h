@@ -18,6 +18,7 @@ namespace okms {
 inline constexpr char kDefaultSocket[] = "/var/run/okms_etcd_plugin.sock";
 inline constexpr char kDefaultTimeout[] = "10s";
 inline constexpr char kDefaultLabelGrace[] = "15m";
+inline constexpr char kDefaultLogFormat[] = "auto";
 
 struct RawFlags {
   std::string protocol;
@@ -42,6 +43,7 @@ struct RawFlags {
   std::string user;
   std::string check_config;
   std::string debug;
+  std::string log_format = kDefaultLogFormat;
   std::string version;
   std::vector<std::string> unknown_variables;  // OKMS_*, a line for each
 };

@@ -63,6 +63,12 @@ struct ReportedCertificate {
   double not_after = 0;
 };
 
+struct ReportedChange {
+  std::string event;  // its name: docs/operations.md
+  std::string text;
+  double age = 0;
+};
+
 struct ReportedReload {
   std::string trouble;  // why what is on disk is not in use; empty: it is
   uint64_t succeeded = 0;
@@ -86,6 +92,7 @@ struct Report {
   std::string reason;  // why not
   std::string code;    // and as Status answers it: "UNAVAILABLE"; "OK" while it is ready
   std::string state;   // all that is to be said in one line, as systemd shows it
+  std::vector<ReportedChange> changes;  // the last ones, the oldest first
   ReportedKey key;
   std::optional<ReportedCandidate> candidate;
   std::map<std::string, uint64_t>

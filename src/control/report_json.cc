@@ -52,6 +52,11 @@ Json Of(const ReportedCandidate& candidate) {
           {"age_seconds", Seconds(candidate.age)}};
 }
 
+Json Of(const ReportedChange& change) {
+  return {
+      {"event", change.event}, {"text", Text(change.text)}, {"age_seconds", Seconds(change.age)}};
+}
+
 Json Of(const ReportedHost& host) {
   Json steps = Json::object();
   for (const ReportedHost::Step& step : host.steps) {
@@ -72,6 +77,8 @@ Json Of(const ReportedMethod& method) {
 }  // namespace
 
 std::string ReportJson(const Report& report) {
+  Json changes = Json::array();
+  for (const ReportedChange& change : report.changes) changes.push_back(Of(change));
   Json hosts = Json::array();
   for (const ReportedHost& host : report.hosts) hosts.push_back(Of(host));
   Json certificates = Json::array();
@@ -100,6 +107,7 @@ std::string ReportJson(const Report& report) {
       {"reason", Text(report.reason)},
       {"code", report.code},
       {"state", Text(report.state)},
+      {"changes", std::move(changes)},
       {"key", Of(report.key)},
       {"candidate", report.candidate ? Of(*report.candidate) : Json()},
       {"checks", Counts(report.checks)},

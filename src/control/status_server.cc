@@ -109,7 +109,7 @@ void StatusServer::SetTimer() {
 
 void StatusServer::Failed(const absl::Status& status) {
   if (!Expired(next_report_)) return;
-  log_.Warning(Describe(Annotate(status, "status pages")));
+  log_.Warning(EventName::kStatusPagesTrouble, Describe(Annotate(status, "status pages")));
   next_report_ = Clock::now() + kReportInterval;
 }
 

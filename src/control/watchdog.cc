@@ -22,10 +22,11 @@ void Watchdog::Tick() {
     stuck.push_back(absl::StrCat(work.name, " (", late, " s overdue)"));
   }
   if (stuck.empty()) {
-    if (stuck_) log_.Notice("watchdog: all work gets done again");
+    if (stuck_) log_.Notice(EventName::kUnstuck, "watchdog: all work gets done again");
     alive_();
   } else if (!stuck_) {
-    log_.Error(absl::StrCat("watchdog: stuck, to be restarted: ", absl::StrJoin(stuck, ", ")));
+    log_.Error(EventName::kStuck,
+               absl::StrCat("watchdog: stuck, to be restarted: ", absl::StrJoin(stuck, ", ")));
   }
   stuck_ = !stuck.empty();
 }

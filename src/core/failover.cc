@@ -49,9 +49,7 @@ auto Failover::With(F function) {
   auto result = state_.With([&](State& state) {
     auto returned = function(state.hosts);
     // Under the lock, so that lines come in the order of what they say.
-    for (const HealthLog::Line& line : state.hosts.health().TakeLines()) {
-      log_.Write(line.severity, line.text);
-    }
+    for (const Event& event : state.hosts.health().TakeEvents()) log_.Write(event);
     const std::array wanted{state.hosts.NextLook(), state.hosts.NextProbe()};
     for (const Alarm alarm : {kLook, kProbe}) {
       if (wanted[alarm] < state.alarms[alarm]) set[alarm] = state.alarms[alarm] = wanted[alarm];

@@ -9,6 +9,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
+#include "core/key_id_hash.h"
 
 namespace okms {
 namespace {
@@ -33,7 +34,7 @@ bool HealthLog::IsNewReason(const absl::Status& status) {
   return true;
 }
 
-void HealthLog::SpeakOfName(const Health& health, Deadline now, std::vector<Line>& lines) {
+void HealthLog::SpeakOfName(const Health& health, Deadline now, std::vector<Event>& events) {
   // Without a key, what is wrong with its name is why there is none.
   const std::string note = health.note && !health.key_id.empty() ? health.note->text : "";
   if (note == note_) return;
@@ -43,42 +44,49 @@ void HealthLog::SpeakOfName(const Health& health, Deadline now, std::vector<Line
   note_ = note;
   const std::string key = absl::StrCat("key ", Printable(health.key_id));
   const bool wrong = health.note && !health.note->wrong.ok();
-  lines.push_back(
+  events.push_back(
       {wrong ? Severity::kError : Severity::kNotice,
+       wrong ? EventName::kKeyNameTrouble : EventName::kKeyNameNews,
        absl::StrCat(wrong ? "trouble with the key's name: " : "",
                     note.empty() ? absl::StrCat("the key's name leads to ", key, " again")
                                  : absl::StrCat(note, "; ", key, " stays in use"),
                     health.note && health.note->error_from ? " for a while (--label-grace)" : "",
-                    is_full() ? "; that changes often: from now on it is said now and then" : "")});
+                    is_full() ? "; that changes often: from now on it is said now and then" : ""),
+       KeyIdHash(health.key_id)});
 }
 
-std::vector<HealthLog::Line> HealthLog::Changes(const Health& health, Deadline now) {
-  std::vector<Line> lines;
+std::vector<Event> HealthLog::Changes(const Health& health, Deadline now) {
+  std::vector<Event> events;
   const std::string key = Printable(health.key_id);
   const std::string before = std::exchange(key_id_, health.key_id);
   if (before != health.key_id) {
-    lines.push_back({Severity::kNotice,
-                     absl::StrCat("ready: key ", key, " encrypts and decrypts",
-                                  before.empty() ? "" : "; it replaces key ", Printable(before))});
+    events.push_back({Severity::kNotice, EventName::kKeyAdopted,
+                      absl::StrCat("ready: key ", key, " encrypts and decrypts",
+                                   before.empty() ? "" : "; it replaces key ", Printable(before)),
+                      KeyIdHash(health.key_id)});
   } else if (health.status.ok() && unwell()) {
-    lines.push_back({Severity::kNotice, absl::StrCat("ready again: key ", key)});
+    events.push_back({Severity::kNotice, EventName::kReadyAgain,
+                      absl::StrCat("ready again: key ", key), KeyIdHash(health.key_id)});
   }
   if (health.status.ok()) {
     reasons_.clear();
   } else if (IsNewReason(health.status)) {
-    lines.push_back({Severity::kError, absl::StrCat("not ready: ", Describe(health.status))});
+    events.push_back({Severity::kError, EventName::kNotReady,
+                      absl::StrCat("not ready: ", Describe(health.status)),
+                      KeyIdHash(health.key_id)});
   }
 
   if (before != health.key_id && !health.note) note_.clear();  // what was on its way is there
-  SpeakOfName(health, now, lines);
+  SpeakOfName(health, now, events);
   if (std::exchange(name_unproven_, health.name_unproven) != health.name_unproven &&
       health.name_unproven) {
-    lines.push_back(
-        {Severity::kWarning,
+    events.push_back(
+        {Severity::kWarning, EventName::kKeyNameHidden,
          absl::StrCat("the KMS hides the names of keys: that key ", key,
-                      " has the label is its word alone; --encryption-key-id needs none")});
+                      " has the label is its word alone; --encryption-key-id needs none"),
+         KeyIdHash(health.key_id)});
   }
-  return lines;
+  return events;
 }
 
 }  // namespace okms

@@ -11,7 +11,7 @@
 
 #include "absl/status/status.h"
 #include "base/deadline.h"
-#include "base/log.h"
+#include "base/event.h"
 #include "core/health.h"
 
 namespace okms {
@@ -19,13 +19,8 @@ namespace okms {
 // Pure; not thread-safe.
 class HealthLog {
  public:
-  struct Line {
-    Severity severity;
-    std::string text;
-  };
-
   // What is new since the last call.
-  std::vector<Line> Changes(const Health& health, Deadline now);
+  std::vector<Event> Changes(const Health& health, Deadline now);
 
   // Somebody has given the key another name: what comes of it is always said.
   void NameWasGiven() { name_spent_ = Deadline(); }
@@ -37,7 +32,7 @@ class HealthLog {
   // Each reason is said once until all is well again.
   bool IsNewReason(const absl::Status& status);
   // What is said of the name, if there is room for it.
-  void SpeakOfName(const Health& health, Deadline now, std::vector<Line>& lines);
+  void SpeakOfName(const Health& health, Deadline now, std::vector<Event>& events);
 
   std::string key_id_;
   std::vector<absl::Status> reasons_;  // said since all was well; none while it is

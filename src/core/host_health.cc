@@ -69,8 +69,8 @@ void HostHealth::Failed(std::size_t index, const absl::Status& status, Deadline 
     return;
   }
   if (!GoOut(host, Standing::kOut, status, now)) return;
-  lines_.push_back({Severity::kWarning,
-                    absl::StrCat(host.name, " is out: ", Describe(status), "; ", WhoServes())});
+  events_.push_back({Severity::kWarning, EventName::kHostOut,
+                     absl::StrCat(host.name, " is out: ", Describe(status), "; ", WhoServes())});
 }
 
 void HostHealth::Disagrees(std::size_t index, const absl::Status& status, Deadline now) {
@@ -78,9 +78,9 @@ void HostHealth::Disagrees(std::size_t index, const absl::Status& status, Deadli
   const bool known = host.standing == Standing::kDisagrees;
   GoOut(host, Standing::kDisagrees, status, now);
   if (known) return;
-  lines_.push_back(
-      {Severity::kError, absl::StrCat(host.name, " disagrees, and is not used to encrypt: ",
-                                      Describe(status), "; ", WhoServes())});
+  events_.push_back({Severity::kError, EventName::kHostDisagrees,
+                     absl::StrCat(host.name, " disagrees, and is not used to encrypt: ",
+                                  Describe(status), "; ", WhoServes())});
 }
 
 std::vector<std::size_t> HostHealth::BeginProbes(Deadline now) {
@@ -105,8 +105,8 @@ void HostHealth::EndProbe(std::size_t index, bool good, Deadline now, uint8_t ji
       host.trouble = absl::OkStatus();
       host.since = now;
       host.returned = true;
-      lines_.push_back({Severity::kNotice,
-                        absl::StrCat(host.name, " is back after ", away, " s; ", WhoServes())});
+      events_.push_back({Severity::kNotice, EventName::kHostBack,
+                         absl::StrCat(host.name, " is back after ", away, " s; ", WhoServes())});
     }
   }
   const milliseconds full = Interval(host);

@@ -16,7 +16,7 @@
 
 #include "absl/status/status.h"
 #include "base/deadline.h"
-#include "core/health_log.h"
+#include "base/event.h"
 
 namespace okms {
 
@@ -66,14 +66,14 @@ class HostHealth {
   Deadline NextProbe() const;
 
   // What the log is to be told, once.
-  std::vector<HealthLog::Line> TakeLines() { return std::exchange(lines_, {}); }
+  std::vector<Event> TakeEvents() { return std::exchange(events_, {}); }
 
  private:
   bool GoOut(Host& host, Standing standing, const absl::Status& status, Deadline now);
   std::string WhoServes() const;
 
   std::vector<Host> hosts_;  // the preferred one first
-  std::vector<HealthLog::Line> lines_;
+  std::vector<Event> events_;
 };
 
 }  // namespace okms

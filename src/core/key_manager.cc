@@ -19,6 +19,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/debug.h"
 #include "base/status.h"
+#include "core/key_id_hash.h"
 #include "core/limits.h"
 #include "core/round_trip.h"
 
@@ -127,8 +128,10 @@ void KeyManager::Decrypt(const std::string& key_id, Ciphertext ciphertext, Deadl
 void KeyManager::CountOther(State& state, const std::string& key_id) {
   const std::string& in_use = state.key.adopted();
   if (in_use.empty() || !state.others.Count(key_id, in_use)) return;
-  log_.Notice(absl::StrCat("a record of key ", Printable(key_id),
-                           " was decrypted: it is still needed beside key ", Printable(in_use)));
+  log_.Write({Severity::kNotice, EventName::kOtherKeyUsed,
+              absl::StrCat("a record of key ", Printable(key_id),
+                           " was decrypted: it is still needed beside key ", Printable(in_use)),
+              KeyIdHash(key_id)});
 }
 
 // ---- Checks
@@ -319,9 +322,7 @@ void KeyManager::Advance() {
     if (!answered.empty()) answer = state.key.Answer(now);
     if (!state.key.decided()) return;
     // Under the lock, so that lines come in the order of what they say.
-    for (const HealthLog::Line& line : state.log.Changes(state.key.HealthAt(now), now)) {
-      log_.Write(line.severity, line.text);
-    }
+    for (const Event& event : state.log.Changes(state.key.HealthAt(now), now)) log_.Write(event);
   });
   for (Waiter& waiter : answered) waiter.done(*answer);
   if (check) StartCheck(*check);

@@ -45,12 +45,14 @@ void Credentials::Tick(const Logger& log, std::time_t now) {
       return said.what == remark.what && said.since == remark.since;
     };
     if (std::any_of(said_.begin(), said_.end(), same)) continue;
-    log.Write(remark.wrong ? Severity::kError : Severity::kWarning, remark.Text());
+    log.Write({remark.wrong ? Severity::kError : Severity::kWarning,
+               remark.wrong ? EventName::kCertificateInvalid : EventName::kCertificateEnds,
+               remark.Text()});
   }
   for (const Validity::Remark& said : said_) {
     const auto same = [&](const Validity::Remark& remark) { return remark.what == said.what; };
     if (!said.wrong || std::any_of(remarks.begin(), remarks.end(), same)) continue;
-    log.Notice(absl::StrCat("no longer: ", said.what));
+    log.Notice(EventName::kCertificateValid, absl::StrCat("no longer: ", said.what));
   }
   said_ = remarks;
 }

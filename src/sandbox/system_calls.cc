@@ -116,7 +116,7 @@ std::span<const AllowedCall> AllowedCalls() {
       {"recvmsg", "gRPC"},
       {"recvfrom", "libcurl, name servers"},
       {"sendmsg", "gRPC"},
-      {"sendto", "libcurl, name servers, the service manager"},
+      {"sendto", "libcurl, name servers, the service manager, the journal"},
       {"writev", "name servers over TCP"},
       {"shutdown", "the end of a connection"},
 

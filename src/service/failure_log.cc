@@ -9,6 +9,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
+#include "core/key_id_hash.h"
 
 namespace okms {
 namespace {
@@ -25,8 +26,9 @@ void FailureLog::Add(absl::string_view call, absl::string_view uid, absl::string
   std::string kind =
       absl::StrCat(call, " failed", key.empty() ? "" : absl::StrCat(" (", key, ")"), ": ",
                    absl::StatusCodeToString(status.code()), ": ", status.message());
-  std::string line = absl::StrCat(call, " failed (uid ", Printable(uid, kShown),
-                                  key.empty() ? "" : ", ", key, "): ", Describe(status));
+  const std::string shown_uid = Printable(uid, kShown);
+  std::string line = absl::StrCat(call, " failed (uid ", shown_uid, key.empty() ? "" : ", ", key,
+                                  "): ", Describe(status));
   const bool wanted = minute_.With([&](Minute& minute) {
     if (minute.end == Deadline::max()) minute.end = now + std::chrono::minutes(1);
     const auto known = minute.kinds.find(kind);
@@ -44,7 +46,8 @@ void FailureLog::Add(absl::string_view call, absl::string_view uid, absl::string
     return true;
   });
   if (wanted) {
-    log_.Warning(line);
+    log_.Write({Severity::kWarning, EventName::kCallFailed, std::move(line), KeyIdHash(key_id),
+                shown_uid});
   } else {
     folded_.Add();
   }
@@ -56,10 +59,12 @@ void FailureLog::Tick(Deadline now) {
   });
   for (const auto& [kind, of] : over.kinds) {
     if (of.more == 0) continue;
-    log_.Warning(absl::StrCat(kind, " (and ", of.more, " more in the last minute)"));
+    log_.Warning(EventName::kCallsFailed,
+                 absl::StrCat(kind, " (and ", of.more, " more in the last minute)"));
   }
   if (over.more > 0) {
-    log_.Warning(absl::StrCat(over.more,
+    log_.Warning(EventName::kCallsFailed,
+                 absl::StrCat(over.more,
                               " more calls failed in the last minute, for reasons or "
                               "with keys that differ from those above"));
   }

@@ -86,7 +86,7 @@ std::vector<std::string> PeerPolicy::ForgetUnknown(const std::string& proc) {
 absl::Status Listener::Accept() {
   absl::Status status = AcceptSome();
   if (status.ok() || Clock::now() < next_failure_) return status;
-  log_.Error(Describe(status));
+  log_.Error(EventName::kAcceptFailed, Describe(status));
   next_failure_ = Clock::now() + kReportInterval;
   return status;
 }
@@ -142,8 +142,8 @@ void Listener::Report(const ucred& peer, absl::string_view why) {
   }
   const std::string others =
       unreported_ == 0 ? "" : absl::StrCat(" (and ", unreported_, " more before)");
-  log_.Warning(absl::StrCat("refused a connection of user ", peer.uid, ", process ", peer.pid,
-                            others, ": ", why));
+  log_.Warning(EventName::kPeerRefused, absl::StrCat("refused a connection of user ", peer.uid,
+                                                     ", process ", peer.pid, others, ": ", why));
   next_report_ = now + kReportInterval;
   unreported_ = 0;
 }

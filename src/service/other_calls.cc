@@ -49,7 +49,8 @@ void OtherCalls::Begin(Completions& completions) { new Call(*this, completions);
 grpc::Status OtherCalls::Refusal(const std::string& method) {
   if (!IsOlder(method)) return {grpc::StatusCode::UNIMPLEMENTED, "KMS v2 has no such method"};
   if (!std::exchange(logged_, true)) {
-    log_.Error(absl::StrCat("refused the call ", Printable(method, 80), ": ", kSetVersion));
+    log_.Error(EventName::kOldApiRefused,
+               absl::StrCat("refused the call ", Printable(method, 80), ": ", kSetVersion));
   }
   return {grpc::StatusCode::UNIMPLEMENTED, kSetVersion};
 }

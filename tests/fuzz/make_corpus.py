@@ -257,7 +257,7 @@ CONFIGS = {
     "label": REQUIRED.replace("--encryption-key-id=k", "--encryption-key-label=etcd"),
     "key_id_file": REQUIRED.replace("--encryption-key-id=k", "--encryption-key-id-file=/no/k"),
     "all": REQUIRED + "\n--timeout=1m30s\n--ca=/ca.pem\n--sock=@kms\n--sock-group=0\n--allow-uid=1"
-           "\n--allow-gid\n2\n--debug=false\n--okms-id=x\n--max-connections=4"
+           "\n--allow-gid\n2\n--debug=false\n--log-format=json\n--okms-id=x\n--max-connections=4"
            "\n--status-listen=0.0.0.0:1\n--status-listen-anywhere",
     "aliases": "-protocol\nkmip\n-kmip-addr=kms:1\n-kmip-key-id=k\n-client-cert=c\n-client-key=k",
     "help": "--help",

@@ -47,9 +47,8 @@ class KeyFileTest : public testing::Test {
   const std::string path_ = folder_ / "id";
   const Config config_ = ConfigFor(path_);
   Lines log_;
-  const Logger logger_{true, [this](Severity severity, absl::string_view line) {
-                         log_.emplace_back(severity, std::string(line));
-                       }};
+  const Logger logger_{
+      true, [this](const Event& event) { log_.emplace_back(event.severity, event.text); }};
   std::vector<std::string> used_;
   KeyFile file_{config_, logger_, [this](const KeyId& id) {
                   EXPECT_EQ(id.option, "--encryption-key-id-file");

@@ -124,7 +124,7 @@ class ReloadTest : public ::testing::Test {
   Health health_;
   ServiceState state_;
   std::vector<std::string> lines_;
-  const Logger log_{false, [this](Severity, absl::string_view line) { lines_.emplace_back(line); }};
+  const Logger log_{false, [this](const Event& event) { lines_.push_back(event.text); }};
   Deadline now_{std::chrono::hours(1)};
   std::optional<Reload> reload_;
 };

@@ -18,9 +18,9 @@ using ::testing::MatchesRegex;
 class DebugTest : public ::testing::Test {
  protected:
   Logger To(bool debug) {
-    return Logger(debug, [this](Severity severity, absl::string_view line) {
-      EXPECT_EQ(severity, Severity::kDebug);
-      lines_.emplace_back(line);
+    return Logger(debug, [this](const Event& event) {
+      EXPECT_EQ(event.severity, Severity::kDebug);
+      lines_.push_back(event.text);
     });
   }
   std::vector<std::string> lines_;

@@ -35,8 +35,8 @@ class LogQueueTest : public ::testing::Test {
     reader_ = UniqueFd(ends[0]);
     auto writer = std::make_shared<UniqueFd>(ends[1]);
     writer_ = writer->get();
-    queue_ = std::make_unique<LogQueue>([writer](Severity, absl::string_view line) {
-      const std::string text = absl::StrCat(line, "\n");
+    queue_ = std::make_unique<LogQueue>([writer](const Event& event) {
+      const std::string text = absl::StrCat(event.text, "\n");
       if (::write(writer->get(), text.data(), text.size()) < 0) std::abort();
     });
     log_ = std::make_unique<Logger>(false, queue_->sink());
@@ -53,7 +53,7 @@ class LogQueueTest : public ::testing::Test {
   std::size_t LogTooMuch() {
     constexpr std::size_t kLines = 4096;
     for (std::size_t i = 0; i < kLines; ++i) {
-      log_->Info(absl::StrCat("line ", i, std::string(60, '.')));
+      log_->Info(EventName::kStarted, absl::StrCat("line ", i, std::string(60, '.')));
     }
     return kLines;
   }
@@ -92,19 +92,19 @@ class LogQueueTest : public ::testing::Test {
 };
 
 TEST_F(LogQueueTest, WritesAtOnceBeforeItIsStarted) {
-  log_->Info("first");
+  log_->Info(EventName::kStarted, "first");
   char buffer[100];
   EXPECT_EQ(::fcntl(reader_.get(), F_SETFL, O_NONBLOCK), 0);
   EXPECT_EQ(::read(reader_.get(), buffer, sizeof buffer), 6);
 }
 
 TEST_F(LogQueueTest, KeepsTheOrderAndWritesAllBeforeItEnds) {
-  log_->Info("before");
+  log_->Info(EventName::kStarted, "before");
   queue_->Start();
   std::vector<std::string> expected = {"before"};
   for (int i = 0; i < 100; ++i) {
     expected.push_back(absl::StrCat("line ", i));
-    log_->Info(expected.back());
+    log_->Info(EventName::kStarted, expected.back());
   }
   queue_.reset();
   EXPECT_EQ(ReadAll(), expected);
@@ -130,7 +130,7 @@ TEST_F(LogQueueTest, CountIsWrittenWhereTheLinesWereLeftOut) {
   queue_->Start();
   LogTooMuch();
   EXPECT_NE(ReadUntil("left out here"), "");
-  log_->Info("the reader is back");
+  log_->Info(EventName::kStarted, "the reader is back");
   queue_.reset();
   EXPECT_THAT(ReadAll(), ElementsAre("the reader is back"));
 }
@@ -140,7 +140,7 @@ TEST_F(LogQueueTest, LinesOfDebugLeaveRoomForOthers) {
   queue_->Start();
   const Logger debug(true, queue_->sink());
   for (int i = 0; i < 4096; ++i) debug.Debug(std::string(60, '.'));
-  for (int i = 0; i < 100; ++i) log_->Error(absl::StrCat("error ", i));
+  for (int i = 0; i < 100; ++i) log_->Error(EventName::kEnded, absl::StrCat("error ", i));
   EXPECT_NE(ReadUntil("left out here"), "");
   for (int i = 0; i < 100; ++i) EXPECT_NE(ReadUntil(absl::StrCat("error ", i)), "");
 }

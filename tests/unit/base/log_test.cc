@@ -5,34 +5,40 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/string_view.h"
 #include "unit/environment.h"
 
 namespace okms {
 namespace {
 
 using test::ScopedVariable;
+using ::testing::AllOf;
 using ::testing::ElementsAre;
+using ::testing::EndsWith;
 using ::testing::Pair;
+using ::testing::StartsWith;
 
 using Lines = std::vector<std::pair<Severity, std::string>>;
 
 Logger::Sink Into(Lines& lines) {
-  return [&lines](Severity severity, absl::string_view line) {
-    lines.emplace_back(severity, std::string(line));
-  };
+  return [&lines](const Event& event) { lines.emplace_back(event.severity, event.text); };
 }
 
 void LogOneOfEach(const Logger& log) {
-  log.Error("e");
-  log.Warning("w");
-  log.Notice("n");
-  log.Info("i");
+  log.Error(EventName::kEnded, "e");
+  log.Warning(EventName::kHostOut, "w");
+  log.Notice(EventName::kHostBack, "n");
+  log.Info(EventName::kStarted, "i");
   log.Debug("d");
 }
 
@@ -59,27 +65,46 @@ TEST(Logger, WritesWordsToATerminal) {
             "error: e\nwarning: w\nnotice: n\ninfo: i\ndebug: d\n");
 }
 
-TEST(Logger, WritesSyslogNumbersToTheJournal) {
-  const ScopedVariable variable("JOURNAL_STREAM", "8:12345");
+// What the plugin is told where systemd has made standard error a stream to the journal.
+std::string StreamOfStandardError() {
+  struct stat file {};
+  EXPECT_EQ(::fstat(STDERR_FILENO, &file), 0);
+  return absl::StrCat(file.st_dev, ":", file.st_ino);
+}
+
+TEST(Logger, WritesSyslogNumbersToTheStreamOfTheJournal) {
   ::testing::internal::CaptureStderr();
-  LogOneOfEach(Logger(true));
+  const ScopedVariable variable("JOURNAL_STREAM", StreamOfStandardError());
+  LogOneOfEach(Logger(true, StandardError(LogFormat::kText)));
   EXPECT_EQ(::testing::internal::GetCapturedStderr(), "<3>e\n<4>w\n<5>n\n<6>i\n<7>d\n");
 }
 
-TEST(Logger, WritesOneLineWhateverIsInIt) {
-  for (const auto* const journal : {"", "8:12345"}) {
-    const ScopedVariable variable(
-        "JOURNAL_STREAM", *journal != '\0' ? std::optional<std::string>(journal) : std::nullopt);
-    ::testing::internal::CaptureStderr();
-    Logger(false).Error("/tmp/a\nready\x1b[2J.pem \xFF");
-    EXPECT_EQ(::testing::internal::GetCapturedStderr(),
-              *journal != '\0' ? "<3>/tmp/a?ready?[2J.pem ?\n" : "error: /tmp/a?ready?[2J.pem ?\n");
-  }
+TEST(Logger, WritesJson) {
+  ::testing::internal::CaptureStderr();
+  LogOneOfEach(Logger(false, StandardError(LogFormat::kJson)));
+  const std::vector<std::string> lines =
+      absl::StrSplit(::testing::internal::GetCapturedStderr(), '\n');
+  const auto line = [](absl::string_view words) {
+    return AllOf(StartsWith("{\"time\":\""), EndsWith(words));
+  };
+  EXPECT_THAT(lines,
+              ElementsAre(line(R"("severity":"error","event":"ended","message":"e"})"),
+                          line(R"("severity":"warning","event":"host-out","message":"w"})"),
+                          line(R"("severity":"notice","event":"host-back","message":"n"})"),
+                          line(R"("severity":"info","event":"started","message":"i"})"), ""));
 }
 
-TEST(Severity, NumbersAreThoseOfSyslog) {
-  EXPECT_EQ(static_cast<int>(Severity::kError), 3);
-  EXPECT_EQ(static_cast<int>(Severity::kDebug), 7);
+TEST(Logger, WritesOneLineWhateverIsInIt) {
+  for (const bool journal : {false, true}) {
+    ::testing::internal::CaptureStderr();
+    const ScopedVariable variable(
+        "JOURNAL_STREAM",
+        journal ? std::optional<std::string>(StreamOfStandardError()) : std::nullopt);
+    Logger(false, StandardError(LogFormat::kText))
+        .Error(EventName::kEnded, "/tmp/a\nready\x1b[2J.pem \xFF");
+    EXPECT_EQ(::testing::internal::GetCapturedStderr(),
+              journal ? "<3>/tmp/a?ready?[2J.pem ?\n" : "error: /tmp/a?ready?[2J.pem ?\n");
+  }
 }
 
 }  // namespace

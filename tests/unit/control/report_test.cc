@@ -62,6 +62,7 @@ Report Filled() {
   report.ready = false;
   report.reason = "text of the reason";
   report.state = "text of the state";
+  report.changes = {{"host-out", "text of the change", 7}};
   report.code = "UNAVAILABLE";
   report.key = {"id of the key", kHash, true};
   report.candidate = ReportedCandidate{"sha256:2233", true, "text of the candidate", 1016};
@@ -93,10 +94,10 @@ std::vector<std::string> Lines(const std::string& text) { return absl::StrSplit(
 TEST(ReportTest, NoFieldIsForgottenHere) {
   const Report report = Filled();
   [[maybe_unused]] const auto& [version, protocol, now, started, cpu, ready, reason, code, state,
-                                key, candidate, checks, good_age, answer_age, candidates, adoptions,
-                                shared, others, hosts, certificates, reload, methods, under_way,
-                                no_method, connections, served, refused, left_out, abi, sandbox] =
-      report;
+                                changes, key, candidate, checks, good_age, answer_age, candidates,
+                                adoptions, shared, others, hosts, certificates, reload, methods,
+                                under_way, no_method, connections, served, refused, left_out, abi,
+                                sandbox] = report;
   [[maybe_unused]] const auto& [id, id_hash, unproven] = key;
   [[maybe_unused]] const auto& [candidate_hash, works, candidate_text, candidate_age] = *candidate;
   [[maybe_unused]] const auto& [name, up, trouble, age, steps, dials, open, requests, retries,
@@ -148,9 +149,9 @@ TEST(ReportTest, EachStateIsInBothViews) {
 TEST(ReportTest, ATextIsForPeopleAndNoLabel) {
   const std::string text = MetricsText(Filled());
   const std::string json = ReportJson(Filled());
-  for (const char* words :
-       {"text of the host", "text of the reason", "text of the candidate", "text of the reload",
-        "text of the sandbox", "text of the state", "id of the key", "/path/of/it"}) {
+  for (const char* words : {"text of the host", "text of the reason", "text of the candidate",
+                            "text of the reload", "text of the sandbox", "text of the state",
+                            "text of the change", "id of the key", "/path/of/it"}) {
     EXPECT_THAT(text, Not(HasSubstr(words)));
     EXPECT_THAT(json, HasSubstr(words));
   }

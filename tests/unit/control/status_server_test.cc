@@ -142,9 +142,9 @@ class StatusServerTest : public ::testing::Test {
   };
   mutable std::mutex mutex_;  // guards the lines
   std::vector<std::string> lines_;
-  const Logger logger_{true, [this](Severity, absl::string_view line) {
+  const Logger logger_{true, [this](const Event& event) {
                          const std::lock_guard lock(mutex_);
-                         lines_.emplace_back(line);
+                         lines_.push_back(event.text);
                        }};
   UniqueFd listening_;
   const UniqueFd end_{::eventfd(0, EFD_CLOEXEC)};

@@ -24,9 +24,10 @@ using ::testing::IsEmpty;
 class WatchdogTest : public ::testing::Test {
  protected:
   std::vector<std::string> log_;
-  const Logger logger_{true, [this](Severity severity, absl::string_view line) {
-                         log_.push_back(absl::StrCat(static_cast<int>(severity), " ", line));
-                       }};
+  const Logger logger_{
+      true, [this](const Event& event) {
+        log_.push_back(absl::StrCat(static_cast<int>(event.severity), " ", event.text));
+      }};
   int alive_ = 0;
   Deadline calls_ = Deadline::max();
   Deadline checks_ = Deadline::max();

@@ -128,7 +128,7 @@ TEST(FailoverThreadsTest, EveryCallHasOneAnswerAndItsOwn) {
   constexpr int kCalls = 100;
   std::atomic<int> right = 0;
   std::atomic<int> failed = 0;
-  const Logger logger(false, [](Severity, absl::string_view) {});
+  const Logger logger(false, [](const Event&) {});
   {
     std::vector<Failover::Host> hosts;
     hosts.push_back({"a", MakeUnsteady(1)});

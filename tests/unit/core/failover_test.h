@@ -154,9 +154,8 @@ class FailoverScene {
 
   Deadline now_ = Clock::now();
   Lines log_;
-  const Logger logger_{false, [this](Severity severity, absl::string_view line) {
-                         log_.emplace_back(severity, std::string(line));
-                       }};
+  const Logger logger_{
+      false, [this](const Event& event) { log_.emplace_back(event.severity, event.text); }};
   std::multimap<Deadline, absl::AnyInvocable<void()>> timers_;
   std::size_t most_timers_ = 0;
   int pages_ = 0;

@@ -32,8 +32,8 @@ class HealthLogTest : public ::testing::Test {
 
   Lines Say() {
     Lines lines;
-    for (HealthLog::Line& line : log_.Changes(health_, now_)) {
-      lines.emplace_back(line.severity, std::move(line.text));
+    for (Event& event : log_.Changes(health_, now_)) {
+      lines.emplace_back(event.severity, std::move(event.text));
     }
     return lines;
   }

@@ -44,7 +44,7 @@ class HostHealthTest : public testing::Test {
   }
   std::vector<std::string> Lines() {
     std::vector<std::string> lines;
-    for (const HealthLog::Line& line : health_.TakeLines()) lines.push_back(line.text);
+    for (const Event& event : health_.TakeEvents()) lines.push_back(event.text);
     return lines;
   }
 

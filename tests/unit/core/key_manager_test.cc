@@ -114,9 +114,8 @@ class KeyManagerTest : public ::testing::Test {
 
   Deadline now_ = Clock::now();
   Lines log_;
-  const Logger logger_{true, [this](Severity severity, absl::string_view line) {
-                         log_.emplace_back(severity, std::string(line));
-                       }};
+  const Logger logger_{
+      true, [this](const Event& event) { log_.emplace_back(event.severity, event.text); }};
   FakeBackend* backend_ = nullptr;
   // Not vectors: a callback keeps a reference to its results.
   std::deque<Results<std::string>> statuses_;

@@ -40,11 +40,11 @@ class CredentialsTest : public ::testing::Test {
   test::TempDir directory_;
   test::TestPki pki_;
   std::vector<std::string> lines_;
-  const Logger log_{false, [this](Severity severity, absl::string_view line) {
-                      const std::string name = severity == Severity::kError     ? "error: "
-                                               : severity == Severity::kWarning ? "warning: "
-                                                                                : "notice: ";
-                      lines_.push_back(name + std::string(line));
+  const Logger log_{false, [this](const Event& event) {
+                      const std::string name = event.severity == Severity::kError     ? "error: "
+                                               : event.severity == Severity::kWarning ? "warning: "
+                                                                                      : "notice: ";
+                      lines_.push_back(name + event.text);
                     }};
 };
 

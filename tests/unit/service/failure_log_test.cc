@@ -12,6 +12,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
+#include "core/key_id_hash.h"
 
 namespace okms {
 namespace {
@@ -28,9 +29,11 @@ class FailureLogTest : public ::testing::Test {
   }
 
   std::vector<std::string> lines_;
-  const Logger log_{false, [this](Severity severity, absl::string_view line) {
-                      EXPECT_EQ(severity, Severity::kWarning);
-                      lines_.emplace_back(line);
+  std::vector<Event> events_;
+  const Logger log_{false, [this](const Event& event) {
+                      EXPECT_EQ(event.severity, Severity::kWarning);
+                      lines_.push_back(event.text);
+                      events_.push_back(event);
                     }};
   std::optional<FailureLog> failures_{std::in_place, log_};
   Deadline now_ = Clock::now();
@@ -39,6 +42,18 @@ class FailureLogTest : public ::testing::Test {
 TEST_F(FailureLogTest, NamesTheKeyOfTheRecord) {
   Fail("u-1", "key-1");
   EXPECT_THAT(lines_, ElementsAre("Decrypt failed (uid u-1, key key-1): UNAVAILABLE: away"));
+}
+
+TEST_F(FailureLogTest, FieldsNameTheRequestAndTheKey) {
+  Fail("u\n1", "key-1");
+  Fail("u\n1", "key-1");
+  failures_.reset();
+  ASSERT_THAT(events_, SizeIs(2));
+  EXPECT_EQ(events_[0].name, EventName::kCallFailed);
+  EXPECT_EQ(events_[0].uid, "u?1");
+  EXPECT_EQ(events_[0].key_id_hash, KeyIdHash("key-1"));
+  EXPECT_EQ(events_[1].name, EventName::kCallsFailed);
+  EXPECT_EQ(events_[1].uid, "");
 }
 
 TEST_F(FailureLogTest, WithoutAKey) {

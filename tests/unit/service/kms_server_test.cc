@@ -105,7 +105,7 @@ class KmsServerTest : public ::testing::Test {
 
   static constexpr std::chrono::milliseconds kTimeout = 5s;
   const test::TempDir directory_;
-  const Logger logger_{false, [](Severity, absl::string_view) {}};
+  const Logger logger_{false, [](const Event&) {}};
   SilentBackend* backend_ = nullptr;
   std::unique_ptr<KeyManager> keys_;
   std::unique_ptr<KmsServer> server_;

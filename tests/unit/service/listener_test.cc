@@ -95,9 +95,9 @@ class ListenerTest : public ::testing::Test {
                                .abstract_name = absl::StrCat("okms-listener-test-", ::getpid())};
   absl::StatusOr<ListenSocket> socket_ = ListenSocket::Bind(address_, {});
   std::vector<std::string> log_;
-  const Logger logger_{false, [this](Severity severity, absl::string_view line) {
-                         EXPECT_LE(severity, Severity::kWarning);
-                         log_.emplace_back(line);
+  const Logger logger_{false, [this](const Event& event) {
+                         EXPECT_LE(event.severity, Severity::kWarning);
+                         log_.push_back(event.text);
                        }};
   std::vector<UniqueFd> served_;
   bool full_ = false;
