@@ -7,6 +7,9 @@
 #define OKMS_CTL_SUBCOMMAND_H_
 
 #include <functional>
+#include <string>
+
+#include "absl/strings/string_view.h"
 
 namespace CLI {
 class App;
@@ -29,6 +32,17 @@ using Run = std::function<int()>;
 using AddSubcommand = void(CLI::App& app, Run& run);
 
 AddSubcommand AddStatus;
+
+enum class Output { kText, kJson };
+
+// -o text|json.
+void AddOutput(CLI::App& command, Output& output);
+
+// "okms-kms-ctl: `line`", on standard error.
+void Complain(absl::string_view line);
+
+// Whether standard output took it.
+bool Print(const std::string& text);
 
 }  // namespace okms::ctl
 
