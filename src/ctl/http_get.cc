@@ -14,6 +14,7 @@
 
 #include <array>
 #include <cerrno>
+#include <cstdint>
 #include <utility>
 
 #include "absl/status/status.h"
@@ -25,6 +26,9 @@ namespace okms::ctl {
 namespace {
 
 namespace http = boost::beast::http;
+
+constexpr std::size_t kChunk = 16384;
+constexpr uint32_t kLongestHead = 8192;
 
 absl::Status Broken(int error) {
   return ErrnoStatus(absl::StatusCode::kUnavailable, "the connection broke", error);
@@ -43,7 +47,7 @@ absl::Status Send(int socket, absl::string_view bytes, Deadline deadline) {
 // Appends what has come; false at the end.
 absl::StatusOr<bool> Receive(int socket, std::string& bytes, Deadline deadline) {
   OKMS_RETURN_IF_ERROR(Await(socket, POLLIN, deadline));
-  std::array<char, 16384> chunk;
+  std::array<char, kChunk> chunk;
   const ssize_t got = ::recv(socket, chunk.data(), chunk.size(), 0);
   if (got < 0 && errno != EAGAIN && errno != EINTR) return Broken(errno);
   if (got > 0) bytes.append(chunk.data(), static_cast<std::size_t>(got));
@@ -59,25 +63,27 @@ absl::StatusOr<std::string> HttpGet(int socket, absl::string_view path, std::siz
            absl::StrCat("GET ", path, " HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"),
            deadline));
   http::response_parser<http::string_body> parser;
-  parser.eager(true);
-  parser.header_limit(8192);
+  parser.header_limit(kLongestHead);
   parser.body_limit(most);
   boost::system::error_code error;
   std::string unparsed;
   while (!parser.is_done() && (!error || error == http::error::need_more)) {
-    OKMS_ASSIGN_OR_RETURN(const bool more, Receive(socket, unparsed, deadline));
-    if (more) {
-      unparsed.erase(0, parser.put(boost::asio::buffer(unparsed), error));
-      // No header without an end: its limit is for one that is whole.
-      if (unparsed.size() > 16384) error = http::error::header_limit;
-    } else {
-      if (!parser.got_some()) return absl::UnavailableError("the connection was closed");
-      error = {};
-      parser.put_eof(error);
-      if (!error) break;
+    if (error || unparsed.empty()) {
+      OKMS_ASSIGN_OR_RETURN(const bool more, Receive(socket, unparsed, deadline));
+      if (!more && !parser.got_some()) return absl::UnavailableError("the connection was closed");
+      if (!more) {
+        error = {};
+        parser.put_eof(error);
+        break;
+      }
     }
+    // The head by itself: Beast 1.74 forgets the bound of the body where both come at once.
+    parser.eager(parser.is_header_done());
+    unparsed.erase(0, parser.put(boost::asio::buffer(unparsed), error));
+    // Its limits of the head are for a line, and for one that is whole.
+    if (unparsed.size() > 2 * kLongestHead + kChunk) error = http::error::header_limit;
   }
-  if (error && !parser.is_done()) {
+  if (error) {
     return absl::DataLossError(
         absl::StrCat("what answers is no web server, or the page is larger than ", most, " bytes"));
   }

@@ -24,7 +24,6 @@
 namespace okms::ctl {
 namespace {
 
-constexpr char kName[] = "okms-k8s-encryption-provider";
 constexpr char kPlainSocket[] = "/var/run/okms_etcd_plugin.sock";  // --sock's default
 constexpr std::chrono::seconds kPatience{5};                       // with one source
 
@@ -67,11 +66,11 @@ Source KmsAt(const std::string& path) { return Kms(SocketAddress{path, "", ""});
 }  // namespace
 
 std::string Places::Unit() const {
-  return absl::StrCat(kName, instance.empty() ? "" : absl::StrCat("@", instance), ".service");
+  return absl::StrCat(kPlugin, instance.empty() ? "" : absl::StrCat("@", instance), ".service");
 }
 
 std::string Places::Folder() const {
-  return absl::StrCat(kName, instance.empty() ? "" : absl::StrCat("/", instance));
+  return absl::StrCat(kPlugin, instance.empty() ? "" : absl::StrCat("/", instance));
 }
 
 void AddPlaces(CLI::App& command, Places& places) {
