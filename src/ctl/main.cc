@@ -7,6 +7,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include "base/log.h"
 #include "config/help_text.h"
 #include "ctl/subcommand.h"
 #include "version.h"
@@ -15,6 +16,7 @@ namespace okms::ctl {
 namespace {
 
 int Main(int argc, char** argv) {
+  QuietLibraries();
   CLI::App app{"Look after okms-k8s-encryption-provider", "okms-kms-ctl"};
   app.get_formatter()->column_width(kDescription);
   app.set_help_flag("-h,--help", "Print this help and exit");
