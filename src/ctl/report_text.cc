@@ -22,6 +22,9 @@ class Rows {
     absl::StrAppendFormat(&text_, "%-14s%s\n", name == last_ ? "" : name, line);
     last_ = std::string(name);
   }
+  void AddIfAny(absl::string_view name, absl::string_view line) {
+    if (!line.empty()) Add(name, line);
+  }
   std::string text() && { return std::move(text_); }
 
  private:
@@ -79,8 +82,7 @@ void AddCertificates(const Json& report, Rows& rows) {
                           absl::FormatTime("%Y-%m-%d %H:%M UTC", end, absl::UTCTimeZone()), "  ",
                           TextOf(certificate, "file"), " ", TextOf(certificate, "path")));
   }
-  const std::string trouble = TextOf(MemberOf(report, "reload"), "trouble");
-  if (!trouble.empty()) rows.Add("reload", trouble);
+  rows.AddIfAny("reload", TextOf(MemberOf(report, "reload"), "trouble"));
 }
 
 void AddChecks(const Json& report, Rows& rows) {
@@ -95,8 +97,8 @@ void AddChecks(const Json& report, Rows& rows) {
 
 void AddChanges(const Json& report, Rows& rows) {
   for (const Json& change : MemberOf(report, "changes")) {
-    rows.Add("changes", absl::StrCat(SpanText(NumberOf(change, "age").value_or(0)), " ago  ",
-                                     TextOf(change, "text")));
+    rows.Add("changes", absl::StrCat(SpanText(NumberOf(change, "age_seconds").value_or(0)),
+                                     " ago  ", TextOf(change, "text")));
   }
 }
 
@@ -145,14 +147,13 @@ std::string BriefText(const Json& report) {
 
 std::string ReportText(const Json& report) {
   Rows rows;
+  rows.AddIfAny("state", TextOf(report, "state"));
   AddKey(report, rows);
   AddHosts(report, rows);
   AddChecks(report, rows);
   AddCertificates(report, rows);
   AddChanges(report, rows);
-  if (const std::string sandbox = TextOf(report, "sandbox"); !sandbox.empty()) {
-    rows.Add("sandbox", sandbox);
-  }
+  rows.AddIfAny("sandbox", TextOf(report, "sandbox"));
   if (const std::string version = TextOf(report, "version"); !version.empty()) {
     const double age =
         NumberOf(report, "now").value_or(0) - NumberOf(report, "started").value_or(0);

@@ -36,11 +36,12 @@ constexpr char kWell[] =
   "certificates":[{"file":"--client-cert","path":"/c.pem","not_after":0,"left_seconds":-60},
                   {"file":"--ca","path":"/ca.pem","not_after":86400,"left_seconds":86400}],
   "reload":{"trouble":"it expired","succeeded":1,"failed":2},"sandbox":"all of it",
-  "changes":[{"age":65,"text":"key adopted"}]})";
+  "state":"serving","changes":[{"event":"key","age_seconds":65,"text":"key adopted"}]})";
 
 TEST(ReportTextTest, SaysAllThatIsKnown) {
   EXPECT_EQ(ReportText(*ParseReport(kWell)),
             "ready\n"
+            "state         serving\n"
             "key           key-1\n"
             "              sha256:12\n"
             "hosts         one:5696  up for 2 h\n"
