@@ -25,12 +25,16 @@ Json ReportOf(const grpc::Status& status, const v2::StatusResponse& answer) {
   // A gRPC error's code and those of absl::Status are the same, by name.
   const auto code = static_cast<absl::StatusCode>(status.error_code());
   const bool ready = status.ok() && answer.healthz() == kHealthy;
-  return {{"ready", ready},
-          {"reason", !status.ok() ? status.error_message()
-                     : ready      ? ""
-                                  : answer.healthz()},
-          {"code", absl::StatusCodeToString(code)},
-          {"key", {{"id", answer.key_id()}, {"id_hash", KeyIdHash(answer.key_id())}}}};
+  Json report{{"ready", ready},
+              {"reason", !status.ok() ? status.error_message()
+                         : ready      ? ""
+                                      : answer.healthz()},
+              {"code", absl::StatusCodeToString(code)}};
+  // An error says nothing of the key.
+  if (status.ok()) {
+    report["key"] = {{"id", answer.key_id()}, {"id_hash", KeyIdHash(answer.key_id())}};
+  }
+  return report;
 }
 
 }  // namespace

@@ -32,7 +32,7 @@ class Rows {
   std::string last_;
 };
 
-// ", for 3 min"
+// " for 3 min"
 std::string For(const Json& object, const char* age) {
   const std::optional<double> seconds = NumberOf(object, age);
   return seconds ? absl::StrCat(" for ", SpanText(*seconds)) : "";
@@ -47,15 +47,17 @@ std::string LeftText(double seconds) {
                      : absl::StrCat(SpanText(seconds), " left");
 }
 
-void AddKey(const Json& report, Rows& rows) {
-  const Json& key = MemberOf(report, "key");
+void AddKey(const Json& key, Rows& rows) {
+  if (key.empty()) return;  // whoever was asked did not say
   const std::string id = TextOf(key, "id");
   rows.Add("key", id.empty() ? "none yet" : id);
   if (!id.empty()) rows.Add("key", TextOf(key, "id_hash"));
   if (!TruthOf(key, "label_proven").value_or(true)) {
     rows.Add("key", "that it is the one of the label is the KMS's word alone");
   }
-  const Json& candidate = MemberOf(report, "candidate");
+}
+
+void AddCandidate(const Json& candidate, Rows& rows) {
   if (candidate.empty()) return;
   const std::string hash = TextOf(candidate, "id_hash");
   rows.Add("candidate",
@@ -148,7 +150,8 @@ std::string BriefText(const Json& report) {
 std::string ReportText(const Json& report) {
   Rows rows;
   rows.AddIfAny("state", TextOf(report, "state"));
-  AddKey(report, rows);
+  AddKey(MemberOf(report, "key"), rows);
+  AddCandidate(MemberOf(report, "candidate"), rows);
   AddHosts(report, rows);
   AddChecks(report, rows);
   AddCertificates(report, rows);

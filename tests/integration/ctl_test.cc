@@ -99,6 +99,7 @@ TEST_F(CtlTest, SaysWhyItIsNotReady) {
     EXPECT_THAT(status.out, AllOf(StartsWith("NOT READY: UNAVAILABLE: "), HasSubstr("127.0.0.1")));
     EXPECT_THAT(status.err, IsEmpty());
   }
+  EXPECT_THAT(KmsStatus().out, Not(HasSubstr("\nkey ")));
   EXPECT_EQ(Status({"--wait=1ms"}).exit_status, kFindings);
 }
 

@@ -62,6 +62,7 @@ TEST(ReportTextTest, SaysWhyItIsNotReady) {
       R"({"ready":false,"reason":"no \u001b[2J answer","code":"UNAVAILABLE","key":{"id":""},
           "candidate":{"id_hash":"","works":false,"text":"the label fits no key","age_seconds":3}})");
   EXPECT_EQ(BriefText(report), "NOT READY: UNAVAILABLE: no ?[2J answer");
+  EXPECT_THAT(ReportText(*ParseReport(R"({"ready":false})")), Not(HasSubstr("key")));
   EXPECT_EQ(ReportText(report),
             "NOT READY: UNAVAILABLE: no ?[2J answer\n"
             "key           none yet\n"
