@@ -1,0 +1,20 @@
+# SPDX-FileCopyrightText: The okms-k8s-encryption-provider authors
+# SPDX-License-Identifier: Apache-2.0
+
+set -l okms complete -c okms-kms-ctl
+set -l none __fish_use_subcommand
+set -l of_status '__fish_seen_subcommand_from status'
+set -l of_bugreport '__fish_seen_subcommand_from bugreport'
+set -l any '__fish_seen_subcommand_from status bugreport'
+$okms -f
+$okms -s h -l help -d 'Print the help and exit'
+$okms -n $none -l version -d 'Print the version and exit'
+$okms -n $none -a status -d 'Say how the plugin is'
+$okms -n $none -a bugreport -d 'Collect what somebody else needs to see what is wrong'
+$okms -n $of_status -l wait -x -d 'Wait until it is ready'
+$okms -n $of_status -l brief -d 'Say it in one line'
+$okms -n $of_status -s o -l output -x -a 'text json' -d 'How to say it'
+$okms -n $of_bugreport -s f -l file -r -F -d 'A new file for it'
+$okms -n $any -l status -r -F -d 'Where the status pages are'
+$okms -n $any -l socket -r -F -d 'Where kube-apiserver connects'
+$okms -n $any -l instance -x -d 'The instance of the units'
