@@ -81,18 +81,17 @@ absl::Status Run(const Config& config, LogQueue& log_queue, const RecentEvents& 
                  [&] { return keys.Current(); }, state, log, config.timeout});
   KeyFile key_file(config, log, [&](KeyId name) { keys.SetName(std::move(name)); });
   OKMS_RETURN_IF_ERROR(HeedSignals(*loop, log, key_file, reload));
+  const ReportSources sources{config,        confinement, log_queue, recent,   credentials,
+                              keys,          kms,         reload,    key_file, socket_watch,
+                              pages.trouble, listener,    *server};
   Readiness readiness;
   OKMS_ASSIGN_OR_RETURN(
       std::unique_ptr<StatusServer> status_server,
       ServePages(
           pages, *loop, [&] { return readiness.At(keys.Current(), Clock::now()); },
-          [&] {
-            return MakeReport({config, confinement, log_queue, recent, credentials, keys, kms,
-                               reload, state, listener, *server});
-          },
-          log));
-  Ticks ticks({config, log, *loop, credentials, keys, kms, *server, socket_watch, readiness,
-               pages.trouble, key_file, reload, state, reach, confinement});
+          [&] { return MakeReport(sources); }, log));
+  Ticks ticks({config, log, *loop, credentials, keys, *server, socket_watch, readiness, key_file,
+               reload, state, reach, [&] { return StateLine(sources); }});
   OKMS_RETURN_IF_ERROR(ticks.Begin());
 
   // Not a byte from outside has been read yet.

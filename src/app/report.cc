@@ -12,7 +12,9 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
 #include "base/status.h"
+#include "core/health.h"
 #include "core/key_health.h"
 #include "core/key_id_hash.h"
 #include "version.h"
@@ -40,7 +42,7 @@ void AddKey(const ReportSources& from, Deadline now, Report& report) {
   report.ready = health.status.ok();
   report.reason = std::string(health.status.message());
   report.code = absl::StatusCodeToString(health.status.code());
-  report.state = from.state.line();
+  report.state = StateLine(from);
   report.key = {health.key_id, KeyIdHash(health.key_id), health.name_unproven};
   if (const auto& note = health.note; note && !health.key_id.empty()) {
     report.candidate = {KeyIdHash(note->candidate), note->wrong.ok(), note->text,
@@ -136,6 +138,17 @@ void AddService(const ReportSources& from, Report& report) {
 }
 
 }  // namespace
+
+std::string StateLine(const ReportSources& sources) {
+  std::string more;
+  for (const std::string& fact :
+       {sources.kms.failover == nullptr ? "" : sources.kms.failover->Outages(),
+        sources.key_file.trouble(), sources.socket.trouble(), sources.pages_trouble,
+        sources.reload.trouble(), sources.credentials.Summary(), sources.confinement.landlock}) {
+    if (!fact.empty()) absl::StrAppend(&more, "; ", fact);
+  }
+  return StatusLine(sources.keys.Current(), Clock::now(), more);
+}
 
 Report MakeReport(const ReportSources& sources) {
   const Deadline now = Clock::now();

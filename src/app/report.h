@@ -6,9 +6,12 @@
 #ifndef OKMS_APP_REPORT_H_
 #define OKMS_APP_REPORT_H_
 
+#include <string>
+
+#include "app/key_file.h"
 #include "app/kms.h"
 #include "app/reload.h"
-#include "app/service_state.h"
+#include "app/socket.h"
 #include "base/log_queue.h"
 #include "base/recent_events.h"
 #include "config/config.h"
@@ -30,10 +33,15 @@ struct ReportSources {
   const KeyManager& keys;
   const Kms& kms;
   const Reload& reload;
-  const ServiceState& state;
+  const KeyFile& key_file;
+  const SocketWatch& socket;
+  const std::string& pages_trouble;  // with the status pages; empty: none
   const Listener& listener;
   KmsServer& server;
 };
+
+// All that is to be said in one line, as systemd shows it.
+std::string StateLine(const ReportSources& sources);
 
 // Everything as of now. Does not block; asks no KMS. On the main thread.
 Report MakeReport(const ReportSources& sources);

@@ -31,8 +31,6 @@ class ServiceState {
   void Alive() const;
   // Says it when it has changed: it may come each second.
   void Is(absl::string_view line);
-  // What it was last said to be.
-  const std::string& line() const { return said_; }
   // Calls under way may take that long, which may be more than a unit's TimeoutStopSec=.
   void Stopping(std::chrono::milliseconds at_most) const;
   // Why it does not start, or has ended; shown until the next start.

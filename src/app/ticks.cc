@@ -65,16 +65,8 @@ absl::Status Ticks::Begin() {
 Deadline Ticks::LookAtKey() {
   const Deadline next = parts_.keys.Tick();
   parts_.credentials.Tick(parts_.log);
-  const Health health = parts_.keys.Current();
-  parts_.readiness.At(health, Clock::now());
-  std::string more;
-  for (const std::string& fact :
-       {parts_.kms.failover == nullptr ? "" : parts_.kms.failover->Outages(),
-        parts_.key_file.trouble(), parts_.socket.trouble(), parts_.pages_trouble,
-        parts_.reload.trouble(), parts_.credentials.Summary(), parts_.confinement.landlock}) {
-    if (!fact.empty()) absl::StrAppend(&more, "; ", fact);
-  }
-  parts_.state.Is(StatusLine(health, Clock::now(), more));
+  parts_.readiness.At(parts_.keys.Current(), Clock::now());
+  parts_.state.Is(parts_.state_line());
   return next;
 }
 

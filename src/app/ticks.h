@@ -7,11 +7,11 @@
 #define OKMS_APP_TICKS_H_
 
 #include <chrono>
+#include <functional>
 #include <string>
 
 #include "absl/status/status.h"
 #include "app/key_file.h"
-#include "app/kms.h"
 #include "app/readiness.h"
 #include "app/reload.h"
 #include "app/service_state.h"
@@ -24,7 +24,6 @@
 #include "core/key_manager.h"
 #include "net/credentials.h"
 #include "net/lost_files.h"
-#include "sandbox/confine.h"
 #include "sandbox/landlock.h"
 #include "service/kms_server.h"
 
@@ -43,16 +42,14 @@ class Ticks {
     EventLoop& loop;
     Credentials& credentials;
     KeyManager& keys;
-    const Kms& kms;
     KmsServer& server;
     SocketWatch& socket;
     Readiness& readiness;
-    const std::string& pages_trouble;  // with the status pages; empty: none
     KeyFile& key_file;
     Reload& reload;
     ServiceState& state;
     const sandbox::Reach& reach;
-    const sandbox::Confinement& confinement;
+    std::function<std::string()> state_line;
   };
 
   // Make it within the sandbox. All parts must outlive it.

@@ -69,8 +69,8 @@ TEST_F(CtlTest, SaysThatItIsReady) {
   const Ended text = Status();
   EXPECT_EQ(text.exit_status, kGood) << text.err;
   EXPECT_THAT(text.err, IsEmpty());
-  EXPECT_THAT(text.out,
-              StartsWith(absl::StrCat("ready\nkey           key-1\n              ", kHash)));
+  EXPECT_THAT(text.out, StartsWith("ready\nstate         serving; key key-1; "));
+  EXPECT_THAT(text.out, HasSubstr(absl::StrCat("\nkey           key-1\n              ", kHash)));
   const Ended brief = Status({"--brief", "--wait"});
   EXPECT_EQ(brief.exit_status, kGood);
   EXPECT_THAT(brief.out, StartsWith(absl::StrCat("ready, key ", kHash)));
