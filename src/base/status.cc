@@ -92,7 +92,8 @@ std::string WithoutPem(absl::string_view text) {
 }
 
 std::string PrintableAddress(absl::string_view text) {
-  return absl::StrContains(text, '@') ? "(with a user)" : Printable(text);
+  const absl::string_view before_host = text.substr(0, text.rfind('@') + 1);
+  return absl::StrContains(before_host, ':') ? "(with a user)" : Printable(text);
 }
 
 std::string Describe(const absl::Status& status) {

@@ -43,7 +43,7 @@ std::string Printable(absl::string_view text, std::size_t limit = 200);
 // name of its file belongs.
 std::string WithoutPem(absl::string_view text);
 
-// As Printable, of an address; one with a user, who may have a password, is withheld.
+// As Printable, of an address; one in which a user may have a password is withheld.
 std::string PrintableAddress(absl::string_view text);
 
 // The same status with a fact that differs from one failure to the next, a request's id for one. It

@@ -53,7 +53,9 @@ TEST(Printable, WithholdsPem) {
 
 TEST(PrintableAddress, WithholdsAUser) {
   EXPECT_EQ(PrintableAddress("kms\n:1"), "kms?:1");
+  EXPECT_EQ(PrintableAddress("@name"), "@name");
   EXPECT_EQ(PrintableAddress("https://user:password@kms"), "(with a user)");
+  EXPECT_EQ(PrintableAddress("user:pass@word@kms:1"), "(with a user)");
 }
 
 TEST(Describe, NamesTheCodeThenTheMessage) {
