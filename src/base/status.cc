@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "absl/strings/cord.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 
@@ -16,6 +17,14 @@ namespace okms {
 namespace {
 
 constexpr char kDetail[] = "okms/detail";  // the payload's type URL
+
+// How PEM begins, and how that does in base64.
+constexpr absl::string_view kPem = "-----BEGIN ";
+constexpr absl::string_view kPemInBase64 = "LS0tLS1CRUdJTi";
+
+bool HoldsPem(absl::string_view text) {
+  return absl::StrContains(text, kPem) || absl::StrContains(text, kPemInBase64);
+}
 
 }  // namespace
 
@@ -69,12 +78,22 @@ std::string OpenSslErrors() {
 }
 
 std::string Printable(absl::string_view text, std::size_t limit) {
+  if (HoldsPem(text)) return WithoutPem(text);
   std::string out(text.substr(0, limit));
   for (char& c : out) {
     if (c < 0x20 || c > 0x7e) c = '?';
   }
   if (text.size() > limit) absl::StrAppend(&out, "... (", text.size(), " bytes)");
   return out;
+}
+
+std::string WithoutPem(absl::string_view text) {
+  return HoldsPem(text) ? absl::StrCat("(PEM of ", text.size(), " bytes)") : std::string(text);
+}
+
+std::string PrintableAddress(absl::string_view text) {
+  const absl::string_view before_host = text.substr(0, text.rfind('@') + 1);
+  return absl::StrContains(before_host, ':') ? "(with a user)" : Printable(text);
 }
 
 std::string Describe(const absl::Status& status) {

@@ -36,8 +36,15 @@ absl::Status WithCode(const absl::Status& status, absl::StatusCode code);
 std::string OpenSslErrors();
 
 // Text of a peer made fit for one log line: control and non-ASCII bytes become '?', and what is
-// over `limit` bytes is cut and marked.
+// over `limit` bytes is cut and marked; WithoutPem.
 std::string Printable(absl::string_view text, std::size_t limit = 200);
+
+// The text, unless there is PEM in it, in base64 perhaps: it may be a key that was given where the
+// name of its file belongs.
+std::string WithoutPem(absl::string_view text);
+
+// As Printable, of an address; one in which a user may have a password is withheld.
+std::string PrintableAddress(absl::string_view text);
 
 // The same status with a fact that differs from one failure to the next, a request's id for one. It
 // stays out of message(), so that two failures for the same reason have the same message.

@@ -196,7 +196,9 @@ void Clean(absl::string_view flags, absl::string_view variable, std::string& tex
   text = std::string(absl::StripAsciiWhitespace(text));
   const bool quoted = text.size() >= 2 && text.front() == text.back() &&
                       (text.front() == '"' || text.front() == '\'');
-  if (std::any_of(text.begin(), text.end(), absl::ascii_iscntrl)) {
+  if (absl::StrContains(text, "-----BEGIN ")) {
+    mistakes.AddUnreadable(flag, perhaps, ": is PEM itself; give the path of a file that holds it");
+  } else if (std::any_of(text.begin(), text.end(), absl::ascii_iscntrl)) {
     mistakes.AddUnreadable(flag, perhaps, " \"", Printable(text),
                            "\": has a line break or another control character in it; take it out");
   } else if (quoted) {

@@ -35,7 +35,7 @@ absl::StatusOr<StatusListen> ParseStatusListen(absl::string_view text, bool anyw
   if (absl::string_view path = text; absl::ConsumePrefix(&path, "unix:")) {
     return ParsePath(text, path);
   }
-  const std::string name = absl::StrCat(kStatusListenFlag, " ", Printable(text));
+  const std::string name = absl::StrCat(kStatusListenFlag, " ", PrintableAddress(text));
   absl::StatusOr<HostPort> target = ParseHostPort(text);
   if (!target.ok()) {
     return Bad(name, ": neither unix:/path nor host:port; give for example 127.0.0.1:9440");

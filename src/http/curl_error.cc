@@ -24,6 +24,15 @@ bool RefusesOurCertificate(absl::string_view error) {
          absl::StrContains(what, "access denied");
 }
 
+// libcurl shows a proxy's URL as it is, with its password.
+std::string WithoutUser(absl::string_view error) {
+  constexpr absl::string_view kBegin = "://";
+  const std::size_t begin = error.find(kBegin);
+  const std::size_t end = error.rfind('@');
+  if (begin == error.npos || end == error.npos || end < begin) return std::string(error);
+  return absl::StrCat(error.substr(0, begin + kBegin.size()), error.substr(end + 1));
+}
+
 // What a server of something else makes of our request, or of our handshake. It may also be a KMS
 // that is going down; at the usual port nothing else is likely.
 std::string PortHint(CURLcode code, absl::string_view error, uint16_t port) {
@@ -40,7 +49,8 @@ std::string PortHint(CURLcode code, absl::string_view error, uint16_t port) {
 absl::Status TransferError(CURL* easy, CURLcode code, absl::string_view error,
                            const HostPort& server) {
   const std::string peer = server.ToString();
-  const std::string shown = Printable(error.empty() ? Curl().easy_strerror(code) : error);
+  const std::string shown =
+      Printable(error.empty() ? Curl().easy_strerror(code) : WithoutUser(error));
   if (code == CURLE_PEER_FAILED_VERIFICATION || code == CURLE_SSL_CONNECT_ERROR) {
     const std::string refusal = TakeRefusal();
     if (!refusal.empty()) {

@@ -22,8 +22,8 @@ std::string HostPort::ToString() const {
 
 absl::StatusOr<HostPort> ParseHostPort(absl::string_view text) {
   const auto bad = [&](absl::string_view why) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("\"", Printable(text), "\" ", why, "; give host:port, for example kms:5696"));
+    return absl::InvalidArgumentError(absl::StrCat("\"", PrintableAddress(text), "\" ", why,
+                                                   "; give host:port, for example kms:5696"));
   };
   if (absl::StrContains(text, "://")) return bad("is a URL");
   const std::size_t colon = text.rfind(':');

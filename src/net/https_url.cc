@@ -43,11 +43,8 @@ uint16_t ParsePort(absl::string_view text) {
 
 absl::StatusOr<HttpsUrl> ParseHttpsUrl(absl::string_view text) {
   const auto bad = [&](absl::string_view why) {
-    // A password in it stays out of the message.
-    const bool has_user = absl::StrContains(text, '@');
-    return absl::InvalidArgumentError(
-        absl::StrCat(has_user ? "(with a user)" : Printable(text), ": ", why,
-                     "; give for example https://eu-west-rbx.okms.ovh.net"));
+    return absl::InvalidArgumentError(absl::StrCat(
+        PrintableAddress(text), ": ", why, "; give for example https://eu-west-rbx.okms.ovh.net"));
   };
   if (!absl::StartsWithIgnoreCase(text, kScheme)) return bad("no https URL");
   const absl::string_view rest = text.substr(kScheme.size());

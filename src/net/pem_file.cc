@@ -57,11 +57,12 @@ bool Same(const struct stat& a, const struct stat& b) {
 }  // namespace
 
 std::string NamedFile::Name() const {
+  const std::string shown = WithoutPem(path);
   return from_systemd
              ? absl::StrCat(option,
                             " (the file of LoadCredential=", absl::StripPrefix(option, "--"),
-                            ": in the unit, passed as ", path, ")")
-             : absl::StrCat(option, " ", path);
+                            ": in the unit, passed as ", shown, ")")
+             : absl::StrCat(option, " ", shown);
 }
 
 absl::Status NamedFile::Bad(absl::string_view why) const {

@@ -340,15 +340,5 @@ TEST_F(CommandLineTest, ACallerCannotForgeALine) {
   EXPECT_THAT(plugin().ErrLines(), Not(Contains(StartsWith("error: "))));
 }
 
-TEST_F(CommandLineTest, LinesForTheJournalHaveItsPrefix) {
-  StartKms();
-  ChildOptions options;
-  options.environment = {"JOURNAL_STREAM=8:1"};
-  StartPlugin(std::move(options));
-  ASSERT_TRUE(plugin().WaitForLine("ready: key key-1"));
-  EXPECT_THAT(plugin().ErrLines(), testing::Each(MatchesRegex("<[3-7]>.+")));
-  EXPECT_THAT(plugin().ErrLines(), Not(IsEmpty()));
-}
-
 }  // namespace
 }  // namespace okms::test

@@ -11,6 +11,7 @@
 #include <string>
 #include <utility>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "support/status_is.h"
 
@@ -41,6 +42,20 @@ TEST(Printable, CutsAndMarksWhatIsOverTheLimit) {
   EXPECT_EQ(Printable(std::string(201, 'x')),
             absl::StrCat(std::string(200, 'x'), "... (201 bytes)"));
   EXPECT_EQ(Printable(""), "");
+}
+
+TEST(Printable, WithholdsPem) {
+  const std::string pem = "-----BEGIN PRIVATE KEY-----\nMIGHAgEAMBMGByqGSM49\n";
+  EXPECT_EQ(Printable(pem), "(PEM of 49 bytes)");
+  EXPECT_EQ(Printable("before " + pem, 5), "(PEM of 56 bytes)");
+  EXPECT_EQ(Printable(absl::Base64Escape(pem)), "(PEM of 68 bytes)");
+}
+
+TEST(PrintableAddress, WithholdsAUser) {
+  EXPECT_EQ(PrintableAddress("kms\n:1"), "kms?:1");
+  EXPECT_EQ(PrintableAddress("@name"), "@name");
+  EXPECT_EQ(PrintableAddress("https://user:password@kms"), "(with a user)");
+  EXPECT_EQ(PrintableAddress("user:pass@word@kms:1"), "(with a user)");
 }
 
 TEST(Describe, NamesTheCodeThenTheMessage) {
