@@ -149,7 +149,6 @@ std::string BriefText(const Json& report) {
 
 std::string ReportText(const Json& report) {
   Rows rows;
-  rows.AddIfAny("state", TextOf(report, "state"));
   AddKey(MemberOf(report, "key"), rows);
   AddCandidate(MemberOf(report, "candidate"), rows);
   AddHosts(report, rows);

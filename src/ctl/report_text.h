@@ -22,6 +22,7 @@ std::string VerdictText(const Json& report);
 std::string BriefText(const Json& report);
 
 // All that a person wants to know of it, a line each; what is not in the report is left out.
+// So is its line of state, which may be some seconds older than the rest.
 std::string ReportText(const Json& report);
 
 }  // namespace okms::ctl
