@@ -47,7 +47,7 @@ std::string StatusPart(std::span<const Source> sources) {
   const absl::StatusOr<Found> found = Ask(sources);
   if (!found.ok()) return Part("status: nobody answers", found.status().message());
   // A line for each fact, so that what is cut from a line is one fact.
-  return Part(absl::StrCat("status, by ", found->source), ReportText(found->report)) +
+  return Part("status", ReportText(found->report, found->source)) +
          Part("report", found->report.dump(1, ' ', true, Json::error_handler_t::replace));
 }
 

@@ -147,15 +147,13 @@ std::string BriefText(const Json& report) {
   return text + (least ? absl::StrCat(", certificate ", LeftText(*least)) : "");
 }
 
-std::string ReportText(const Json& report) {
+std::string ReportText(const Json& report, absl::string_view source) {
   Rows rows;
-  rows.AddIfAny("state", TextOf(report, "state"));
   AddKey(MemberOf(report, "key"), rows);
   AddCandidate(MemberOf(report, "candidate"), rows);
   AddHosts(report, rows);
   AddChecks(report, rows);
   AddCertificates(report, rows);
-  AddChanges(report, rows);
   rows.AddIfAny("sandbox", TextOf(report, "sandbox"));
   if (const std::string version = TextOf(report, "version"); !version.empty()) {
     const double age =
@@ -163,6 +161,8 @@ std::string ReportText(const Json& report) {
     rows.Add("plugin", absl::StrCat(version, ", ", TextOf(report, "protocol"), ", started ",
                                     SpanText(age), " ago"));
   }
+  rows.Add("asked at", source);
+  AddChanges(report, rows);
   return absl::StrCat(VerdictText(report), "\n", std::move(rows).text());
 }
 

@@ -8,6 +8,7 @@
 
 #include <string>
 
+#include "absl/strings/string_view.h"
 #include "ctl/report.h"
 
 namespace okms::ctl {
@@ -21,8 +22,10 @@ std::string VerdictText(const Json& report);
 // One line: the verdict, the key, how many hosts are up, and the certificate that ends first.
 std::string BriefText(const Json& report);
 
-// All that a person wants to know of it, a line each; what is not in the report is left out.
-std::string ReportText(const Json& report);
+// All that a person wants to know of it, a line each, with who said so; the last ones are what has
+// changed. What is not in the report is left out.
+// So is its line of state, which may be some seconds older than the rest.
+std::string ReportText(const Json& report, absl::string_view source);
 
 }  // namespace okms::ctl
 

@@ -75,7 +75,7 @@ std::string Shown(const Found& found, const Options& options) {
     return report.dump(-1, ' ', true, Json::error_handler_t::replace) + "\n";
   }
   if (options.brief) return BriefText(found.report) + "\n";
-  return absl::StrCat(ReportText(found.report), "asked at      ", found.source, "\n");
+  return ReportText(found.report, found.source);
 }
 
 int Status(const Options& options) {

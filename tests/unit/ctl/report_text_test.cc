@@ -39,9 +39,8 @@ constexpr char kWell[] =
   "state":"serving","changes":[{"event":"key","age_seconds":65,"text":"key adopted"}]})";
 
 TEST(ReportTextTest, SaysAllThatIsKnown) {
-  EXPECT_EQ(ReportText(*ParseReport(kWell)),
+  EXPECT_EQ(ReportText(*ParseReport(kWell), "/s.sock"),
             "ready\n"
-            "state         serving\n"
             "key           key-1\n"
             "              sha256:12\n"
             "hosts         one:5696  up for 2 h\n"
@@ -50,9 +49,10 @@ TEST(ReportTextTest, SaysAllThatIsKnown) {
             "certificates  EXPIRED 1 min ago, until 1970-01-01 00:00 UTC  --client-cert /c.pem\n"
             "              1 d left, until 1970-01-02 00:00 UTC  --ca /ca.pem\n"
             "reload        it expired\n"
-            "changes       1 min 5 s ago  key adopted\n"
             "sandbox       all of it\n"
-            "plugin        1.2.3, kmip, started 1 min 40 s ago\n");
+            "plugin        1.2.3, kmip, started 1 min 40 s ago\n"
+            "asked at      /s.sock\n"
+            "changes       1 min 5 s ago  key adopted\n");
   EXPECT_EQ(BriefText(*ParseReport(kWell)),
             "ready, key sha256:12, 1 of 2 hosts up, certificate EXPIRED 1 min ago");
 }
@@ -62,11 +62,12 @@ TEST(ReportTextTest, SaysWhyItIsNotReady) {
       R"({"ready":false,"reason":"no \u001b[2J answer","code":"UNAVAILABLE","key":{"id":""},
           "candidate":{"id_hash":"","works":false,"text":"the label fits no key","age_seconds":3}})");
   EXPECT_EQ(BriefText(report), "NOT READY: UNAVAILABLE: no ?[2J answer");
-  EXPECT_THAT(ReportText(*ParseReport(R"({"ready":false})")), Not(HasSubstr("key")));
-  EXPECT_EQ(ReportText(report),
+  EXPECT_THAT(ReportText(*ParseReport(R"({"ready":false})"), "/s.sock"), Not(HasSubstr("key")));
+  EXPECT_EQ(ReportText(report, "/s.sock"),
             "NOT READY: UNAVAILABLE: no ?[2J answer\n"
             "key           none yet\n"
-            "candidate     no key for 3 s: the label fits no key\n");
+            "candidate     no key for 3 s: the label fits no key\n"
+            "asked at      /s.sock\n");
 }
 
 TEST(ReportTextTest, DoesNotStumbleOverAnotherShape) {
@@ -74,7 +75,7 @@ TEST(ReportTextTest, DoesNotStumbleOverAnotherShape) {
        {R"({"ready":true})", R"({"ready":true,"hosts":{"a":1},"certificates":[1,null,"x",[]]})",
         R"({"ready":true,"hosts":[1],"key":"x","candidate":[1],"reload":7,"changes":[{}]})",
         R"({"ready":true,"certificates":[{"not_after":1e300,"left_seconds":1e300}]})"}) {
-    EXPECT_THAT(ReportText(*ParseReport(text)), StartsWith("ready\n")) << text;
+    EXPECT_THAT(ReportText(*ParseReport(text), "/s.sock"), StartsWith("ready\n")) << text;
     EXPECT_THAT(BriefText(*ParseReport(text)), AllOf(StartsWith("ready"), Not(HasSubstr("\n"))));
   }
 }
