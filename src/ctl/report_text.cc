@@ -149,6 +149,7 @@ std::string BriefText(const Json& report) {
 
 std::string ReportText(const Json& report, absl::string_view source) {
   Rows rows;
+  rows.AddIfAny("state", TextOf(report, "state"));
   AddKey(MemberOf(report, "key"), rows);
   AddCandidate(MemberOf(report, "candidate"), rows);
   AddHosts(report, rows);

@@ -24,7 +24,6 @@ std::string BriefText(const Json& report);
 
 // All that a person wants to know of it, a line each, with who said so; the last ones are what has
 // changed. What is not in the report is left out.
-// So is its line of state, which may be some seconds older than the rest.
 std::string ReportText(const Json& report, absl::string_view source);
 
 }  // namespace okms::ctl

@@ -41,6 +41,7 @@ constexpr char kWell[] =
 TEST(ReportTextTest, SaysAllThatIsKnown) {
   EXPECT_EQ(ReportText(*ParseReport(kWell), "/s.sock"),
             "ready\n"
+            "state         serving\n"
             "key           key-1\n"
             "              sha256:12\n"
             "hosts         one:5696  up for 2 h\n"
