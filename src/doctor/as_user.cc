@@ -8,9 +8,11 @@
 #include <grp.h>
 #include <pwd.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
@@ -138,6 +140,20 @@ absl::StatusOr<UniqueFd> ConnectAs(const User& user, absl::string_view socket) {
     return ErrnoStatus(absl::StatusCode::kUnavailable, "connect", outcome.error);
   }
   return std::move(outcome.fd);
+}
+
+std::string ClosedFolder(const User& user, const std::string& path) {
+  for (std::size_t slash = path.find('/', 1); slash != std::string::npos;
+       slash = path.find('/', slash + 1)) {
+    const std::string folder = path.substr(0, slash);
+    struct stat info {};
+    if (::stat(folder.c_str(), &info) != 0) return "";
+    const bool member =
+        std::find(user.groups.begin(), user.groups.end(), info.st_gid) != user.groups.end();
+    const mode_t bit = info.st_uid == user.uid ? S_IXUSR : member ? S_IXGRP : S_IXOTH;
+    if ((info.st_mode & bit) == 0) return folder;
+  }
+  return "";
 }
 
 absl::Status CanRead(const User& user, const std::string& path) {

@@ -37,6 +37,10 @@ absl::StatusOr<User> FindUser(const std::string& text);
 // (SO_PEERCRED is of the moment of connect(2)), whoever goes on to use it.
 absl::StatusOr<UniqueFd> ConnectAs(const User& user, absl::string_view socket);
 
+// The first folder on the way to a path that does not let the user through, by its mode; empty: all
+// do, or it is something else than modes.
+std::string ClosedFolder(const User& user, const std::string& path);
+
 // Whether that user can read the file.
 absl::Status CanRead(const User& user, const std::string& path);
 

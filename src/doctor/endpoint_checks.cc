@@ -101,6 +101,9 @@ Verdicts CheckHandshake(Examination& all, Endpoint& endpoint) {
     const auto socket =
         ShakeHands(endpoint.target, *endpoint.reached, *all.tls, all.NextDeadline());
     if (!socket.ok()) return Failed(Message(socket.status()), mend);
+    if (absl::Status verdict = AwaitVerdict(**socket); absl::IsUnauthenticated(verdict)) {
+      return Failed(Message(verdict), mend);
+    }
   }
   endpoint.answer = IsRest(endpoint) ? TalkRest(all, endpoint) : TalkKmip(all, endpoint);
   if (absl::IsUnauthenticated(endpoint.answer)) return Failed(Message(endpoint.answer), mend);

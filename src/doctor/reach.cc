@@ -7,7 +7,10 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
+#include <chrono>
+#include <cstdint>
 #include <optional>
 #include <utility>
 
@@ -18,6 +21,8 @@
 
 namespace okms::doctor {
 namespace {
+
+constexpr std::chrono::milliseconds kVerdict{300};
 
 absl::Status TooLate() { return absl::DeadlineExceededError("no answer in time"); }
 
@@ -64,6 +69,15 @@ absl::Status TryConnect(const Address& address, Deadline deadline) {
   }
   if (error == 0) return absl::OkStatus();
   return ErrnoStatus(absl::StatusCode::kUnavailable, "connect", error);
+}
+
+absl::Status AwaitVerdict(TlsSocket& socket) {
+  // Usually a ticket to resume the session.
+  if (!socket.more() && !Await(socket.fd(), POLLIN, Clock::now() + kVerdict).ok()) {
+    return absl::OkStatus();
+  }
+  std::array<uint8_t, 256> buffer{};
+  return socket.Read(buffer).status();
 }
 
 absl::StatusOr<std::unique_ptr<TlsSocket>> ShakeHands(const HostPort& target,

@@ -30,6 +30,11 @@ absl::StatusOr<std::vector<Address>> Resolve(const HostPort& target, Deadline de
 // Whether somebody listens there. Errors: kUnavailable, kDeadlineExceeded.
 absl::Status TryConnect(const Address& address, Deadline deadline);
 
+// Whether the KMS takes our certificate, which with TLS 1.3 it says after the handshake, if it does
+// not. To ask it something at once could lose that word. Takes as long as the KMS needs for its
+// next one, and some tenths of a second where there is none. Errors: as those of TlsSocket.
+absl::Status AwaitVerdict(TlsSocket& socket);
+
 // Connects and shakes hands. Errors: as those of TlsSocket; kDeadlineExceeded.
 absl::StatusOr<std::unique_ptr<TlsSocket>> ShakeHands(const HostPort& target,
                                                       const Address& address,

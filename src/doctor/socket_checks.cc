@@ -38,9 +38,27 @@ absl::StatusOr<UniqueFd> Connect(const std::string& name) {
   return fd;
 }
 
+std::string FileOfVariables(const Examination& all) {
+  return all.found.file.empty() ? "ENVIRONMENT-FILE" : all.found.file;
+}
+
 std::string GroupName(gid_t gid) {
   const group* const entry = ::getgrgid(gid);
   return entry != nullptr ? entry->gr_name : absl::StrCat(gid);
+}
+
+// What would let that user reach the socket.
+std::string LetIn(const Examination& all, const User& user) {
+  const std::string& path = all.socket().path;
+  if (const std::string folder = ClosedFolder(user, path); !folder.empty()) {
+    return absl::StrCat("chmod o+x ", folder);
+  }
+  struct stat info {};
+  // Nobody is to be made a member of root's.
+  if (::stat(path.c_str(), &info) == 0 && info.st_gid != 0) {
+    return absl::StrCat("usermod -aG ", GroupName(info.st_gid), " ", user.name);
+  }
+  return absl::StrCat("echo OKMS_SOCK_GROUP=", GroupName(user.gid), " >> ", FileOfVariables(all));
 }
 
 // What Status answered to whoever that is.
@@ -116,8 +134,7 @@ Verdicts CheckAccess(Examination& all) {
     return Warning(absl::StrCat(path, ": its mode lets members of group ", group,
                                 " connect, whom the plugin turns away unless --allow-uid or "
                                 "--allow-gid names them"),
-                   absl::StrCat("echo OKMS_ALLOW_GID=", group, " >> ",
-                                all.found.file.empty() ? "ENVIRONMENT-FILE" : all.found.file));
+                   absl::StrCat("echo OKMS_ALLOW_GID=", group, " >> ", FileOfVariables(all)));
   }
   return Passed(absl::StrCat(path, ": has mode ", mode, ": its owner ", info.st_uid,
                              by_group ? absl::StrCat(" and members of group ", group) : "",
@@ -154,12 +171,9 @@ Verdicts CheckStatusAsUser(Examination& all) {
                    absl::StrCat("sudo okms-kms-ctl check --as ", name));
   }
   if (!connection.ok()) {
-    struct stat info {};
-    const bool known = ::stat(all.socket().path.c_str(), &info) == 0;
-    return Failed(
-        absl::StrCat(who, " cannot connect to ", all.socket().ToString(), ": ",
-                     connection.status().message()),
-        absl::StrCat("usermod -aG ", known ? GroupName(info.st_gid) : "okms-kms", " ", user->name));
+    return Failed(absl::StrCat(who, " cannot connect to ", all.socket().ToString(), ": ",
+                               connection.status().message()),
+                  LetIn(all, *user));
   }
   return Judge(all, who, AskStatus(*std::move(connection), kPatience));
 }
