@@ -19,7 +19,7 @@ namespace okms::doctor {
 // host of the KMS. It is called only when all that it needs was good, or had nothing to look at.
 struct Check {
   absl::string_view id;
-  std::vector<absl::string_view> needs;  // rows above it, by id
+  std::vector<absl::string_view> needs = {};  // rows above it, by id
   // Whether there is anything to look at; else it is not spoken of. None: always.
   bool (*asked)(const Examination& all) = nullptr;
   Verdicts (*once)(Examination& all) = nullptr;
