@@ -9,19 +9,13 @@
 #include "absl/strings/str_split.h"
 #include "app/protocols.h"
 #include "base/status.h"
+#include "doctor/as_user.h"
 #include "http/proxy.h"
 #include "sandbox/privileges.h"
 #include "service/listener.h"
 
 namespace okms::doctor {
 namespace {
-
-// Where somebody can correct what the plugin is started with.
-std::string EditSource(const Found& found) {
-  if (!found.file.empty()) return absl::StrCat("${EDITOR:-vi} ", found.file);
-  if (!found.unit.empty()) return absl::StrCat("systemctl edit ", found.unit);
-  return "okms-k8s-encryption-provider --help";
-}
 
 Verdicts EachLine(Outcome outcome, absl::string_view lines, const std::string& mend) {
   Verdicts verdicts;
@@ -70,7 +64,7 @@ Verdicts CheckSource(Examination& all) {
 }
 
 Verdicts CheckFlags(Examination& all) {
-  const std::string mend = EditSource(all.found);
+  const std::string mend = all.EditCommand();
   std::vector<std::string> argv{"okms-k8s-encryption-provider"};
   argv.insert(argv.end(), all.found.flags.begin(), all.found.flags.end());
   if (!all.request.key_id.empty()) {
@@ -99,11 +93,14 @@ Verdicts CheckFlags(Examination& all) {
 }
 
 Verdicts CheckUser(Examination& all) {
-  // Of a unit systemd takes care; started by hand, the plugin becomes that user itself.
-  if (all.found.unit.empty()) {
-    if (absl::Status status = sandbox::CheckUser(all.config->user); !status.ok()) {
-      return Failed(std::string(status.message()), "systemd-sysusers");
+  // Of a unit that names one systemd takes care; else the plugin becomes that user itself.
+  if (!all.found.user.empty()) {
+    if (absl::Status status = FindUser(all.found.user).status(); !status.ok()) {
+      return Failed(absl::StrCat("User= of ", all.found.unit, ": ", status.message()),
+                    "systemd-sysusers");
     }
+  } else if (absl::Status status = sandbox::CheckUser(all.config->user); !status.ok()) {
+    return Failed(std::string(status.message()), "systemd-sysusers");
   }
   return Passed("the user is one that there is");
 }

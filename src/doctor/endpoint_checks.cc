@@ -106,16 +106,17 @@ Verdicts CheckHandshake(Examination& all, Endpoint& endpoint) {
     }
   }
   endpoint.answer = IsRest(endpoint) ? TalkRest(all, endpoint) : TalkKmip(all, endpoint);
-  if (absl::IsUnauthenticated(endpoint.answer)) return Failed(Message(endpoint.answer), mend);
+  // By a proxy, this is the first that is seen of it.
+  const bool none = endpoint.proxied && !endpoint.answer.ok() && endpoint.version.empty();
+  if (none || absl::IsUnauthenticated(endpoint.answer)) {
+    return Failed(Message(endpoint.answer), mend);
+  }
   return Passed("the KMS and we take each other's certificates");
 }
 
 Verdicts CheckVersion(Examination& all, Endpoint& endpoint) {
   if (endpoint.answer.ok()) return Passed(absl::StrCat("the KMS speaks ", endpoint.version));
-  return Failed(
-      Message(endpoint.answer),
-      absl::StrCat("okms-kms-ctl check -- --protocol ", IsRest(endpoint) ? "kmip" : "rest",
-                   " --serv-addr ...  # is it the ", all.config->protocol->name, " port?"));
+  return Failed(Message(endpoint.answer), all.EditCommand());
 }
 
 Verdicts CheckClock(Examination&, Endpoint& endpoint) {

@@ -65,8 +65,9 @@ struct Examination {
 
   // By when one step has to be done.
   Deadline NextDeadline() const { return Clock::now() + config->timeout; }
-  // The service of the configuration, for a command.
+  // For commands: the service of the configuration, and how to correct that.
   std::string unit() const;
+  std::string EditCommand() const;
   const SocketAddress& socket() const { return found.socket ? *found.socket : config->socket; }
 
   const Request request;

@@ -58,8 +58,6 @@ Verdicts JudgeDates(const Examination& all, const NamedFile& file) {
 
 }  // namespace
 
-std::string Examination::unit() const { return found.unit.empty() ? kDefaultUnit : found.unit; }
-
 Verdicts CheckClientCert(Examination& all) {
   all.files = TlsContext::Read(all.config->tls);
   all.tls = std::move(all.files.context);
@@ -129,11 +127,7 @@ Verdicts CheckKeyMode(Examination& all) {
 
 Verdicts CheckReaders(Examination& all) {
   const absl::StatusOr<User> user = FindUser(all.found.user);
-  if (!user.ok()) {
-    return Failed(absl::StrCat("User=", all.found.user, " of ", all.found.unit, ": ",
-                               user.status().message()),
-                  "systemd-sysusers");
-  }
+  if (!user.ok()) return Unknown(std::string(user.status().message()), "systemd-sysusers");
   for (const std::string& path : all.config->tls.Paths()) {
     // What systemd hands over it reads as root.
     if (std::count(all.found.passed.begin(), all.found.passed.end(), path) > 0) continue;

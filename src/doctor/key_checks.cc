@@ -153,7 +153,7 @@ Verdicts CheckAgreement(Examination& all) {
       verdicts.push_back({Outcome::kFailed,
                           absl::StrCat(other.name, " does not decrypt what ", first.name,
                                        " encrypted: ", Message(read.status())),
-                          "okms-kms-ctl check -- --serv-addr ..."});
+                          all.EditCommand()});
     }
   }
   return verdicts.empty() ? Passed("the hosts have the same key") : verdicts;

@@ -102,6 +102,10 @@ Verdicts CheckSocket(Examination& all) {
   if (!path.empty() && !S_ISSOCK(info.st_mode)) {
     return Failed(absl::StrCat(name, ": is no socket"), absl::StrCat("rm -r ", path));
   }
+  if (!all.found.unit.empty() && !all.found.runs) {
+    return Unknown(absl::StrCat(name, ": systemd listens; to ask would start the plugin"),
+                   Start(all));
+  }
   const absl::StatusOr<UniqueFd> connection = Connect(name);
   if (connection.ok() || absl::IsPermissionDenied(connection.status())) {
     return Passed(absl::StrCat(name, ": is a socket"));

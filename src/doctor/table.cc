@@ -39,7 +39,7 @@ const std::vector<Check>& AllChecks() {
       {.id = "ca.file", .needs = {"config.flags"}, .once = CheckCa},
       {.id = "ca.dates", .needs = {"ca.file"}, .asked = WithCa, .once = CheckCaDates},
       {.id = "files.readers",
-       .needs = {"client-cert.file", "client-key.file", "ca.file"},
+       .needs = {"config.user", "client-cert.file", "client-key.file", "ca.file"},
        .asked = OfAUnit,
        .once = CheckReaders},
 
