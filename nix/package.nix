@@ -23,6 +23,7 @@
   python3,
   systemdLibs,
   testers,
+  yaml-cpp,
   zlib,
 }:
 
@@ -97,6 +98,7 @@ stdenv.mkDerivation (finalAttrs: {
     openssl
     protobuf
     systemdLibs
+    yaml-cpp # okms-kms-ctl's
     zlib # the mock KMS's
   ];
 

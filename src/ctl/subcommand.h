@@ -32,6 +32,7 @@ using Run = std::function<int()>;
 using AddSubcommand = void(CLI::App& app, Run& run);
 
 AddSubcommand AddBugReport;
+AddSubcommand AddCheck;
 AddSubcommand AddStatus;
 
 enum class Output { kText, kJson };

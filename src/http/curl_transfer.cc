@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
+#include <ctime>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -30,6 +32,14 @@ ListPtr HeadersOf(const HttpRequest& request) {
   }
   for (const std::string& line : request.headers) add(line.c_str());
   return list;
+}
+
+// The one form in which it may be sent (RFC 9110 section 5.6.7).
+std::optional<std::time_t> ParseDate(const std::string& text) {
+  std::tm fields{};
+  const char* const end = ::strptime(text.c_str(), "%a, %d %b %Y %H:%M:%S GMT", &fields);
+  if (end == nullptr || *end != '\0') return std::nullopt;
+  return ::timegm(&fields);
 }
 
 }  // namespace
@@ -81,10 +91,13 @@ void ReadHead(CURL* easy, HttpResponse& response) {
   };
   response.content_type = text(CURLINFO_CONTENT_TYPE);
   response.location = text(CURLINFO_REDIRECT_URL);
-  curl_header* encoding = nullptr;
-  if (Curl().easy_header(easy, "Content-Encoding", 0, CURLH_HEADER, -1, &encoding) == CURLHE_OK) {
-    response.content_encoding = encoding->value;
-  }
+  const auto header = [&](const char* name) {
+    curl_header* found = nullptr;
+    const bool there = Curl().easy_header(easy, name, 0, CURLH_HEADER, -1, &found) == CURLHE_OK;
+    return std::string(there ? found->value : "");
+  };
+  response.content_encoding = header("Content-Encoding");
+  response.date = ParseDate(header("Date"));
   curl_off_t retry_after = 0;
   Curl().easy_getinfo(easy, CURLINFO_RETRY_AFTER, &retry_after);
   if (retry_after > 0) response.retry_after = std::chrono::seconds(retry_after);

@@ -7,6 +7,7 @@
 #define OKMS_HTTP_HTTP_CLIENT_H_
 
 #include <chrono>
+#include <ctime>
 #include <memory>
 #include <optional>
 #include <string>
@@ -33,6 +34,7 @@ struct HttpResponse {
   std::string content_encoding;
   std::string location;
   std::optional<std::chrono::seconds> retry_after;  // RFC 9110 section 10.2.3, both forms
+  std::optional<std::time_t> date;                  // what the server's clock said (section 6.6.1)
   WipedBytes body;
 };
 

@@ -68,6 +68,13 @@ absl::StatusOr<ByteView> FindBatchItemId(const Item& item) {
   return id ? id->AsBytes() : ByteView();
 }
 
+std::optional<int64_t> FindTimeStamp(const Item& header) {
+  const auto item = header.Find(tag::kTimeStamp);
+  if (!item.ok() || !*item) return std::nullopt;
+  const auto time = (*item)->AsDateTime();
+  return time.ok() ? std::optional(*time) : std::nullopt;
+}
+
 absl::StatusCode CodeOf(ResultReason reason) {
   switch (reason) {
     case ResultReason::kItemNotFound: return absl::StatusCode::kNotFound;
@@ -199,10 +206,12 @@ WipedBytes Response::Encode(const Response& header, int64_t time_stamp, PayloadW
 absl::StatusOr<std::vector<Response>> Response::Decode(ByteView message, std::size_t most) {
   OKMS_ASSIGN_OR_RETURN(const Envelope envelope,
                         OpenEnvelope(message, tag::kResponseMessage, tag::kResponseHeader, most));
+  const std::optional<int64_t> time_stamp = FindTimeStamp(envelope.header);
   std::vector<Response> responses;
   for (const Item& item : envelope.items) {
     OKMS_ASSIGN_OR_RETURN(Response response, ReadResponse(item));
     response.version = envelope.version;
+    response.time_stamp = time_stamp;
     responses.push_back(std::move(response));
   }
   return responses;

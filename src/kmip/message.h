@@ -62,6 +62,9 @@ struct Response {
   ResultReason reason = ResultReason::kNone;
   std::string message;                // the server's words, unfiltered
   std::optional<ttlv::Item> payload;  // a view of the message that was decoded
+  // What the server's clock said, in seconds since 1970; none: a server that does not say it as the
+  // standard has it, which is no reason to refuse an answer. Not written from here.
+  std::optional<int64_t> time_stamp = {};
 
   // In the version of the first item, which there must be.
   static WipedBytes Encode(std::span<const Response> items, int64_t time_stamp);

@@ -157,6 +157,11 @@ absl::StatusOr<bool> Item::AsBoolean() const {
   return ReadBigEndian(value_) == 1;
 }
 
+absl::StatusOr<int64_t> Item::AsDateTime() const {
+  OKMS_RETURN_IF_ERROR(ExpectType(Type::kDateTime));
+  return static_cast<int64_t>(ReadBigEndian(value_));
+}
+
 absl::StatusOr<absl::string_view> Item::AsText() const {
   OKMS_RETURN_IF_ERROR(ExpectType(Type::kTextString));
   return okms::AsText(value_);

@@ -55,6 +55,7 @@ class Item {
   absl::StatusOr<int32_t> AsInteger() const;
   absl::StatusOr<uint32_t> AsEnumeration() const;
   absl::StatusOr<bool> AsBoolean() const;
+  absl::StatusOr<int64_t> AsDateTime() const;  // seconds since 1970
   absl::StatusOr<absl::string_view> AsText() const;
   absl::StatusOr<ByteView> AsBytes() const;
   absl::Status ExpectType(Type type) const;

@@ -123,6 +123,19 @@ absl::Status UseIdentity(SSL_CTX* context, const TlsFiles& files, const std::vec
   return absl::OkStatus();
 }
 
+// Each one's issuer should come next: a server need look no further (RFC 5246 section 7.4.2). No
+// mistake, since most servers do.
+std::string ChainTrouble(const std::vector<X509Ptr>& chain) {
+  for (std::size_t i = 1; i < chain.size(); ++i) {
+    if (X509_check_issued(chain[i].get(), chain[i - 1].get()) != X509_V_OK) {
+      ERR_clear_error();
+      return absl::StrCat("certificate ", i + 1, " of the file, ", NameOf(chain[i].get()),
+                          ", did not issue the one before it, ", NameOf(chain[i - 1].get()));
+    }
+  }
+  return "";
+}
+
 // Of our certificate, those that go with it, and the CAs.
 std::string IdentityOf(SSL_CTX* context, const std::vector<X509Ptr>& anchors) {
   STACK_OF(X509)* chain = nullptr;
@@ -200,7 +213,11 @@ TlsContext::Reading TlsContext::Read(const TlsFiles& files,
   const auto key = LoadKey(files, reading.warnings);
   note(chain.status());
   note(key.status());
-  if (chain.ok() && key.ok()) note(UseIdentity(context.get(), files, *chain, key->get()));
+  if (chain.ok() && key.ok()) {
+    reading.misfit = UseIdentity(context.get(), files, *chain, key->get());
+    note(reading.misfit);
+  }
+  if (chain.ok()) reading.chain_trouble = ChainTrouble(*chain);
   const auto anchors = LoadRoots(context.get(), files, std::move(system_roots));
   note(anchors.status());
   if (chain.ok()) {

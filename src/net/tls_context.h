@@ -90,6 +90,9 @@ struct TlsContext::Reading {
   // kFailedPrecondition, one line that names the option, the file and the remedy: at most one of
   // each file.
   std::vector<absl::Status> mistakes;
+  absl::Status misfit;  // that of the mistakes which is of two files, each of which could be read
+  // Why the certificates of --client-cert do not lead from one to the next; empty: they do.
+  std::string chain_trouble;
   Validity validity;  // of what could be read; the same as the context's
   std::vector<std::string> warnings;
 };

@@ -351,7 +351,7 @@ WipedBytes Handler::Answer(ByteView message, const std::optional<Hit>& hit) {
   std::vector<Response> responses;
   for (const Answered& item : answered) responses.push_back(item.response);
   if (hit) SpoilBatch(responses, hit->fault.kind);
-  return Response::Encode(responses, std::time(nullptr));
+  return Response::Encode(responses, std::time(nullptr) + options_.clock_ahead);
 }
 
 }  // namespace okms::test

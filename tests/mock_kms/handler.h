@@ -35,6 +35,7 @@ struct HandlerOptions {
   bool show_attributes = true;  // else GetAttributes is PermissionDenied
   bool ignore_name = false;     // Locate finds keys of any name
   bool own_iv = false;          // the server chooses the IV and says which
+  int64_t clock_ahead = 0;      // seconds: what its answers say of the time
   bool answer_get = false;      // else Get is refused, as everything that is not served
 };
 

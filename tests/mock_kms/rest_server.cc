@@ -17,6 +17,7 @@
 #include <array>
 #include <atomic>
 #include <cerrno>
+#include <ctime>
 #include <future>
 #include <list>
 #include <utility>
@@ -109,8 +110,17 @@ void SkipBody(const httplib::Request& request) {
   }
 }
 
+// RFC 9110 section 5.6.7.
+std::string Date(std::time_t time) {
+  std::tm fields{};
+  std::array<char, 64> text{};
+  return {text.data(), std::strftime(text.data(), text.size(), "%a, %d %b %Y %H:%M:%S GMT",
+                                     ::gmtime_r(&time, &fields))};
+}
+
 void Deliver(const RestReply& reply, httplib::Response& response) {
   response.status = reply.response.status;
+  response.set_header("Date", Date(std::time(nullptr)));
   for (const auto& [name, value] : reply.response.headers) response.set_header(name, value);
   const std::string& type = reply.response.content_type;
   const std::string& body = reply.response.body;

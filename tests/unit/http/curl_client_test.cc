@@ -355,6 +355,16 @@ TEST_F(CurlClientTest, NothingOfAnAnswerShowsInTheNext) {
   EXPECT_THAT(next->body, IsEmpty());
 }
 
+TEST_F(CurlClientTest, WhatTheServersClockSays) {
+  const auto date = [&](const std::string& text) {
+    const auto result = Get(Always(HttpText("200 OK", "Date: " + text + "\r\n", "")));
+    return result.ok() ? result->date : std::nullopt;
+  };
+  EXPECT_EQ(date("Tue, 14 Nov 2023 22:13:20 GMT"), 1700000000);
+  EXPECT_EQ(date("Tue, 14 Nov 2023 22:13:20 GMT and more"), std::nullopt);
+  EXPECT_EQ(date("yesterday"), std::nullopt);
+}
+
 TEST_F(CurlClientTest, RetryAfterAsADate) {
   const std::string date = absl::FormatTime("%a, %d %b %Y %H:%M:%S GMT",
                                             absl::Now() + absl::Hours(1), absl::UTCTimeZone());

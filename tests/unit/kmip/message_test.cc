@@ -292,6 +292,7 @@ TEST(ResponseDecode, GivesBackEachItemInOrder) {
     EXPECT_EQ(got.reason, sent[i].reason);
     EXPECT_EQ(got.message, sent[i].message);
     EXPECT_EQ(got.payload.has_value(), sent[i].payload.has_value());
+    EXPECT_EQ(got.time_stamp, 1700000000);
   }
   EXPECT_EQ(*(*responses)[0].payload->Get(tag::kUniqueIdentifier)->AsText(), "5");
 }

@@ -392,9 +392,25 @@ TEST_F(TlsContextTest, APairThatDoesNotFitIsOneMistake) {
   TlsFiles files = Files();
   files.client_key.path = Issue("other", {.common_name = "other"}).key;
   files.ca.path = client_.key;
-  EXPECT_THAT(TlsContext::Read(files).mistakes,
+  const TlsContext::Reading reading = TlsContext::Read(files);
+  EXPECT_THAT(reading.mistakes,
               ElementsAre(StatusIs(kFailedPrecondition, HasSubstr("does not belong to")),
                           StatusIs(kFailedPrecondition, HasSubstr("holds a private key"))));
+  EXPECT_EQ(reading.misfit, reading.mistakes.front());
+  EXPECT_THAT(TlsContext::Read(Files()).misfit, IsOk());
+}
+
+TEST_F(TlsContextTest, ChainThatDoesNotLeadOnIsNoMistake) {
+  TlsFiles files = Files();
+  const std::string other = Issue("other", {.common_name = "other"}).certificate;
+  files.client_cert.path = Write("leads.pem", Read(client_.certificate) + Read(pki_.ca()));
+  EXPECT_EQ(TlsContext::Read(files).chain_trouble, "");
+  files.client_cert.path = Write("ends.pem", Read(client_.certificate) + Read(other));
+  const TlsContext::Reading reading = TlsContext::Read(files);
+  EXPECT_THAT(reading.mistakes, IsEmpty());
+  EXPECT_THAT(reading.chain_trouble,
+              MatchesRegex("certificate 2 of the file, \"other\", did not issue the one before it, "
+                           "\".*\""));
 }
 
 TEST_F(TlsContextTest, WhatCouldBeReadIsLookedAtInAnyCase) {

@@ -1,0 +1,157 @@
+// SPDX-FileCopyrightText: The okms-k8s-encryption-provider authors
+// SPDX-License-Identifier: Apache-2.0
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <ctime>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "base/status.h"
+#include "doctor/as_user.h"
+#include "doctor/config_checks.h"
+
+namespace okms::doctor {
+namespace {
+
+std::string Install(const NamedFile& file, absl::string_view mode, absl::string_view what) {
+  return absl::StrCat("install -m ", mode, " ", what, " ", file.path);
+}
+
+bool IsAbout(const absl::Status& mistake, const NamedFile& file) {
+  return absl::StartsWith(mistake.message(), absl::StrCat(file.option, " ")) ||
+         absl::StartsWith(mistake.message(), absl::StrCat(file.option, ":"));
+}
+
+// What was found wrong with that file by itself.
+Verdicts Judge(const Examination& all, const NamedFile& file, const std::string& mend) {
+  for (const absl::Status& mistake : all.files.mistakes) {
+    if (!IsAbout(mistake, file) || mistake == all.files.misfit) continue;
+    const std::string line(mistake.message());
+    // Not what the plugin would be told, who may be another user.
+    const bool hidden = absl::IsPermissionDenied(mistake) && ::geteuid() != 0;
+    const bool encrypted = absl::StartsWith(file.path, "/run/credentials/") && !all.found.runs;
+    if (encrypted) {
+      return Unknown(absl::StrCat(file.option,
+                                  ": is encrypted, and read by systemd alone, "
+                                  "when the service starts"),
+                     absl::StrCat("systemctl start ", all.unit()));
+    }
+    return hidden ? Unknown(line, "sudo okms-kms-ctl check") : Failed(line, mend);
+  }
+  return Passed(absl::StrCat(file.Name(), ": can be used"));
+}
+
+Verdicts JudgeDates(const Examination& all, const NamedFile& file) {
+  const std::time_t now = std::time(nullptr);
+  for (const Validity::Remark& remark : all.files.validity.Remarks(now)) {
+    if (!absl::StartsWith(remark.what, absl::StrCat(file.option, " "))) continue;
+    const bool early = absl::StrContains(remark.what, "not valid before");
+    const std::string mend =
+        early ? "timedatectl set-ntp true" : Install(file, "644", "NEW-CERTIFICATE.pem");
+    return remark.wrong ? Failed(remark.Text(), mend) : Warning(remark.Text(), mend);
+  }
+  return Passed(absl::StrCat(file.Name(), ": is valid now"));
+}
+
+}  // namespace
+
+Verdicts CheckClientCert(Examination& all) {
+  all.files = TlsContext::Read(all.config->tls);
+  all.tls = std::move(all.files.context);
+  const NamedFile& file = all.config->tls.client_cert;
+  return Judge(all, file, Install(file, "644", "CERTIFICATE.pem"));
+}
+
+Verdicts CheckClientKey(Examination& all) {
+  const NamedFile& file = all.config->tls.client_key;
+  return Judge(all, file, Install(file, "600", "KEY.pem"));
+}
+
+Verdicts CheckCa(Examination& all) {
+  NamedFile file = all.config->tls.ca;
+  file.option = "--ca";
+  if (!file.path.empty()) return Judge(all, file, Install(file, "644", "CA.pem"));
+  for (const absl::Status& mistake : all.files.mistakes) {
+    if (absl::StartsWith(mistake.message(), "no system CA")) {
+      return Failed(std::string(mistake.message()), "apt-get install ca-certificates");
+    }
+  }
+  return Passed("the system's CAs are trusted");
+}
+
+Verdicts CheckClientCertDates(Examination& all) {
+  return JudgeDates(all, all.config->tls.client_cert);
+}
+
+Verdicts CheckCaDates(Examination& all) { return JudgeDates(all, all.config->tls.ca); }
+
+Verdicts CheckChain(Examination& all) {
+  const NamedFile& file = all.config->tls.client_cert;
+  if (all.files.chain_trouble.empty()) {
+    return Passed(absl::StrCat(file.Name(), ": each certificate issued the one before it"));
+  }
+  return Warning(absl::StrCat(file.Name(), ": ", all.files.chain_trouble,
+                              "; the KMS may not find its way to a CA that it trusts"),
+                 absl::StrCat("cat CERTIFICATE.pem ITS-ISSUER.pem > ", file.path));
+}
+
+Verdicts CheckKeyMode(Examination& all) {
+  const NamedFile& file = all.config->tls.client_key;
+  struct stat info {};
+  if (::stat(file.path.c_str(), &info) != 0) {
+    return Unknown(ErrnoStatus(absl::StatusCode::kUnknown, file.Name(), errno).ToString(), "");
+  }
+  if ((info.st_mode & (S_IWGRP | S_IWOTH)) != 0) {
+    return Failed(absl::StrCat(file.Name(), ": others than its owner can write it"),
+                  absl::StrCat("chmod go-w ", file.path));
+  }
+  if ((info.st_mode & S_IROTH) != 0) {
+    return Warning(absl::StrCat(file.Name(), ": every user of this machine can read it"),
+                   absl::StrCat("chmod o-rwx ", file.path));
+  }
+  const absl::StatusOr<User> user = FindUser(!all.found.user.empty()    ? all.found.user
+                                             : all.config->user.empty() ? "okms-kms"
+                                                                        : all.config->user);
+  const bool known =
+      info.st_uid == 0 || info.st_uid == ::geteuid() || (user.ok() && info.st_uid == user->uid);
+  if (!known) {
+    return Warning(absl::StrCat(file.Name(), ": belongs to user ", info.st_uid,
+                                ", who is neither root nor the plugin's"),
+                   absl::StrCat("chown root ", file.path));
+  }
+  return Passed(absl::StrCat(file.Name(), ": nobody but its owner and group can read it"));
+}
+
+Verdicts CheckReaders(Examination& all) {
+  const absl::StatusOr<User> user = FindUser(all.found.user);
+  if (!user.ok()) return Unknown(std::string(user.status().message()), "systemd-sysusers");
+  for (const std::string& path : all.config->tls.Paths()) {
+    // What systemd hands over it reads as root.
+    if (std::count(all.found.passed.begin(), all.found.passed.end(), path) > 0) continue;
+    const absl::Status status = CanRead(*user, path);
+    if (absl::IsPermissionDenied(status)) {
+      return Unknown(std::string(status.message()), "sudo okms-kms-ctl check");
+    }
+    if (!status.ok()) {
+      return Failed(absl::StrCat(path, ": user ", user->name, " of ", all.found.unit,
+                                 " cannot read it: ", status.message()),
+                    absl::StrCat("chgrp ", user->gid, " ", path, " && chmod g+r ", path));
+    }
+  }
+  return Passed(absl::StrCat("user ", user->name, " of ", all.found.unit, " is given all files"));
+}
+
+Verdicts CheckKeyFits(Examination& all) {
+  const NamedFile& key = all.config->tls.client_key;
+  const NamedFile& cert = all.config->tls.client_cert;
+  const absl::Status& misfit = all.files.misfit;
+  if (misfit.ok()) return Passed("the key is that of the certificate");
+  return Failed(std::string(misfit.message()), IsAbout(misfit, cert)
+                                                   ? Install(cert, "644", "CERTIFICATE.pem")
+                                                   : Install(key, "600", "KEY-OF-IT.pem"));
+}
+
+}  // namespace okms::doctor

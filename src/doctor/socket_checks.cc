@@ -1,0 +1,187 @@
+// SPDX-FileCopyrightText: The okms-k8s-encryption-provider authors
+// SPDX-License-Identifier: Apache-2.0
+
+#include "doctor/socket_checks.h"
+
+#include <grp.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <optional>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "base/status.h"
+#include "base/unix_address.h"
+#include "doctor/as_user.h"
+#include "doctor/kms_status.h"
+
+namespace okms::doctor {
+namespace {
+
+constexpr std::chrono::seconds kPatience{3};  // kube-apiserver's
+
+std::string Start(const Examination& all) { return absl::StrCat("systemctl start ", all.unit()); }
+
+absl::StatusOr<UniqueFd> Connect(const std::string& name) {
+  const std::optional<UnixAddress> address = UnixAddress::Of(name);
+  if (!address) return absl::UnavailableError("the path is too long for a socket");
+  UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!fd || ::connect(fd.get(), address->get(), address->size()) != 0) {
+    const absl::StatusCode code =
+        errno == EACCES ? absl::StatusCode::kPermissionDenied : absl::StatusCode::kUnavailable;
+    return ErrnoStatus(code, "connect", errno);
+  }
+  return fd;
+}
+
+std::string FileOfVariables(const Examination& all) {
+  return all.found.file.empty() ? "ENVIRONMENT-FILE" : all.found.file;
+}
+
+std::string GroupName(gid_t gid) {
+  const group* const entry = ::getgrgid(gid);
+  return entry != nullptr ? entry->gr_name : absl::StrCat(gid);
+}
+
+// What would let that user reach the socket.
+std::string LetIn(const Examination& all, const User& user) {
+  const std::string& path = all.socket().path;
+  if (const std::string folder = ClosedFolder(user, path); !folder.empty()) {
+    return absl::StrCat("chmod o+x ", folder);
+  }
+  struct stat info {};
+  // Nobody is to be made a member of root's.
+  if (::stat(path.c_str(), &info) == 0 && info.st_gid != 0) {
+    return absl::StrCat("usermod -aG ", GroupName(info.st_gid), " ", user.name);
+  }
+  return absl::StrCat("echo OKMS_SOCK_GROUP=", GroupName(user.gid), " >> ", FileOfVariables(all));
+}
+
+// What Status answered to whoever that is.
+Verdicts Judge(const Examination& all, const std::string& who,
+               const absl::StatusOr<KmsStatus>& status) {
+  const std::string log = absl::StrCat("journalctl -u ", all.unit());
+  if (absl::IsUnavailable(status.status())) {
+    // One that is not ready answers with a reason; who is turned away gets no answer at all.
+    return Failed(absl::StrCat(who, " connects, and has no answer: ", Message(status.status()),
+                               "; whom the plugin does not know it turns away"),
+                  log);
+  }
+  if (!status.ok()) {
+    return Failed(absl::StrCat(who, " is told that the plugin is not ready: ",
+                               Printable(Message(status.status()), 400)),
+                  absl::StrCat("systemctl status ", all.unit()));
+  }
+  if (status->healthz != "ok") {
+    return Failed(absl::StrCat(who, " is told: ", Printable(status->healthz)), log);
+  }
+  return Passed(
+      absl::StrCat(who, " is told that the plugin is ready, with key ", Printable(status->key_id)));
+}
+
+}  // namespace
+
+Verdicts CheckSocket(Examination& all) {
+  const std::string name = all.socket().ToString();
+  const std::string& path = all.socket().path;
+  struct stat info {};
+  if (!path.empty() && ::lstat(path.c_str(), &info) != 0) {
+    const int error = errno;
+    const absl::Status status = ErrnoStatus(absl::StatusCode::kUnavailable, name, error);
+    const std::string line(status.message());
+    if (error == EACCES) return Unknown(line, "sudo okms-kms-ctl check");
+    // Before the first start there is none, and nothing is wrong with that.
+    const bool should_be = all.found.runs || !all.request.as_user.empty();
+    return should_be ? Failed(line, Start(all))
+                     : Unknown(absl::StrCat(line, "; the plugin does not run"), Start(all));
+  }
+  if (!path.empty() && !S_ISSOCK(info.st_mode)) {
+    return Failed(absl::StrCat(name, ": is no socket"), absl::StrCat("rm -r ", path));
+  }
+  if (!all.found.unit.empty() && !all.found.runs) {
+    return Unknown(absl::StrCat(name, ": systemd listens; to ask would start the plugin"),
+                   Start(all));
+  }
+  const absl::StatusOr<UniqueFd> connection = Connect(name);
+  if (connection.ok()) return Passed(absl::StrCat(name, ": somebody listens"));
+  if (absl::IsPermissionDenied(connection.status())) {
+    return Passed(absl::StrCat(name, ": is a socket; whether somebody listens, user ", ::geteuid(),
+                               " may not try"));
+  }
+  const std::string line = absl::StrCat(name, ": nobody listens: ", connection.status().message());
+  return path.empty() && !all.found.runs ? Unknown(line, Start(all)) : Failed(line, Start(all));
+}
+
+Verdicts CheckAccess(Examination& all) {
+  const std::string& path = all.socket().path;
+  if (path.empty()) {
+    return Passed(
+        "all users of this network namespace can connect; the plugin lets in whom "
+        "--allow-uid and --allow-gid name");
+  }
+  struct stat info {};
+  if (::stat(path.c_str(), &info) != 0) {
+    return Unknown(std::string(ErrnoStatus(absl::StatusCode::kUnknown, path, errno).message()), "");
+  }
+  const std::string mode = absl::StrFormat("%04o", info.st_mode & 07777U);
+  if ((info.st_mode & S_IWOTH) != 0) {
+    return Warning(absl::StrCat(path, ": has mode ", mode,
+                                ", so every user can connect, and the plugin alone decides"),
+                   absl::StrCat("chmod 660 ", path));
+  }
+  const std::string group = GroupName(info.st_gid);
+  const auto& allowed = all.config->allowed_gids;
+  const bool by_group = (info.st_mode & S_IWGRP) != 0 && info.st_gid != 0;
+  if (by_group && std::count(allowed.begin(), allowed.end(), info.st_gid) == 0) {
+    return Warning(absl::StrCat(path, ": its mode lets members of group ", group,
+                                " connect, whom the plugin turns away unless --allow-uid or "
+                                "--allow-gid names them"),
+                   absl::StrCat("echo OKMS_ALLOW_GID=", group, " >> ", FileOfVariables(all)));
+  }
+  return Passed(absl::StrCat(path, ": has mode ", mode, ": its owner ", info.st_uid,
+                             by_group ? absl::StrCat(" and members of group ", group) : "",
+                             " can connect"));
+}
+
+Verdicts CheckOwnStatus(Examination& all) {
+  const uid_t uid = ::geteuid();
+  const std::string who = absl::StrCat("user ", uid, ", who asks this,");
+  absl::StatusOr<UniqueFd> connection = Connect(all.socket().ToString());
+  if (!connection.ok()) {
+    return Unknown(absl::StrCat(who, " may not connect: ", connection.status().message()),
+                   "sudo okms-kms-ctl check");
+  }
+  const auto& allowed = all.config->allowed_uids;
+  const auto status = AskStatus(*std::move(connection), kPatience);
+  // To be turned away oneself says nothing of kube-apiserver.
+  if (absl::IsUnavailable(status.status()) && uid != 0 &&
+      std::count(allowed.begin(), allowed.end(), uid) == 0) {
+    return Unknown(absl::StrCat(who, " has no answer: ", Message(status.status())),
+                   "sudo okms-kms-ctl check");
+  }
+  return Judge(all, who, status);
+}
+
+Verdicts CheckStatusAsUser(Examination& all) {
+  const std::string& name = all.request.as_user;
+  const absl::StatusOr<User> user = FindUser(name);
+  if (!user.ok()) return Failed(std::string(user.status().message()), "getent passwd");
+  const std::string who = absl::StrCat("user ", user->name);
+  absl::StatusOr<UniqueFd> connection = ConnectAs(*user, all.socket().ToString());
+  if (absl::IsPermissionDenied(connection.status())) {
+    return Unknown(std::string(connection.status().message()),
+                   absl::StrCat("sudo okms-kms-ctl check --as ", name));
+  }
+  if (!connection.ok()) {
+    return Failed(absl::StrCat(who, " cannot connect to ", all.socket().ToString(), ": ",
+                               connection.status().message()),
+                  LetIn(all, *user));
+  }
+  return Judge(all, who, AskStatus(*std::move(connection), kPatience));
+}
+
+}  // namespace okms::doctor
