@@ -23,8 +23,8 @@ ${CPACK_PACKAGE_NAME} (${version}) unstable; urgency=medium
 
  -- ${CPACK_PACKAGE_CONTACT}  ${date}
 ")
+file(GLOB pages "${share}/man/man8/*.8")
 execute_process(COMMAND_ERROR_IS_FATAL ANY COMMAND gzip --best --no-name --force
-  "${documents}/changelog" "${documents}/changelog.Debian"
-  "${share}/man/man8/${CPACK_PACKAGE_NAME}.8")
+  "${documents}/changelog" "${documents}/changelog.Debian" ${pages})
 file(GLOB_RECURSE added "${documents}/*" "${share}/lintian/*" "${share}/man/*")
 file(CHMOD ${added} PERMISSIONS OWNER_READ OWNER_WRITE GROUP_READ WORLD_READ)

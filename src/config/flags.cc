@@ -26,13 +26,11 @@
 #include "absl/strings/string_view.h"
 #include "absl/strings/strip.h"
 #include "base/status.h"
+#include "config/help_text.h"
 #include "config/nearest.h"
 
 namespace okms {
 namespace {
-
-constexpr std::size_t kScreen = 80;       // columns of --help
-constexpr std::size_t kDescription = 30;  // where what is said of a flag begins
 
 constexpr char kExamples[] =
     "Examples:\n"
@@ -41,19 +39,6 @@ constexpr char kExamples[] =
     "  okms-k8s-encryption-provider --protocol rest --serv-addr https://kms.example \\\n"
     "    --okms-id 734b9b45-8b1a-469c-b140-b10bd6540017 --encryption-key-label etcd \\\n"
     "    --client-cert client.pem --client-key client.key --check-config\n";
-
-// Text as lines that fit beside the flags.
-std::string Wrapped(absl::string_view text) {
-  std::string lines;
-  std::size_t column = kDescription;
-  for (const absl::string_view word : absl::StrSplit(text, ' ')) {
-    const bool first = lines.empty();
-    const bool fits = column + word.size() + 1 <= kScreen;
-    absl::StrAppend(&lines, first ? "" : fits ? " " : "\n", word);
-    column = (fits ? column + (first ? 0 : 1) : kDescription) + word.size();
-  }
-  return lines;
-}
 
 // The command line's list of flags, and what each text came from.
 class Declaration {

@@ -3,11 +3,12 @@
 
 // okms-kms-ctl, the program beside the plugin: it looks, and says what it sees.
 
-#include <cstdio>
 #include <exception>
 
 #include <CLI/CLI.hpp>
 
+#include "base/log.h"
+#include "config/help_text.h"
 #include "ctl/subcommand.h"
 #include "version.h"
 
@@ -15,13 +16,15 @@ namespace okms::ctl {
 namespace {
 
 int Main(int argc, char** argv) {
+  QuietLibraries();
   CLI::App app{"Look after okms-k8s-encryption-provider", "okms-kms-ctl"};
+  app.get_formatter()->column_width(kDescription);
   app.set_help_flag("-h,--help", "Print this help and exit");
   app.set_version_flag("--version", kVersion, "Print the version and exit");
   app.require_subcommand(1);
   app.failure_message(CLI::FailureMessage::simple);
   Run run;
-  for (AddSubcommand* const add : {AddCheck, AddStatus}) add(app, run);
+  for (AddSubcommand* const add : {AddStatus, AddCheck, AddBugReport}) add(app, run);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& stop) {  // --help and --version are such, too
@@ -37,7 +40,7 @@ int main(int argc, char** argv) {
   try {
     return okms::ctl::Main(argc, argv);
   } catch (const std::exception& error) {  // out of memory, for one
-    std::fprintf(stderr, "okms-kms-ctl: %s\n", error.what());
+    okms::ctl::Complain(error.what());
     return okms::ctl::kCannotTell;
   }
 }

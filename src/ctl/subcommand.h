@@ -7,6 +7,9 @@
 #define OKMS_CTL_SUBCOMMAND_H_
 
 #include <functional>
+#include <string>
+
+#include "absl/strings/string_view.h"
 
 namespace CLI {
 class App;
@@ -28,8 +31,20 @@ using Run = std::function<int()>;
 // to `app`, and has `run` set when it is the one that was named. Both outlive the options.
 using AddSubcommand = void(CLI::App& app, Run& run);
 
+AddSubcommand AddBugReport;
 AddSubcommand AddCheck;
 AddSubcommand AddStatus;
+
+enum class Output { kText, kJson };
+
+// -o text|json.
+void AddOutput(CLI::App& command, Output& output);
+
+// "okms-kms-ctl: `line`", on standard error.
+void Complain(absl::string_view line);
+
+// Whether standard output took it.
+bool Print(const std::string& text);
 
 }  // namespace okms::ctl
 

@@ -21,24 +21,56 @@ from pathlib import Path
 import options
 from options import Option
 
-NAME = "okms-k8s-encryption-provider"
+PLUGIN = "okms-k8s-encryption-provider"
+CONTROL = "okms-kms-ctl"
 SKIPPED = 77  # what CTest is told to count as skipped
-# A line, but for the program's name, and what completes its last word.
-VALUES = [
-    ("--protocol ''", {"kmip", "rest"}),
-    ("--protocol r", {"rest"}),
-    ("--ca fi", {"file 1.pem"}),
-    ("--client-cert fi", {"file 1.pem"}),
-    ("--debug --client-key fi", {"file 1.pem"}),
-    ("--user roo", {"root"}),
-    ("--allow-uid roo", {"root"}),
-    ("--allow-gid roo", {"root"}),
-    ("--sock-group roo", {"root"}),
-    ("--okms-id ''", set()),
-    ("fi", set()),
-    ("--client-c", {"--client-cert"}),
-    ("--encryption-key-id x --ca-", {"--ca-only"}),
-]
+# By program: a line, but for its name, and what completes its last word.
+VALUES = {
+    PLUGIN: [
+        ("--protocol ''", {"kmip", "rest"}),
+        ("--protocol r", {"rest"}),
+        ("--ca fi", {"file 1.pem"}),
+        ("--client-cert fi", {"file 1.pem"}),
+        ("--debug --client-key fi", {"file 1.pem"}),
+        ("--user roo", {"root"}),
+        ("--allow-uid roo", {"root"}),
+        ("--allow-gid roo", {"root"}),
+        ("--sock-group roo", {"root"}),
+        ("--okms-id ''", set()),
+        ("fi", set()),
+        ("--client-c", {"--client-cert"}),
+        ("--encryption-key-id x --ca-", {"--ca-only"}),
+    ],
+    CONTROL: [
+        ("sta", {"status"}),
+        ("fi", set()),
+        ("status -o ''", {"text", "json"}),
+        ("status --output j", {"json"}),
+        ("status --status fi", {"file 1.pem"}),
+        ("bugreport --brief --socket fi", {"file 1.pem"}),
+        ("bugreport -f fi", {"file 1.pem"}),
+        ("status --instance ''", set()),
+        ("status --brief --wa", {"--wait"}),
+        ("bugreport --wa", set()),
+    ],
+}
+# What is special in bash and fish: a value after "=".
+BASH_VALUES = {
+    PLUGIN: [("-protocol r", {"rest"}), ("--protocol=", {"kmip", "rest"}),
+             ("--protocol=r", {"rest"}), ("--ca=fi", {"file 1.pem"})],
+    CONTROL: [("status --output=j", {"json"}), ("bugreport --file=fi", {"file 1.pem"})],
+}
+FISH_VALUES = {
+    PLUGIN: [("--protocol=r", {"--protocol=rest"})],
+    CONTROL: [("status --output=j", {"--output=json"})],
+}
+ZSH_ACTIONS = {
+    PLUGIN: [("--protocol", "(kmip rest)"), ("--user", "_users"), ("--allow-uid", "_users"),
+             ("--sock-group", "_groups"), ("--allow-gid", "_groups"),
+             *((name, "_files") for name in ("--ca", "--client-cert", "--client-key"))],
+    CONTROL: [("-o", "(text json)"), ("--output", "(text json)"),
+              *((name, "_files") for name in ("-f", "--file", "--status", "--socket"))],
+}
 
 
 class Failure(Exception):
@@ -60,67 +92,83 @@ def same(what: str, found: object, expected: object) -> None:
         raise Failure(f"{what}: {found!r}, expected {expected!r}")
 
 
+def names_of(every: list[Option]) -> set[str]:
+    return {name for option in every for name in option.names}
+
+
 def bash(file: Path, line: str) -> set[str]:
     """The words as bash breaks them. compopt works only while the editor completes: in its place, a
     line that says that names of files are to be quoted as such."""
     words = [word for part in shlex.split(line)
              for word in (re.findall("=|[^=]+", part) or [""])]
-    quoted = " ".join(shlex.quote(word) for word in (NAME, *words))
+    function = f"_{file.stem.replace('-', '_')}"
+    quoted = " ".join(shlex.quote(word) for word in (file.stem, *words))
     script = (f"source {shlex.quote(str(file))}; compopt() {{ echo \"$@\"; }}; "
-              f"[[ $(complete -p {NAME}) == *' -F _okms_k8s_encryption_provider '* ]] || exit 1; "
-              f"COMP_WORDS=({quoted}); COMP_CWORD={len(words)}; _okms_k8s_encryption_provider; "
+              f"[[ $(complete -p {file.stem}) == *' -F {function} '* ]] || exit 1; "
+              f"COMP_WORDS=({quoted}); COMP_CWORD={len(words)}; {function}; "
               "printf '%s\\n' \"${COMPREPLY[@]}\"")
     return set(filter(None, run("bash", "--norc", "-euc", script).splitlines()))
 
 
-def check_bash(file: Path, every: list[Option]) -> None:
-    same("flags", bash(file, "-"), {name for option in every for name in option.names})
-    for line, words in [*VALUES, ("-protocol r", {"rest"}), ("--protocol=", {"kmip", "rest"}),
-                        ("--protocol=r", {"rest"}), ("--ca=fi", {"file 1.pem"})]:
+def check_bash(file: Path, every: dict[str, list[Option]]) -> None:
+    for command, options_of in every.items():
+        same(f"flags of {command}", bash(file, f"{command} -"), names_of(options_of))
+    same("commands", bash(file, "''") - names_of(every[""]), set(every) - {""})
+    for line, words in [*VALUES[file.stem], *BASH_VALUES[file.stem]]:
         files = {"-o filenames"} if any("file" in word for word in words) else set()
         same(line, bash(file, line), words | files)
 
 
 def fish(file: Path, line: str) -> set[str]:
     line = line.removesuffix("''")
-    command = f"source {shlex.quote(str(file))}; complete -C {shlex.quote(f'{NAME} {line}')}"
+    command = f"source {shlex.quote(str(file))}; complete -C {shlex.quote(f'{file.stem} {line}')}"
     return {row.split("\t")[0].replace("\\ ", " ")
             for row in run("fish", "--no-config", "-c", command).splitlines()}
 
 
-def check_fish(file: Path, every: list[Option]) -> None:
-    same("long flags", fish(file, "--"),
-         {name for option in every for name in option.names if name.startswith("--")})
-    same("flags", fish(file, "-") - fish(file, "--"), {"-h"})
-    for line, words in [*VALUES, ("--protocol=r", {"--protocol=rest"})]:
+def check_fish(file: Path, every: dict[str, list[Option]]) -> None:
+    for command, options_of in every.items():
+        names = names_of(options_of)
+        long = fish(file, f"{command} --".lstrip())
+        same(f"long flags of {command}", long, {name for name in names if name.startswith("--")})
+        same(f"flags of {command}", fish(file, f"{command} -".lstrip()) | long, names)
+    same("commands", fish(file, "''"), set(every) - {""})
+    for line, words in [*VALUES[file.stem], *FISH_VALUES[file.stem]]:
         same(line, fish(file, line), words)
     takes_value = {f"--{name}": value != "" for name, value in
                    re.findall(r"^\$okms .*?-l (\S+)( -[xr])?", file.read_text(), re.M)}
     same("flags with a value", takes_value,
-         {name: option.takes_value for option in every for name in option.names
-          if name.startswith("--")})
+         {name: option.takes_value for options_of in every.values() for option in options_of
+          for name in option.names if name.startswith("--")})
 
 
-def check_zsh(file: Path, every: list[Option]) -> None:
-    script = f"_arguments() {{ print -rl -- \"$@\" }}; source {shlex.quote(str(file))}"
-    specs = run("zsh", "-fc", script).splitlines()
-    found: dict[str, bool] = {}
+def zsh(file: Path, command: str) -> list[str]:
+    """What the last word is completed with, when the one before is that command."""
+    words = " ".join(word for word in (file.stem, command, "''") if word)
+    script = (f"_arguments() {{ print -rl -- \"$@\" }}; words=({words}); CURRENT=${{#words}}; "
+              f"complete() {{ source {shlex.quote(str(file))} }}; complete")
+    return run("zsh", "-fc", script).splitlines()
+
+
+def check_zsh(file: Path, every: dict[str, list[Option]]) -> None:
     actions: dict[str, str] = {}
-    for spec in specs:
-        parts = re.fullmatch(r"(?:\([^)]*\)|\*)?(-[\w-]+)(=?)\[[^]]+\](?:((?:[^:]|\\:)*.*))?", spec)
-        if parts is None:
-            raise Failure(f"not understood: {spec}")
-        name, equals, message = parts.groups()
-        same(f"{name}, = and a value", equals == "=", message.startswith(":"))
-        found[name] = equals == "="
-        actions[name] = message.rpartition(":")[2]
-    same("flags", found, {name: option.takes_value for option in every for name in option.names})
-    for names, action in ((("--protocol",), "(kmip rest)"),
-                          (("--ca", "--client-cert", "--client-key"), "_files"),
-                          (("--user", "--allow-uid"), "_users"),
-                          (("--sock-group", "--allow-gid"), "_groups")):
-        for name in names:
-            same(name, actions[name], action)
+    for command, options_of in every.items():
+        found: dict[str, bool] = {}
+        for spec in zsh(file, command):
+            parts = re.fullmatch(r"(?:\([^)]*\)|\*)?(-[\w-]+)([=+]?)\[[^]]+\](?:((?:[^:]|\\:)*.*))?", spec)
+            if spec.startswith("1:command:"):
+                same("commands", spec, f"1:command:({' '.join(name for name in every if name)})")
+                continue
+            if parts is None:
+                raise Failure(f"not understood: {spec}")
+            name, sign, message = parts.groups()
+            same(f"{name}, = and a value", sign != "", message.startswith(":"))
+            found[name] = sign != ""
+            actions[name] = message.rpartition(":")[2]
+        same(f"flags of {command}", found,
+             {name: option.takes_value for option in options_of for name in option.names})
+    for name, action in ZSH_ACTIONS[file.stem]:
+        same(name, actions[name], action)
 
 
 def main() -> int:
@@ -135,9 +183,12 @@ def main() -> int:
         required = os.environ.get("OKMS_REQUIRE_ALL") == "1"
         print(f"{'FAILED' if required else 'SKIPPED'}, missing: {arguments.shell}")
         return 1 if required else SKIPPED
+    program: Path = arguments.program
+    every = {"": options.of_program(program),
+             **{name: options.of_program(program, name) for name in options.commands_of(program)}}
     try:
-        checks[arguments.shell](arguments.folder.resolve() / f"{NAME}.{arguments.shell}",
-                                options.of_program(arguments.program))
+        checks[arguments.shell](arguments.folder.resolve() / f"{program.name}.{arguments.shell}",
+                                every)
     except Failure as failure:
         print(f"{arguments.shell}: {failure}")
         return 1

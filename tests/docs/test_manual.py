@@ -54,7 +54,7 @@ def items_of_page(page: Path) -> dict[str, tuple[str, str]]:
 
 def check_options(arguments: argparse.Namespace) -> None:
     items = items_of_page(arguments.page)
-    every = options.of_program(arguments.program)
+    every = options.of_all(arguments.program)
     same("the page's options", sorted(items), sorted(option.names[0] for option in every))
     for option in every:
         head, text = items[option.names[0]]
@@ -82,7 +82,7 @@ def check_clean(arguments: argparse.Namespace) -> None:
 
 
 def check_readme(arguments: argparse.Namespace) -> None:
-    by_name = {name: option for option in options.of_program(arguments.program)
+    by_name = {name: option for option in options.of_all(arguments.program)
                for name in option.names}
     seen: set[str] = set()
     for line in arguments.readme.read_text().splitlines():

@@ -19,6 +19,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 NAME = "okms-k8s-encryption-provider"
+CONTROL = "okms-kms-ctl"
 SKIPPED = 77  # what CTest is told to count as skipped
 # Exposure, times ten, as --threshold= wants it.
 MOST_EXPOSURE = 10
@@ -90,16 +91,19 @@ def check_install(tree: Tree, options: argparse.Namespace) -> None:
     found = tree.files()
     same(found, (
         prefix / "bin" / NAME,
+        prefix / "bin" / CONTROL,
         prefix / "libexec" / NAME / "renew",
         *(units / name for name in UNITS if "@one" not in name),
         prefix / options.sysusers_folder / f"{NAME}.conf",
         prefix / options.tmpfiles_folder / f"{NAME}.conf",
         *(share / f"doc/{NAME}" / name
           for name in ("encrypted-key.conf", "environment", "operations.md")),
-        share / f"man/man8/{NAME}.8",
-        share / f"bash-completion/completions/{NAME}",
-        share / f"zsh/site-functions/_{NAME}",
-        share / f"fish/vendor_completions.d/{NAME}.fish",
+        *(share / path for program in (NAME, CONTROL) for path in (
+            f"man/man8/{program}.8",
+            f"bash-completion/completions/{program}",
+            f"zsh/site-functions/_{program}",
+            f"fish/vendor_completions.d/{program}.fish",
+        )),
     ))
     for path in found:
         text = (tree.root / path.lstrip("/")).read_bytes()

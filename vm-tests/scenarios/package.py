@@ -7,6 +7,7 @@
 
 start_all()
 machine.wait_for_unit("okms-mock-kms.service")
+CONTROL = "okms-kms-ctl"
 FOLDER = f"/etc/{PLUGIN}"
 PKI = "/var/lib/okms-mock-kms/pki"
 OKMS_ID = "3f0c7a52-9d1e-4b68-8c35-e2a4617bd90f"  # the mock's
@@ -59,11 +60,15 @@ with subtest("what it brings is in place"):
                      for instance in ("", "@one") for kind in kinds)
     said = machine.succeed(f"systemd-analyze verify --man=no {units} 2>&1")
     assert said == "", said
+    for program in (PLUGIN, CONTROL):
+        machine.succeed(f"gunzip --stdout /usr/share/man/man8/{program}.8.gz | grep {program}",
+                        f"bash -n /usr/share/bash-completion/completions/{program}",
+                        f"test -s /usr/share/zsh/vendor-completions/_{program}",
+                        f"test -s /usr/share/fish/vendor_completions.d/{program}.fish")
     machine.succeed(f"gunzip --stdout /usr/share/man/man8/{PLUGIN}.8.gz | grep LoadCredential",
-                    f"bash -n /usr/share/bash-completion/completions/{PLUGIN}",
-                    f"test -s /usr/share/zsh/vendor-completions/_{PLUGIN}",
-                    f"test -s /usr/share/fish/vendor_completions.d/{PLUGIN}.fish",
-                    f"test -s /usr/share/doc/{PLUGIN}/operations.md")
+                    f"test -s /usr/share/doc/{PLUGIN}/operations.md", f"{CONTROL} --version")
+    # Nothing runs yet, which it says.
+    assert "systemctl status" in machine.fail(f"{CONTROL} status 2>&1")
     assert machine.succeed(f"dpkg --listfiles {PLUGIN} | grep -E 'mock|call|bench' || true") == ""
 
 with subtest("installed again without a configuration, it still does not start"):
@@ -93,6 +98,7 @@ with subtest("configured and enabled as the README says, it serves over KMIP"):
     round_trip()
     wait_for_status_text("serving")
     record = encrypt()
+    assert machine.succeed(f"{CONTROL} status --wait --brief").startswith("ready, key sha256:")
 
 with subtest("a renewal that is broken is refused, and mended without a hand on any unit"):
     process = unit("MainPID", SERVICE)
@@ -170,6 +176,7 @@ with subtest("purged, it leaves the administrator's files, and says so"):
     machine.succeed(f"cmp {PKI}/client.key {FOLDER}/client.key", f"test -s {FOLDER}/environment",
                     "getent passwd okms-kms")
     machine.fail(f"dpkg-query --show {PLUGIN}")
+    machine.fail(f"command -v {CONTROL}")
     assert machine.succeed(f"find / -xdev -name '*{PLUGIN}*' -not -path '/srv/*' "
                            f"-not -path '{FOLDER}*' -not -path '/etc/credstore/*' "
                            "-not -path '/proc/*' -not -path '/sys/*'") == ""

@@ -1,0 +1,42 @@
+#compdef okms-kms-ctl
+# SPDX-FileCopyrightText: The okms-k8s-encryption-provider authors
+# SPDX-License-Identifier: Apache-2.0
+
+local command=
+local -a help=('(- *)'{-h,--help}'[print the help and exit]')
+local -a places=(
+  '--status=[where the status pages are]:place:_files'
+  '--socket=[where kube-apiserver connects]:socket:_files'
+  '--instance=[the instance of the units]:name: '
+)
+if (( CURRENT > 2 )); then
+  command=$words[2]
+  shift words
+  (( CURRENT-- ))
+fi
+case $command in
+  status)
+    _arguments $help $places \
+      '--wait=[wait until it is ready]:duration: ' \
+      '--brief[say it in one line]' \
+      '(-o --output)'{-o+,--output=}'[how to say it]:format:(text json)'
+    ;;
+  check)
+    _arguments $help \
+      '--unit=[the systemd service whose configuration it is]:unit: ' \
+      '--env-file=[the file of variables that it is]:file:_files' \
+      '--key=[prove the key of this id]:id: ' \
+      '--as=[connect to the plugin as this user, too]:user:_users' \
+      '--encryption-config=[look at this file of kube-apiserver, too]:file:_files' \
+      '(-o --output)'{-o+,--output=}'[how to say it]:format:(text json)'
+    ;;
+  bugreport)
+    _arguments $help $places \
+      '(-f --file)'{-f+,--file=}'[a new file for it]:file:_files'
+    ;;
+  '')
+    _arguments $help \
+      '(- *)--version[print the version and exit]' \
+      '1:command:(status check bugreport)'
+    ;;
+esac

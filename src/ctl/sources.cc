@@ -1,0 +1,127 @@
+// SPDX-FileCopyrightText: The okms-k8s-encryption-provider authors
+// SPDX-License-Identifier: Apache-2.0
+
+#include "ctl/sources.h"
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+#include <CLI/CLI.hpp>
+
+#include "absl/status/status.h"
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
+#include "base/status.h"
+#include "config/help_text.h"
+#include "config/status_listen.h"
+#include "ctl/connection.h"
+#include "ctl/http_get.h"
+#include "ctl/kms_status.h"
+
+namespace okms::ctl {
+namespace {
+
+constexpr char kPlainSocket[] = "/var/run/okms_etcd_plugin.sock";  // --sock's default
+constexpr std::chrono::seconds kPatience{5};                       // with one source
+
+bool IsInstance(absl::string_view text) {
+  constexpr absl::string_view kOthers = "_.-";  // nixos/module.nix has the same
+  return text != "." && text != ".." && std::all_of(text.begin(), text.end(), [&](char c) {
+           return absl::ascii_isalnum(static_cast<unsigned char>(c)) ||
+                  absl::StrContains(kOthers, c);
+         });
+}
+
+absl::StatusOr<StatusListen> ParseStatus(const std::string& text) {
+  auto place = ParseStatusListen(absl::StartsWith(text, "/") ? absl::StrCat("unix:", text) : text,
+                                 /*anywhere=*/true);
+  if (place.ok()) return place;
+  return absl::InvalidArgumentError(
+      absl::StrReplaceAll(place.status().message(), {{kStatusListenFlag, "--status"}}));
+}
+
+Source Pages(std::string name, StatusListen place) {
+  return {std::move(name), [place = std::move(place)](Deadline deadline) -> absl::StatusOr<Json> {
+            OKMS_ASSIGN_OR_RETURN(const UniqueFd socket, Connect(place, deadline));
+            OKMS_ASSIGN_OR_RETURN(const std::string page,
+                                  HttpGet(socket.get(), "/status", kLargestReport, deadline));
+            return ParseReport(page);
+          }};
+}
+
+Source Kms(SocketAddress place) {
+  std::string name = place.ToString();
+  return {std::move(name), [place = std::move(place)](Deadline deadline) -> absl::StatusOr<Json> {
+            OKMS_ASSIGN_OR_RETURN(UniqueFd socket, Connect(place, deadline));
+            return KmsStatus(std::move(socket), deadline);
+          }};
+}
+
+Source PagesAt(const std::string& path) { return Pages(path, SocketAddress{path, "", ""}); }
+Source KmsAt(const std::string& path) { return Kms(SocketAddress{path, "", ""}); }
+
+}  // namespace
+
+std::string Places::Unit() const {
+  return absl::StrCat(kPlugin, instance.empty() ? "" : absl::StrCat("@", instance), ".service");
+}
+
+std::string Places::Folder() const {
+  return absl::StrCat(kPlugin, instance.empty() ? "" : absl::StrCat("/", instance));
+}
+
+void AddPlaces(CLI::App& command, Places& places) {
+  command.add_option("--status", places.status,
+                     Wrapped("Where the status pages are: /path or host:port. Default: where the "
+                             "unit has them"));
+  command.add_option("--socket", places.socket,
+                     Wrapped("Where kube-apiserver connects: /path or @name. Default: where the "
+                             "unit has it, else where the plugin has it by itself"));
+  command.add_option("--instance", places.instance,
+                     Wrapped("The instance of the units: what follows @ in their names"));
+}
+
+absl::StatusOr<std::vector<Source>> SourcesOf(const Places& places) {
+  std::vector<Source> sources;
+  if (!IsInstance(places.instance)) {
+    return absl::InvalidArgumentError(absl::StrCat("--instance ", Printable(places.instance),
+                                                   ": no name of an instance; give what follows @ "
+                                                   "in the unit's name"));
+  }
+  if (!places.status.empty()) {
+    OKMS_ASSIGN_OR_RETURN(StatusListen place, ParseStatus(places.status));
+    sources.push_back(Pages(Printable(places.status), std::move(place)));
+  }
+  if (!places.socket.empty()) {
+    auto place = ParseSocketAddress(places.socket);
+    if (!place.ok()) return Annotate(place.status(), "--socket");
+    sources.push_back(Kms(*std::move(place)));
+  }
+  if (!sources.empty()) {
+    if (places.instance.empty()) return sources;
+    return absl::InvalidArgumentError("--instance is for the places of the units; leave it out");
+  }
+  const std::string folder = absl::StrCat("/run/", places.Folder());
+  sources.push_back(PagesAt(folder + "/status.sock"));
+  sources.push_back(KmsAt(folder + "/kms.sock"));
+  if (places.instance.empty()) sources.push_back(KmsAt(kPlainSocket));
+  return sources;
+}
+
+absl::StatusOr<Found> Ask(std::span<const Source> sources) {
+  std::string tried;
+  absl::StatusCode code = absl::StatusCode::kUnavailable;
+  for (const Source& source : sources) {
+    absl::StatusOr<Json> report = source.ask(Clock::now() + kPatience);
+    if (report.ok()) return Found{source.name, *std::move(report)};
+    if (absl::IsPermissionDenied(report.status())) code = report.status().code();
+    absl::StrAppend(&tried, tried.empty() ? "" : "\n", source.name, ": ",
+                    report.status().message());
+  }
+  return absl::Status(code, tried);
+}
+
+}  // namespace okms::ctl

@@ -1,0 +1,213 @@
+// SPDX-FileCopyrightText: The okms-k8s-encryption-provider authors
+// SPDX-License-Identifier: Apache-2.0
+
+// The real okms-kms-ctl, and the real plugin, its sandbox on.
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "integration/plugin_test.h"
+
+namespace okms::test {
+namespace {
+
+using testing::AllOf;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::Not;
+using testing::StartsWith;
+
+std::string ContentsOf(const std::string& path) {
+  std::ifstream stream(path);
+  return {std::istreambuf_iterator<char>(stream), {}};
+}
+
+enum { kGood = 0, kFindings = 1, kUsageError = 2, kCannotTell = 3 };  // as the manual page has it
+
+class CtlTest : public PluginTest {
+ protected:
+  CtlTest() { flags_["--status-listen"] = absl::StrCat("unix:", pages_); }
+
+  static Ended Run(std::vector<std::string> arguments, const ChildOptions& as = {}) {
+    ChildOptions options = as;
+    options.argv = {OKMS_CTL_PROGRAM};
+    options.argv.insert(options.argv.end(), arguments.begin(), arguments.end());
+    if (options.environment.empty()) {
+      options.environment = {absl::StrCat("PATH=", std::getenv("PATH"))};
+    }
+    const auto child = Must(ChildProcess::Start(options));
+    const std::optional<int> exit_status = child->Wait();
+    return {exit_status, child->Err(), child->Out()};
+  }
+  Ended Status(std::vector<std::string> arguments = {}) const {
+    arguments.insert(arguments.begin(), {"status", "--status", pages_, "--socket", socket()});
+    return Run(std::move(arguments));
+  }
+  // Of kube-apiserver's socket alone.
+  Ended KmsStatus(std::vector<std::string> arguments = {}, const ChildOptions& as = {}) const {
+    arguments.insert(arguments.begin(), {"status", "--socket", socket()});
+    return Run(std::move(arguments), as);
+  }
+
+  const std::string pages_ = dir_ / "status.sock";
+};
+
+// printf key-1 | sha256sum
+constexpr char kHash[] = "sha256:be2974546978e3739e6d6da85c4be9f334ce32df2b9fd4b6ff1b55c0d57e9d44";
+
+TEST_F(CtlTest, SaysThatItIsReady) {
+  StartKms();
+  StartReady();
+  const Ended text = Status();
+  EXPECT_EQ(text.exit_status, kGood) << text.err;
+  EXPECT_THAT(text.err, IsEmpty());
+  EXPECT_THAT(text.out,
+              StartsWith(absl::StrCat("ready\nkey           key-1\n              ", kHash)));
+  const Ended brief = Status({"--brief", "--wait"});
+  EXPECT_EQ(brief.exit_status, kGood);
+  EXPECT_THAT(brief.out, StartsWith(absl::StrCat("ready, key ", kHash)));
+  const Ended json = Status({"-o", "json"});
+  EXPECT_EQ(json.exit_status, kGood);
+  EXPECT_THAT(json.out, AllOf(StartsWith("{"), HasSubstr("\"ready\":true"),
+                              HasSubstr(absl::StrCat("\"id_hash\":\"", kHash, "\""))));
+}
+
+TEST_F(CtlTest, AsksAsKubeApiserverDoes) {
+  StartKms();
+  StartReady();
+  const Ended status = KmsStatus();
+  EXPECT_EQ(status.exit_status, kGood) << status.err;
+  EXPECT_THAT(status.err, IsEmpty());
+  EXPECT_EQ(status.out, absl::StrCat("ready\nkey           key-1\n              ", kHash,
+                                     "\nasked at      ", socket(), "\n"));
+}
+
+TEST_F(CtlTest, SaysWhyItIsNotReady) {
+  StartPlugin();
+  EXPECT_THAT(AwaitStatus(Code::kUnavailable),
+              StatusIs(Code::kUnavailable, HasSubstr("127.0.0.1")));
+  for (const Ended& status : {Status(), KmsStatus()}) {
+    EXPECT_EQ(status.exit_status, kFindings) << status.err;
+    EXPECT_THAT(status.out, AllOf(StartsWith("NOT READY: UNAVAILABLE: "), HasSubstr("127.0.0.1")));
+    EXPECT_THAT(status.err, IsEmpty());
+  }
+  EXPECT_THAT(KmsStatus().out, Not(HasSubstr("\nkey ")));
+  EXPECT_EQ(Status({"--wait=1ms"}).exit_status, kFindings);
+}
+
+TEST_F(CtlTest, WaitsUntilItIsReady) {
+  ChildOptions options;
+  options.argv = {OKMS_CTL_PROGRAM, "status", "--socket", socket(), "--wait=60s", "--brief"};
+  const auto child = Must(ChildProcess::Start(options));
+  StartKms();
+  StartPlugin();
+  EXPECT_EQ(child->Wait(), kGood) << child->Err();
+  EXPECT_THAT(child->Out(), StartsWith("ready, key "));
+}
+
+TEST_F(CtlTest, SaysThatNobodyIsThere) {
+  const Ended status = Status();
+  EXPECT_EQ(status.exit_status, kCannotTell);
+  EXPECT_THAT(status.out, IsEmpty());
+  EXPECT_EQ(status.err,
+            absl::StrCat("okms-kms-ctl: nobody says how the plugin is:\n  ", pages_,
+                         ": there is no such socket\n  ", socket(),
+                         ": there is no such socket\nsee whether the plugin serves that place\n"));
+}
+
+TEST_F(CtlTest, SaysThatItMayNotAsk) {
+  if (::geteuid() != 0) GTEST_SKIP() << "needs root, to become somebody else";
+  StartKms();
+  StartReady();
+  std::filesystem::permissions(dir_.path(), std::filesystem::perms(0755));
+  ChildOptions as;
+  as.uid = 65534;
+  const auto expect_refusal = [&](const std::string& reason) {
+    const Ended status = KmsStatus({"--wait"}, as);  // which it does not do
+    EXPECT_EQ(status.exit_status, kCannotTell);
+    EXPECT_THAT(status.err, AllOf(HasSubstr(reason), HasSubstr("\nrun it as root, or as ")));
+  };
+  expect_refusal("this user may not connect");  // by the file's mode
+  ASSERT_EQ(::chmod(socket().c_str(), 0666), 0);
+  expect_refusal("the plugin hung up");
+}
+
+TEST_F(CtlTest, KnowsWhatIsNoCommandLine) {
+  for (const std::vector<std::string>& arguments :
+       std::vector<std::vector<std::string>>{{},
+                                             {"stat"},
+                                             {"status", "--sock", "x"},
+                                             {"status", "-o", "yaml"},
+                                             {"status", "--wait=soon"},
+                                             {"status", "--instance", "a/b"},
+                                             {"bugreport", "--instance", "$(id)"}}) {
+    const Ended ended = Run(arguments);
+    EXPECT_EQ(ended.exit_status, kUsageError);
+    EXPECT_THAT(ended.out, IsEmpty());
+    EXPECT_THAT(ended.err, Not(IsEmpty()));
+  }
+  EXPECT_EQ(Run({"--version"}).out, absl::StrCat(OKMS_VERSION, "\n"));
+}
+
+TEST_F(CtlTest, CollectsABugReport) {
+  StartKms();
+  StartReady();
+  const std::string seed = NewPlaintext();
+  ASSERT_FALSE(Must(client().Encrypt(seed)).ciphertext.empty());
+  const std::string file = dir_ / "report.txt";
+  const std::vector<std::string> arguments{"bugreport", "-f",       file,    "--status",
+                                           pages_,      "--socket", socket()};
+  const Ended ended = Run(arguments);
+  EXPECT_EQ(ended.exit_status, kGood) << ended.err;
+  const std::string text = ContentsOf(file);
+  EXPECT_THAT(text, AllOf(HasSubstr("\n== kernel\nkernel: Linux "), HasSubstr("\n== report\n{\n"),
+                          HasSubstr("\nSeccomp: 2\n"), HasSubstr(kHash)));
+  EXPECT_THAT(text, HasSubstr(absl::StrCat("--client-key ", client_pair_.key)));
+  EXPECT_THAT(text, AllOf(Not(HasSubstr("-----BEGIN")), Not(HasSubstr(seed))));
+  struct stat status {};
+  ASSERT_EQ(::stat(file.c_str(), &status), 0);
+  EXPECT_EQ(status.st_mode & 0777, 0600U);
+  const Ended again = Run(arguments);  // it overwrites nothing
+  EXPECT_EQ(again.exit_status, kCannotTell);
+  EXPECT_THAT(again.err, HasSubstr("File exists"));
+}
+
+// What the programs of systemd say has all in it that somebody may have put there.
+TEST_F(CtlTest, LeavesSecretsOutOfABugReport) {
+  const std::string key = ContentsOf(client_pair_.key);
+  const std::string seed = "q83vASNFZ4mrze8BI0VniavN7wEjRWeJq83vASNFZ4k=";
+  std::ofstream(dir_ / "secrets")
+      << "# password: canary\nEnvironment=HTTPS_PROXY=http://user:canary@proxy:3128\n"
+      << "SetCredential=client-key:canary\nExecStart=/bin/plugin --token canary\n"
+      << "ExecStart=/bin/plugin --serv-addr https://user:canary@kms.example\n"
+      << key << seed << "\nthe end of it\n";
+  for (const char* const program : {"systemctl", "journalctl"}) {
+    const std::string path = dir_ / program;
+    // Who knows what PIN is? So it is taken out of a unit, where variables are.
+    std::ofstream(path) << "#!/bin/sh\ncat " << dir_ / "secrets"
+                        << "\n"
+                        << "[ \"$1\" != cat ] || echo Environment=PIN=canary\n";
+    ASSERT_EQ(::chmod(path.c_str(), 0755), 0);
+  }
+  ChildOptions as;
+  as.environment = {absl::StrCat("PATH=", dir_.path(), ":", std::getenv("PATH"))};
+  const Ended ended = Run({"bugreport", "--socket", socket()}, as);
+  EXPECT_EQ(ended.exit_status, kGood) << ended.err;
+  EXPECT_THAT(ended.out, AllOf(HasSubstr("the end of it"), HasSubstr("@kms.example")));
+  EXPECT_THAT(ended.out,
+              AllOf(Not(HasSubstr("canary")), Not(HasSubstr("BEGIN")), Not(HasSubstr(seed))));
+  for (const absl::string_view line : absl::StrSplit(key, '\n', absl::SkipEmpty())) {
+    EXPECT_THAT(ended.out, Not(HasSubstr(std::string(line))));
+  }
+}
+
+}  // namespace
+}  // namespace okms::test
