@@ -15,14 +15,16 @@ _okms_kms_ctl() {
   [[ $COMP_CWORD -lt 2 ]] || command=${COMP_WORDS[1]}
   local action=() places=(--status --socket --instance -h --help)
   case $flag in
-    --status | --socket | -f | --file) action=(-f) ;;
+    --status | --socket | -f | --file | --env-file | --encryption-config) action=(-f) ;;
     -o | --output) action=(-W 'text json') ;;
-    --wait | --instance) return ;; # only the administrator knows
+    --as) action=(-u) ;;
+    --wait | --instance | --unit | --key) return ;; # only the administrator knows
     *)
       case $command in
         status) action=(-W "--wait --brief -o --output ${places[*]}") ;;
+        check) action=(-W '--unit --env-file --key --as --encryption-config -o --output -h --help') ;;
         bugreport) action=(-W "-f --file ${places[*]}") ;;
-        '') action=(-W 'status bugreport -h --help --version') ;;
+        '') action=(-W 'status check bugreport -h --help --version') ;;
         *) return ;;
       esac
       ;;

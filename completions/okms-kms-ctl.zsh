@@ -21,6 +21,15 @@ case $command in
       '--brief[say it in one line]' \
       '(-o --output)'{-o+,--output=}'[how to say it]:format:(text json)'
     ;;
+  check)
+    _arguments $help \
+      '--unit=[the systemd service whose configuration it is]:unit: ' \
+      '--env-file=[the file of variables that it is]:file:_files' \
+      '--key=[prove the key of this id]:id: ' \
+      '--as=[connect to the plugin as this user, too]:user:_users' \
+      '--encryption-config=[look at this file of kube-apiserver, too]:file:_files' \
+      '(-o --output)'{-o+,--output=}'[how to say it]:format:(text json)'
+    ;;
   bugreport)
     _arguments $help $places \
       '(-f --file)'{-f+,--file=}'[a new file for it]:file:_files'
@@ -28,6 +37,6 @@ case $command in
   '')
     _arguments $help \
       '(- *)--version[print the version and exit]' \
-      '1:command:(status bugreport)'
+      '1:command:(status check bugreport)'
     ;;
 esac

@@ -1,13 +1,13 @@
 // SPDX-FileCopyrightText: The okms-k8s-encryption-provider authors
 // SPDX-License-Identifier: Apache-2.0
 
-#include <cstdio>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include <CLI/CLI.hpp>
 
+#include "config/help_text.h"
 #include "ctl/subcommand.h"
 #include "doctor/checks.h"
 #include "doctor/report.h"
@@ -17,15 +17,19 @@ namespace {
 
 struct Options {
   doctor::Request request;
-  std::string output = "text";
+  Output output = Output::kText;
 };
+
+// CLI11 would write what excludes what into the help.
+void RefuseBoth(const CLI::App& command, const char* one, const char* other) {
+  if (command.count(one) > 0 && command.count(other) > 0) throw CLI::ExcludesError(one, other);
+}
 
 int Check(const Options& options) {
   doctor::Examination all(options.request);
   const std::vector<doctor::Finding> findings = doctor::RunChecks(doctor::AllChecks(), all);
-  const std::string report =
-      options.output == "json" ? doctor::AsJson(findings) : doctor::AsText(findings);
-  if (std::fputs(report.c_str(), stdout) < 0 || std::fflush(stdout) != 0) return kCannotTell;
+  const bool json = options.output == Output::kJson;
+  if (!Print(json ? doctor::AsJson(findings) : doctor::AsText(findings))) return kCannotTell;
   return doctor::ExitCodeOf(findings);
 }
 
@@ -37,30 +41,25 @@ void AddCheck(CLI::App& app, Run& run) {
   const auto options = std::make_shared<Options>();
   doctor::Request& request = options->request;
   doctor::Source& source = request.source;
-  auto* const unit =
-      command->add_option("--unit", source.unit, "The systemd service to take the configuration of")
-          ->type_name("NAME");
-  command
-      ->add_option("--env-file", source.environment_file,
-                   "A file of OKMS_* variables to take it of")
-      ->type_name("FILE")
-      ->excludes(unit);
-  auto* const key = command->add_option("--key", request.key_id,
-                                        "Prove this key instead, and leave the plugin alone");
-  key->type_name("ID");
-  command
-      ->add_option("--as", request.as_user,
-                   "Connect to the plugin as this user, with all groups (root only)")
-      ->type_name("USER")
-      ->excludes(key);
-  command
-      ->add_option("--encryption-config", request.encryption_config,
-                   "kube-apiserver's file, to check as well")
-      ->type_name("FILE");
-  command->add_option("-o,--output", options->output, "text or json")
-      ->check(CLI::IsMember({"text", "json"}));
-  command->add_option("FLAGS", source.flags, "After --: flags of the plugin, which win");
-  command->callback([options, &run] { run = [options] { return Check(*options); }; });
+  command->add_option("--unit", source.unit,
+                      Wrapped("The systemd service whose configuration it is. Default: "
+                              "okms-k8s-encryption-provider.service"));
+  command->add_option("--env-file", source.environment_file,
+                      Wrapped("The file of OKMS_* variables that it is, in place of a unit"));
+  command->add_option("--key", request.key_id,
+                      Wrapped("Prove the key of this id, and leave the plugin alone"));
+  command->add_option(
+      "--as", request.as_user,
+      Wrapped("Connect to the plugin as this user, too, with all groups; root only"));
+  command->add_option("--encryption-config", request.encryption_config,
+                      Wrapped("Look at this file of kube-apiserver's, too"));
+  AddOutput(*command, options->output);
+  command->add_option("FLAGS", source.flags, Wrapped("After --: flags of the plugin, which win"));
+  command->callback([command, options, &run] {
+    RefuseBoth(*command, "--unit", "--env-file");
+    RefuseBoth(*command, "--key", "--as");
+    run = [options] { return Check(*options); };
+  });
 }
 
 }  // namespace okms::ctl

@@ -3,6 +3,7 @@
 
 // The socket that kube-apiserver calls, and kube-apiserver's own file.
 
+#include <grp.h>
 #include <pwd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -41,11 +42,15 @@ TEST_F(CheckSocket, BeforeTheFirstStart) {
 }
 
 TEST_F(CheckSocket, AllIsWell) {
+  flags_["--allow-gid"] = absl::StrCat(::getegid());
   StartReady();
   const Report report = Check();
   EXPECT_EQ(report.exit_code, 0) << report.text;
-  EXPECT_EQ(report.at("socket.access").line,
-            absl::StrCat("DIR/kms.sock: has mode 0660: its owner ", ::geteuid(), " can connect"));
+  const group* const ours = ::getgrgid(::getegid());
+  const std::string members =
+      ::getegid() == 0 ? "" : absl::StrCat(" and members of group ", ours->gr_name);
+  EXPECT_EQ(report.at("socket.access").line, absl::StrCat("DIR/kms.sock: has mode 0660: its owner ",
+                                                          ::geteuid(), members, " can connect"));
   EXPECT_EQ(report.at("socket.status").line,
             absl::StrCat("user ", ::geteuid(),
                          ", who asks this, is told that the plugin is ready, with key key-1"));
@@ -77,6 +82,16 @@ TEST_F(CheckSocket, NotReady) {
             absl::StrCat("user ", ::geteuid(),
                          ", who asks this, is told that the plugin is not ready: key key-1: KMIP "
                          "Encrypt refused: PermissionDenied: told to"));
+}
+
+TEST_F(CheckSocket, MembersOfAGroupThatThePluginTurnsAway) {
+  StartReady();
+  if (::geteuid() == 0) {
+    ASSERT_EQ(::chown(socket().c_str(), 0, 65534), 0);
+  }
+  EXPECT_THAT(Check().at("socket.access").line,
+              HasSubstr(" connect, whom the plugin turns away unless --allow-uid or --allow-gid "
+                        "names them"));
 }
 
 TEST_F(CheckSocket, OpenToAll) {
