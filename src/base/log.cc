@@ -16,6 +16,17 @@
 #include "base/journal.h"
 
 namespace okms {
+namespace {
+
+// Whether the process may end right after it. The journal looks up by the process whose an entry
+// is, when it reads it: of one that is gone it would be nobody's, and not among the lines of its
+// unit. The stream is the unit's, whoever writes there.
+bool MayBeTheLast(EventName name) {
+  return name == EventName::kMisconfigured || name == EventName::kConfigurationWarning ||
+         name == EventName::kStartWarning || name == EventName::kEnded;
+}
+
+}  // namespace
 
 Logger::Sink StandardError(LogFormat format) {
   const bool prefixed = IsJournal(STDERR_FILENO);
@@ -23,7 +34,7 @@ Logger::Sink StandardError(LogFormat format) {
   const std::shared_ptr<const Journal> journal =
       prefixed && format == LogFormat::kAuto ? Journal::Connect() : nullptr;
   return [format, prefixed, journal](const Event& event) {
-    if (journal != nullptr && journal->Send(event)) return;
+    if (journal != nullptr && !MayBeTheLast(event.name) && journal->Send(event)) return;
     const bool json = format == LogFormat::kJson;
     const std::string line =
         absl::StrCat(prefixed ? absl::StrCat("<", static_cast<int>(event.severity), ">")

@@ -62,7 +62,8 @@ class Logger {
 
 // Writes to standard error, each event one line, whatever it holds; with a "<n>" prefix when that
 // is the journal. Blocks while nobody reads. kAuto: to the journal with all fields where it is
-// there, and to standard error what it does not take at once. Call it before the sandbox.
+// there; only what it does not take at once, or may be the last, goes to standard error. Call it
+// before the sandbox.
 Logger::Sink StandardError(LogFormat format = LogFormat::kAuto);
 
 // What libraries log by themselves: errors only, on standard error, as theirs used to. Once, at the

@@ -208,6 +208,22 @@ TEST_F(JournalLogTest, TextAndJsonGoToTheStreamWhenTheyAreAskedFor) {
   EXPECT_LT(::recv(journal_.get(), &byte, 1, MSG_DONTWAIT), 0);
 }
 
+// The journal would look for a process that is gone.
+TEST_F(JournalLogTest, WhatEndsTheProcessGoesToTheStream) {
+  Listen();
+  struct stat file {};
+  ASSERT_EQ(::fstat(writer_.get(), &file), 0);
+  ChildOptions options;
+  options.environment = {absl::StrCat("JOURNAL_STREAM=", file.st_dev, ":", file.st_ino)};
+  options.err_fd = writer_.get();
+  flags_["--client-cert"] = client_pair_.key;
+  EXPECT_EQ(RunToEnd(options).exit_status, 1);
+  EXPECT_THAT(Stream(), HasSubstr("<3>--client-cert "));
+  flags_["--timeout"] = "long";
+  EXPECT_EQ(RunToEnd(options).exit_status, 2);
+  EXPECT_THAT(Stream(), HasSubstr("<3>--timeout long: "));
+}
+
 // A variable that was merely inherited.
 TEST_F(JournalLogTest, AnotherStreamIsNotTheJournal) {
   Listen();

@@ -45,6 +45,7 @@ lib.mapAttrs scenario {
   hardening = { };
   instances.machine = ./instances.nix;
   kms_away = { };
+  log = { };
   migration.machine = ./migration.nix;
   migration_rest = {
     script = "migration";

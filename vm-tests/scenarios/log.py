@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # The log in systemd's journal: events with their fields, which nobody else can write in the service's
-# name; as text when that is asked for, or when the journal is busy or was restarted.
+# name; as text when that is asked for, when the journal is busy, and when the process may be gone
+# before the journal looks.
 # lanes: nspawn
 
 
@@ -23,10 +24,10 @@ round_trip()
 
 with subtest("each line is an event with a name, of this service"):
     fail_decrypt()
-    entries = events()
+    entries = events("_TRANSPORT=journal")
     assert entries
     for entry in entries:
-        assert entry["_TRANSPORT"] == "journal" and entry["OKMS_EVENT"], entry
+        assert entry["OKMS_EVENT"], entry
         assert entry["_SYSTEMD_UNIT"] == SERVICE and entry["SYSLOG_IDENTIFIER"] == PLUGIN, entry
     adopted, = events("OKMS_EVENT=key-adopted")
     assert adopted["MESSAGE"].startswith("ready: key ") and adopted["PRIORITY"] == "5", adopted
@@ -60,3 +61,18 @@ with subtest("text and JSON are lines with their priority"):
         assert entries and entries[0]["MESSAGE"].startswith(begin), entries
         assert entries[0]["_TRANSPORT"] == "stdout" and "OKMS_EVENT" not in entries[0], entries
         remove_drop_in(SERVICE)
+
+with subtest("what ends a start is the service's, though the process is gone when it is read"):
+    drop_in(SERVICE, "[Service]\nEnvironment=OKMS_TIMEOUT=long\n")
+    machine.succeed(f"kill -STOP {unit('MainPID', 'systemd-journald.service')}")
+    machine.fail(f"systemctl restart {SERVICE}")
+    machine.succeed(f"kill -CONT {unit('MainPID', 'systemd-journald.service')}")
+    wait_for_journal("--timeout long: no duration")
+    remove_drop_in(SERVICE)
+    machine.succeed(f"systemctl restart {SERVICE}", "journalctl --sync")
+    shown = machine.succeed("journalctl --no-pager --output=json --grep='--timeout long: no duration'")
+    mistakes = [entry for entry in map(json.loads, shown.splitlines())
+                if entry.get("SYSLOG_IDENTIFIER") == PLUGIN]
+    assert mistakes
+    for entry in mistakes:
+        assert entry.get("_SYSTEMD_UNIT") == SERVICE and entry["PRIORITY"] == "3", entry

@@ -122,6 +122,7 @@ TEST_F(ConfigTest, DefaultsAreThoseOfTheGoPlugin) {
   EXPECT_EQ(config->timeout, 10s);
   EXPECT_EQ(config->max_connections, 0U);
   EXPECT_EQ(config->label_grace, 15min);
+  EXPECT_EQ(config->log_format, LogFormat::kAuto);
   EXPECT_EQ(config->key_id, "key-1");
   EXPECT_EQ(config->key_label, "");
   EXPECT_EQ(config->tls.client_cert.option, "--client-cert");
@@ -221,6 +222,16 @@ std::vector<OptionCase> Options() {
        "1s",
        "2s",
        [](const Config& c) { return absl::StrCat(c.label_grace / 1s, "s"); },
+       {},
+       {}},
+      {"LogFormat",
+       {"--log-format"},
+       "OKMS_LOG_FORMAT",
+       "json",
+       "text",
+       [](const Config& c) {
+         return std::string(c.log_format == LogFormat::kJson ? "json" : "text");
+       },
        {},
        {}},
       {"KeyId",
@@ -775,6 +786,14 @@ const Mistake kMistakes[] = {
      {},
      {"--label-grace=soon"},
      "--label-grace soon: no duration; give for example 10s or 1m30s"},
+    {"LogFormatIsUnknown",
+     {},
+     {"--log-format=xml"},
+     "--log-format xml: no such form; use auto, text or json"},
+    {"FileIsTheKeyItself",
+     {},
+     {"--client-key=-----BEGIN PRIVATE KEY-----\nMIGH\n"},
+     "--client-key (or OKMS_CLIENT_KEY): is PEM itself; give the path of a file that holds it"},
     {"LabelGraceIsNegative",
      {},
      {"--label-grace=-1s"},
