@@ -44,7 +44,7 @@ absl::Status Ticks::Begin() {
   EventLoop& loop = parts_.loop;
   OKMS_RETURN_IF_ERROR(loop.Repeat([this] { return LookAtKey(); }));
   OKMS_RETURN_IF_ERROR(loop.Repeat([this] { return LookAtSocket(); }));
-  OKMS_RETURN_IF_ERROR(loop.Repeat([this] { return parts_.reload.Tick(); }));
+  OKMS_RETURN_IF_ERROR(loop.Repeat([this] { return LookAtCertificates(); }));
   OKMS_RETURN_IF_ERROR(loop.Repeat([this] { return GiveUp(); }));
   OKMS_RETURN_IF_ERROR(loop.Repeat([this] { return LookAtResolverFiles(); }));
   OKMS_RETURN_IF_ERROR(loop.Repeat([this] { return parts_.server.Tick(); }));
@@ -65,6 +65,17 @@ absl::Status Ticks::Begin() {
 Deadline Ticks::LookAtKey() {
   const Deadline next = parts_.keys.Tick();
   parts_.credentials.Tick(parts_.log);
+  TellState();
+  return next;
+}
+
+Deadline Ticks::LookAtCertificates() {
+  const Deadline next = parts_.reload.Tick();
+  TellState();  // who had the files read looks there
+  return next;
+}
+
+void Ticks::TellState() {
   std::string more;
   for (const std::string& fact :
        {parts_.kms.failover == nullptr ? "" : parts_.kms.failover->Outages(),
@@ -73,7 +84,6 @@ Deadline Ticks::LookAtKey() {
     if (!fact.empty()) absl::StrAppend(&more, "; ", fact);
   }
   parts_.state.Is(StatusLine(parts_.keys.Current(), Clock::now(), more));
-  return next;
 }
 
 Deadline Ticks::LookAtSocket() {

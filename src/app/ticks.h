@@ -63,9 +63,11 @@ class Ticks {
 
  private:
   Deadline LookAtKey();
+  Deadline LookAtCertificates();
   Deadline LookAtSocket();
   Deadline LookAtResolverFiles();
   Deadline GiveUp();
+  void TellState();
   void End(absl::Status why);
 
   const Parts parts_;
