@@ -60,6 +60,7 @@ absl::Status Run(const Config& config, LogQueue& log_queue, const Logger& log,
   OKMS_RETURN_IF_ERROR(CheckThreads());
   log_queue.Start();
   if (confinement.account.borrowed) log.Notice(confinement.account.Advice());
+  if (unusable.ok()) log.WarnIfError(credentials.CheckReadAgain());
   OKMS_ASSIGN_OR_RETURN(const std::unique_ptr<IoLoop> io, IoLoop::Create());
   OKMS_ASSIGN_OR_RETURN(Kms kms, MakeKms(config, credentials, log, *io));
   KeyManager keys(std::move(kms.backend), log, KeyPolicyOf(config));

@@ -167,6 +167,22 @@ TEST_P(ReloadTest, WhatOnlyRootMayReadIsSaid) {
   ExpectNewConnectionsAs("plugin-2", "plugin");
 }
 
+TEST_P(ReloadTest, WhatOnlyRootMayReadIsSaidAtTheStart) {
+  if (::geteuid() != 0) GTEST_SKIP() << "only root has files of its own here";
+  const std::string says = "warning: renewed certificates will not be read: ";
+  StartServing();
+  EXPECT_EQ(Lines(says), 0);
+  StopPlugin();
+  ASSERT_EQ(::chown(At("client.key").c_str(), 0, 0), 0);
+  StartPlugin();
+  ASSERT_THAT(AwaitStatus(Code::kOk), IsOk());
+  EXPECT_EQ(Lines(absl::StrCat(says, "--client-key ", At("client.key"),
+                               ": cannot be read: open: Permission denied; let this service's user "
+                               "read it, or restart it for each")),
+            1)
+      << plugin().Err();
+}
+
 // The folder itself is another one: with systemd's credentials, that is how they change.
 class ReplacedFolderTest : public ReloadTest {
  protected:
