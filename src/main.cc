@@ -68,6 +68,9 @@ absl::Status Run(const Config& config, LogQueue& log_queue, const RecentEvents& 
   log_queue.Start();
   if (confinement.account.borrowed)
     log.Notice(EventName::kStartWarning, confinement.account.Advice());
+  if (unusable.ok()) {
+    log.WarnIfError(EventName::kStartWarning, credentials.CheckReadAgain());
+  }
   OKMS_ASSIGN_OR_RETURN(const std::unique_ptr<IoLoop> io, IoLoop::Create());
   OKMS_ASSIGN_OR_RETURN(Kms kms, MakeKms(config, credentials, log, *io));
   KeyManager keys(std::move(kms.backend), log, KeyPolicyOf(config));

@@ -44,7 +44,7 @@ absl::Status Ticks::Begin() {
   EventLoop& loop = parts_.loop;
   OKMS_RETURN_IF_ERROR(loop.Repeat([this] { return LookAtKey(); }));
   OKMS_RETURN_IF_ERROR(loop.Repeat([this] { return LookAtSocket(); }));
-  OKMS_RETURN_IF_ERROR(loop.Repeat([this] { return parts_.reload.Tick(); }));
+  OKMS_RETURN_IF_ERROR(loop.Repeat([this] { return LookAtCertificates(); }));
   OKMS_RETURN_IF_ERROR(loop.Repeat([this] { return GiveUp(); }));
   OKMS_RETURN_IF_ERROR(loop.Repeat([this] { return LookAtResolverFiles(); }));
   OKMS_RETURN_IF_ERROR(loop.Repeat([this] { return parts_.server.Tick(); }));
@@ -67,6 +67,12 @@ Deadline Ticks::LookAtKey() {
   parts_.credentials.Tick(parts_.log);
   parts_.readiness.At(parts_.keys.Current(), Clock::now());
   parts_.state.Is(parts_.state_line());
+  return next;
+}
+
+Deadline Ticks::LookAtCertificates() {
+  const Deadline next = parts_.reload.Tick();
+  parts_.state.Is(parts_.state_line());  // who had the files read looks there
   return next;
 }
 

@@ -63,6 +63,7 @@ class Ticks {
 
  private:
   Deadline LookAtKey();
+  Deadline LookAtCertificates();
   Deadline LookAtSocket();
   Deadline LookAtResolverFiles();
   Deadline GiveUp();

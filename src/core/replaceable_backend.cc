@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <iterator>
 
+#include "absl/status/status.h"
+
 namespace okms {
 
 void ReplaceableBackend::Replace(std::unique_ptr<Backend> next) {
@@ -33,36 +35,57 @@ ReplaceableBackend::Lease ReplaceableBackend::Current() const {
   return state_.With([](const State& state) { return Lease(*state.current); });
 }
 
-template <typename T>
-Done<T> ReplaceableBackend::Holding(const Lease& lease, Done<T> done) {
-  return [lease, done = std::move(done)](absl::StatusOr<T> result) mutable {
-    done(std::move(result));
-  };
+bool ReplaceableBackend::IsCurrent(const Lease& lease) const {
+  return state_.With([&](const State& state) { return lease.IsOf(*state.current); });
 }
 
-// Each holds a lease of its own until it returns: the answer may come before that.
+// It holds a lease of its own until it returns: the answer may come before that.
+template <typename T, typename Ask>
+void ReplaceableBackend::Go(std::shared_ptr<const Ask> ask, Deadline deadline, Done<T> done) {
+  const Lease lease = Current();
+  (*ask)(*lease,
+         [this, lease, ask, deadline, done = std::move(done)](absl::StatusOr<T> result) mutable {
+           const absl::Status& status = result.status();
+           const bool way = absl::IsUnavailable(status) || absl::IsUnauthenticated(status);
+           if (way && !Expired(deadline) && !IsCurrent(lease)) {
+             Go(std::move(ask), deadline, std::move(done));
+           } else {
+             done(std::move(result));
+           }
+         });
+}
 
 void ReplaceableBackend::Locate(const std::string& label, NextDeadline deadline,
                                 Done<Located> done) {
-  const Lease lease = Current();
-  (*lease).Locate(label, std::move(deadline), Holding(lease, std::move(done)));
+  auto ask = [label, next = std::move(deadline)](Backend& backend, Done<Located> answered) {
+    backend.Locate(label, next, std::move(answered));
+  };
+  Go(std::make_shared<const decltype(ask)>(std::move(ask)), Deadline::max(), std::move(done));
 }
 
 void ReplaceableBackend::Inspect(const std::string& key_id, Deadline deadline, Done<KeyInfo> done) {
-  const Lease lease = Current();
-  (*lease).Inspect(key_id, deadline, Holding(lease, std::move(done)));
+  auto ask = [key_id, deadline](Backend& backend, Done<KeyInfo> answered) {
+    backend.Inspect(key_id, deadline, std::move(answered));
+  };
+  Go(std::make_shared<const decltype(ask)>(std::move(ask)), deadline, std::move(done));
 }
 
 void ReplaceableBackend::Encrypt(Way way, const std::string& key_id, Secret plaintext,
                                  Deadline deadline, Done<Ciphertext> done) {
-  const Lease lease = Current();
-  (*lease).Encrypt(way, key_id, std::move(plaintext), deadline, Holding(lease, std::move(done)));
+  auto ask = [way, key_id, plaintext = std::move(plaintext), deadline](Backend& backend,
+                                                                       Done<Ciphertext> answered) {
+    backend.Encrypt(way, key_id, Secret(plaintext.Reveal()), deadline, std::move(answered));
+  };
+  Go(std::make_shared<const decltype(ask)>(std::move(ask)), deadline, std::move(done));
 }
 
 void ReplaceableBackend::Decrypt(Way way, const std::string& key_id, Ciphertext ciphertext,
                                  Deadline deadline, Done<Secret> done) {
-  const Lease lease = Current();
-  (*lease).Decrypt(way, key_id, std::move(ciphertext), deadline, Holding(lease, std::move(done)));
+  auto ask = [way, key_id, ciphertext = std::move(ciphertext), deadline](Backend& backend,
+                                                                         Done<Secret> answered) {
+    backend.Decrypt(way, key_id, ciphertext, deadline, std::move(answered));
+  };
+  Go(std::make_shared<const decltype(ask)>(std::move(ask)), deadline, std::move(done));
 }
 
 }  // namespace okms

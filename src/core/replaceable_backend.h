@@ -19,8 +19,9 @@
 namespace okms {
 
 // Each call goes to the backend of its beginning, and ends there: none is lost when that one is
-// replaced. One that was replaced is destroyed when its last call has ended; never by whoever ends
-// that, since its end may wait for just that thread, but by Sweep.
+// replaced. But where the way failed, and there is another one by then, that is tried, too: an old
+// certificate may not be taken any more. One that was replaced is destroyed when its last call has
+// ended; never by whoever ends that, since its end may wait for just that thread, but by Sweep.
 class ReplaceableBackend : public Backend {
  public:
   explicit ReplaceableBackend(std::unique_ptr<Backend> first) { Replace(std::move(first)); }
@@ -60,13 +61,16 @@ class ReplaceableBackend : public Backend {
     Lease& operator=(const Lease&) = delete;
     ~Lease() { --inner_->leases; }
     Backend& operator*() const { return *inner_->backend; }
+    bool IsOf(const Inner& inner) const { return inner_ == &inner; }
 
    private:
     Inner* const inner_;
   };
   Lease Current() const;
-  template <typename T>
-  static Done<T> Holding(const Lease& lease, Done<T> done);
+  bool IsCurrent(const Lease& lease) const;
+  // `ask(backend, done)` may be called several times, by whoever answers as well.
+  template <typename T, typename Ask>
+  void Go(std::shared_ptr<const Ask> ask, Deadline deadline, Done<T> done);
 
   Guarded<State> state_;
 };

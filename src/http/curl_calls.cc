@@ -11,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
 #include "http/curl_error.h"
+#include "net/refused_certificate.h"
 
 namespace okms::http {
 namespace {
@@ -116,6 +117,7 @@ void CurlCalls::StartTransfer(Job job) {
 
 void CurlCalls::Look() {
   while (const auto ended = multi_.NextEnded()) Finish(ended->first, ended->second);
+  ForgetRefusal();  // it was theirs
   if (std::exchange(was_shared_, shared_) && !shared_) Separate();
 }
 

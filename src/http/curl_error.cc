@@ -9,20 +9,10 @@
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
 #include "net/peer_certificate.h"
+#include "net/refused_certificate.h"
 
 namespace okms::http {
 namespace {
-
-// Whether this is the KMS's alert that it does not take our certificate. OpenSSL's words differ
-// between versions of TLS and of OpenSSL ("tlsv13 alert certificate required", "tlsv1 alert unknown
-// ca"); libcurl does not hand on the number.
-bool RefusesOurCertificate(absl::string_view error) {
-  const std::size_t alert = error.find(" alert ");
-  if (alert == absl::string_view::npos) return false;
-  const absl::string_view what = error.substr(alert);
-  return absl::StrContains(what, "certificate") || absl::StrContains(what, "unknown ca") ||
-         absl::StrContains(what, "access denied");
-}
 
 // libcurl shows a proxy's URL as it is, with its password.
 std::string WithoutUser(absl::string_view error) {
@@ -58,6 +48,12 @@ absl::Status TransferError(CURL* easy, CURLcode code, absl::string_view error,
           absl::StrCat(peer, ": the KMS's certificate is refused: ", refusal));
     }
   }
+  // Whatever libcurl ran into by that: a write may have failed before it was read.
+  if (const std::string alert = NotedRefusal();
+      !alert.empty() && code != CURLE_OPERATION_TIMEDOUT) {
+    return absl::UnauthenticatedError(
+        absl::StrCat(peer, ": the KMS refuses our certificate (", alert, "); check --client-cert"));
+  }
   switch (code) {
     case CURLE_OPERATION_TIMEDOUT:
       return absl::DeadlineExceededError(absl::StrCat(peer, ": no answer in time"));
@@ -72,20 +68,11 @@ absl::Status TransferError(CURL* easy, CURLcode code, absl::string_view error,
       return absl::StrContains(error, server.host) ? status : WithDetail(status, shown);
     }
     case CURLE_PEER_FAILED_VERIFICATION:
-      // libcurl takes an alert that our certificate has expired for this, and then says no more.
-      if (error == "SSL certificate verification failed") {
-        return absl::UnauthenticatedError(
-            absl::StrCat(peer, ": the KMS refuses our certificate (expired); check --client-cert"));
-      }
       return absl::UnauthenticatedError(absl::StrCat(
           peer, ": the KMS's certificate is refused: ", shown, "; check --ca and --serv-addr"));
     case CURLE_SSL_CERTPROBLEM:
       return absl::FailedPreconditionError(absl::StrCat(peer, ": TLS cannot be set up: ", shown));
     default: break;
-  }
-  if (RefusesOurCertificate(error)) {
-    return absl::UnauthenticatedError(
-        absl::StrCat(peer, ": the KMS refuses our certificate (", shown, "); check --client-cert"));
   }
   // libcurl's text has numbers of milliseconds and streams in it.
   return WithDetail(absl::UnavailableError(absl::StrCat(peer, ": ", Curl().easy_strerror(code),

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "http/curl_transfer.h"
+#include "net/refused_certificate.h"
 #include "version.h"
 
 namespace okms::http {
@@ -61,6 +62,7 @@ absl::Status CurlTemplate::Make(const std::optional<Proxy>& proxy, CurlConnectio
 CURLcode CurlTemplate::ConfigureTls(CURL*, void* context, void* self) {
   const auto* made_of = static_cast<const CurlTemplate*>(self);
   const absl::Status status = made_of->tls_->CopyTo(static_cast<SSL_CTX*>(context), made_of->host_);
+  NoteRefusals(static_cast<SSL_CTX*>(context));  // for TransferError
   return status.ok() ? CURLE_OK : CURLE_SSL_CERTPROBLEM;
 }
 

@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "absl/strings/str_cat.h"
+#include "net/pem_file.h"
 #include "net/system_roots.h"
 
 namespace okms {
@@ -19,6 +20,18 @@ Credentials::Credentials(TlsFiles files)
 
 Credentials::Tls Credentials::tls() const {
   return tls_.With([](const Tls& tls) { return tls; });
+}
+
+absl::Status Credentials::CheckReadAgain() const {
+  for (const NamedFile& file : {files_.client_cert, files_.client_key, files_.ca}) {
+    if (file.path.empty()) continue;
+    const absl::Status read = ReadPemFile(file).status();
+    if (absl::IsPermissionDenied(read)) {
+      return absl::PermissionDeniedError(absl::StrCat(
+          "renewed certificates will not be read: ", read.message(), ", or restart it for each"));
+    }
+  }
+  return absl::OkStatus();
 }
 
 void Credentials::Use(std::shared_ptr<const TlsContext> tls) {

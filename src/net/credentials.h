@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "base/guarded.h"
 #include "base/log.h"
@@ -38,6 +39,9 @@ class Credentials {
   bool FilesChanged() { return watch_.Changed(); }
   // What the files hold now: a candidate, which nobody uses yet. Within the sandbox, too.
   Tls ReadAgain() const { return TlsContext::Create(files_, system_roots_); }
+  // Whether that will be possible: within the sandbox a file may be out of reach that could be read
+  // before, by root. Errors: kPermissionDenied, one line with the remedy. For the start.
+  absl::Status CheckReadAgain() const;
   // Has that one take the place of the one before. Thread-safe.
   void Use(std::shared_ptr<const TlsContext> tls);
 

@@ -19,26 +19,16 @@
 #include "base/debug.h"
 #include "base/status.h"
 #include "net/peer_certificate.h"
+#include "net/refused_certificate.h"
 #include "net/tcp.h"
 
 namespace okms {
 namespace {
 
-// Whether this OpenSSL error is the peer's alert that it does not take our certificate. With
-// TLS 1.3 that comes after our side of the handshake is done.
+// Whether this OpenSSL error is the peer's alert that it does not take our certificate.
 bool RefusesCertificate(unsigned long error) {
-  if (ERR_GET_LIB(error) != ERR_LIB_SSL) return false;
-  switch (ERR_GET_REASON(error) - SSL_AD_REASON_OFFSET) {
-    case SSL_AD_BAD_CERTIFICATE:
-    case SSL_AD_UNSUPPORTED_CERTIFICATE:
-    case SSL_AD_CERTIFICATE_REVOKED:
-    case SSL_AD_CERTIFICATE_EXPIRED:
-    case SSL_AD_CERTIFICATE_UNKNOWN:
-    case SSL_AD_UNKNOWN_CA:
-    case SSL_AD_ACCESS_DENIED:
-    case SSL_AD_CERTIFICATE_REQUIRED: return true;
-    default: return false;
-  }
+  return ERR_GET_LIB(error) == ERR_LIB_SSL &&
+         RefusesOurCertificate(ERR_GET_REASON(error) - SSL_AD_REASON_OFFSET);
 }
 
 // How long a new connection may be used. Once a certificate has expired, an older connection would

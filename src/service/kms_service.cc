@@ -263,10 +263,9 @@ void KmsService::Call::Decrypt() {
 }
 
 Deadline KmsService::DeadlineOf(const grpc::ServerContext& context) const {
-  const auto theirs = context.deadline();
-  if (theirs == std::chrono::system_clock::time_point::max()) return Clock::now() + timeout_;
-  const auto left =
-      std::chrono::duration_cast<milliseconds>(theirs - std::chrono::system_clock::now());
+  // Not as a time of day: a clock that is set at this moment would end the call.
+  const gpr_timespec theirs = context.raw_deadline();
+  const milliseconds left(gpr_time_to_millis(gpr_time_sub(theirs, gpr_now(theirs.clock_type))));
   return Clock::now() + std::min(timeout_, left - std::min(kAnswerMargin, left / 10));
 }
 

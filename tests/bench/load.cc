@@ -1,10 +1,12 @@
 // SPDX-FileCopyrightText: The okms-k8s-encryption-provider authors
 // SPDX-License-Identifier: Apache-2.0
 
+#include <signal.h>
+
 #include <atomic>
 #include <latch>
-#include <thread>
 
+#include "absl/time/time.h"
 #include "bench/crew.h"
 #include "bench/measure.h"
 #include "bench/meter.h"
@@ -20,9 +22,33 @@ absl::Status Call(const std::string& operation, KmsClient& client, const Seed& s
   return Decrypt(client, seed);
 }
 
+// While it lives, SIGTERM is kept for Wait, in this thread and those that it starts.
+class Term {
+ public:
+  Term() {
+    ::sigemptyset(&term_);
+    ::sigaddset(&term_, SIGTERM);
+    ::pthread_sigmask(SIG_BLOCK, &term_, &before_);
+  }
+  Term(const Term&) = delete;
+  Term& operator=(const Term&) = delete;
+  ~Term() { ::pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+
+  // Until it comes, or for so long.
+  void Wait(double seconds) const {
+    const timespec time = absl::ToTimespec(absl::Seconds(seconds));
+    ::sigtimedwait(&term_, nullptr, &time);
+  }
+
+ private:
+  sigset_t term_{};
+  sigset_t before_{};
+};
+
 }  // namespace
 
 nlohmann::json Load(const Options& options) {
+  const Term term;
   Plugin plugin(options.socket, options.connections, options.timeout);
   const std::vector<Seed> seeds = plugin.MakeSeeds(options.clients + options.beside);
   std::atomic<bool> stop = false;
@@ -41,7 +67,7 @@ nlohmann::json Load(const Options& options) {
   const Stopped kms(options.stop_kms ? options.kms : std::nullopt);
   const Meter meter(plugin.process(), options.kms);
   gate.count_down();
-  std::this_thread::sleep_for(std::chrono::duration<double>(options.seconds));  // the load's length
+  term.Wait(options.seconds);
   stop = true;
   const Sample sample = clients.Join();
   nlohmann::json figures = meter.Read(sample.calls());

@@ -69,7 +69,7 @@ std::variant<Options, int> ParseOptions(int argc, char** argv) {
   app.add_option("--connections", options.connections, "Connections that the calls share")
       ->check(CLI::Range(1, 1024))
       ->capture_default_str();
-  app.add_option("--seconds", options.seconds, "How long")
+  app.add_option("--seconds", options.seconds, "How long at most; SIGTERM ends it sooner")
       ->check(CLI::Range(0.1, 600.0))
       ->capture_default_str();
   app.add_option("--beside", options.beside, "Further clients, which call Decrypt meanwhile")

@@ -31,7 +31,9 @@ struct KmsClient::Impl {
   std::unique_ptr<v2::KeyManagementService::Stub> stub;
 
   void Prepare(grpc::ClientContext& context) const {
-    context.set_deadline(std::chrono::system_clock::now() + options.timeout);
+    // Not as a time of day, which may be set before the call begins.
+    context.set_deadline(gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC),
+                                      gpr_time_from_millis(options.timeout.count(), GPR_TIMESPAN)));
     context.set_wait_for_ready(true);
   }
 };

@@ -31,7 +31,7 @@ struct Record {
 class KmsClient {
  public:
   struct Options {
-    std::chrono::milliseconds timeout{3000};  // of a call; the apiserver's default
+    std::chrono::milliseconds timeout{3000};  // of a call; the apiserver's default; max: none
     std::string authority = "localhost";      // what the apiserver sends since 1.32
   };
 

@@ -52,8 +52,8 @@ class ReplaceableBackendTest : public testing::Test {
     return made;
   }
   void Replace() { all_->Replace(Make(new_, new_alive_)); }
-  void Decrypt(Done<Secret> done) {
-    all_->Decrypt(Way::kDecrypts, "key", {"bytes", {}}, Deadline::max(), std::move(done));
+  void Decrypt(Done<Secret> done, Deadline deadline = Deadline::max()) {
+    all_->Decrypt(Way::kDecrypts, "key", {"bytes", {}}, deadline, std::move(done));
   }
   Done<Secret> IntoResult() {
     return [this](absl::StatusOr<Secret> result) { result_ = std::move(result); };
@@ -101,6 +101,55 @@ TEST_F(ReplaceableBackendTest, ACallUnderWayEndsWhereItBegan) {
   EXPECT_FALSE(old_alive_);
   all_->Sweep();
   EXPECT_TRUE(new_alive_) << "it is in use";
+}
+
+TEST_F(ReplaceableBackendTest, WhatFailsOnAnOldWayIsTriedOnTheNewOne) {
+  for (const Code code : {Code::kUnavailable, Code::kUnauthenticated}) {
+    SCOPED_TRACE(code);
+    result_.reset();
+    all_.emplace(Make(old_, old_alive_));
+    Decrypt(IntoResult());
+    Replace();
+    old_->Answer(old_->decrypt, absl::StatusOr<Secret>(absl::Status(code, "refused")));
+    EXPECT_FALSE(result_);
+    ASSERT_EQ(new_->pending(), 1U);
+    EXPECT_EQ(new_->decrypt.front().name, "key");
+    EXPECT_EQ(new_->decrypt.front().input, "bytes");
+    all_->Sweep();
+    EXPECT_FALSE(old_alive_);
+    new_->Answer(new_->decrypt, absl::StatusOr<Secret>(absl::Status(code, "there, too")));
+    ASSERT_TRUE(result_);
+    EXPECT_THAT(*result_, StatusIs(code, "there, too"));
+  }
+}
+
+TEST_F(ReplaceableBackendTest, ASecretIsTriedAgainAsItIs) {
+  bool good = false;
+  all_->Encrypt(Way::kEncrypts, "key", Plain("seed"), Deadline::max(),
+                [&](const absl::StatusOr<Ciphertext>& result) { good = result.ok(); });
+  Replace();
+  old_->Answer(old_->encrypt, absl::StatusOr<Ciphertext>(absl::UnavailableError("gone")));
+  ASSERT_EQ(new_->pending(), 1U);
+  EXPECT_EQ(new_->encrypt.front().input, "seed");
+  EXPECT_EQ(new_->encrypt.front().way, Way::kEncrypts);
+  new_->Answer(new_->encrypt, absl::StatusOr<Ciphertext>(Ciphertext()));
+  EXPECT_TRUE(good);
+}
+
+TEST_F(ReplaceableBackendTest, NothingIsTriedTwiceOnOneWayOrTooLateOrAfterAWordAboutTheKey) {
+  Decrypt(IntoResult());
+  old_->Answer(old_->decrypt, absl::StatusOr<Secret>(absl::UnavailableError("away")));
+  ASSERT_TRUE(result_);
+  EXPECT_THAT(*result_, StatusIs(Code::kUnavailable, "away"));
+
+  Decrypt(IntoResult(), Clock::now());
+  Decrypt(IntoResult());
+  Replace();
+  old_->Answer(old_->decrypt, absl::StatusOr<Secret>(absl::UnavailableError("late")));
+  EXPECT_THAT(*result_, StatusIs(Code::kUnavailable, "late"));
+  old_->Answer(old_->decrypt, absl::StatusOr<Secret>(absl::NotFoundError("no key")));
+  EXPECT_THAT(*result_, StatusIs(Code::kNotFound, "no key"));
+  EXPECT_EQ(new_->pending(), 0U);
 }
 
 TEST_F(ReplaceableBackendTest, EveryKindOfCallKeepsIt) {

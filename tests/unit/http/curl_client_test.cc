@@ -28,6 +28,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "base/debug.h"
+#include "base/log.h"
 #include "base/status.h"
 #include "http/libcurl.h"
 #include "http/proxy.h"
@@ -878,6 +880,30 @@ TEST_P(CurlClientTlsVersionTest, ServerThatFindsOurCertificateExpiredSaysSo) {
   HttpsServer server(options, Always(JsonText("{}")));
   EXPECT_THAT(Send(*NewClient(server), Request()),
               StatusIs(Code::kUnauthenticated, HasSubstr("the KMS refuses our certificate (")));
+}
+
+// What is sent to it by then is answered with a reset, before libcurl has read why.
+TEST_F(CurlClientTest, ServerThatRefusesOurCertificateAndHasGoneSaysSo) {
+  const okms::test::TempDir elsewhere;
+  const auto other = okms::test::TestPki::Create(elsewhere.path(), "Other CA");
+  ASSERT_THAT(other, IsOk());
+  okms::test::TlsServerOptions options = Options();
+  options.client_ca = other->ca();
+  const okms::SslCtxPtr context = okms::test::NewServerContext(options);
+  LoopbackServer server([&](int fd) {
+    const okms::SslPtr ssl(SSL_new(context.get()));
+    SSL_set_fd(ssl.get(), fd);
+    EXPECT_NE(SSL_accept(ssl.get()), 1);
+    ::shutdown(fd, SHUT_RDWR);
+  });
+  const Logger log(/*debug=*/true, [&](Severity, absl::string_view line) {
+    if (absl::StrContains(line, ": connected, ")) server.AwaitEnds(1);
+  });
+  const auto client = NewClient("127.0.0.1", server.port());
+  const DebugTo debug(log);
+  EXPECT_THAT(Send(*client, Post(std::string(1'000'000, ' '))),
+              StatusIs(Code::kUnauthenticated,
+                       HasSubstr("the KMS refuses our certificate (tlsv1 alert unknown ca)")));
 }
 
 // ---- Servers that are none

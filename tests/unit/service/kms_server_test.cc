@@ -85,11 +85,11 @@ class KmsServerTest : public ::testing::Test {
   }
 
   // A client's call that the backend will not answer.
-  void CallInVain() {
+  void CallInVain(std::chrono::milliseconds timeout = 300ms) {
     auto socket = ListenSocket::Bind({.path = directory_ / "kms.sock", .abstract_name = {}}, {});
     ASSERT_THAT(socket, IsOk());
-    caller_ = std::thread([this] {
-      test::KmsClient client(directory_ / "kms.sock", {.timeout = 300ms});
+    caller_ = std::thread([this, timeout] {
+      test::KmsClient client(directory_ / "kms.sock", {.timeout = timeout});
       answer_ = client.Decrypt({"ciphertext", "key", {}}).status();
     });
     pollfd entry{socket->fd(), POLLIN, 0};
@@ -127,6 +127,14 @@ TEST_F(KmsServerTest, CallThatIsStuckStaysDueUntilItIsAnswered) {
   EXPECT_LT(server_->CallDeadline(), Clock::now()) << "the caller's deadline, not ours";
   backend_->AnswerAll();
   EXPECT_EQ(server_->CallDeadline(), Deadline::max());
+}
+
+TEST_F(KmsServerTest, CallWithoutADeadlineGetsOurs) {
+  const Deadline before = Clock::now();
+  CallInVain(std::chrono::milliseconds::max());
+  EXPECT_GE(server_->CallDeadline(), before + kTimeout - 1s);  // there is a margin
+  EXPECT_LE(server_->CallDeadline(), Clock::now() + kTimeout);
+  backend_->AnswerAll();
 }
 
 TEST_F(KmsServerTest, ProbeIsAnsweredAndMadeAgain) {
