@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "app/bus.h"
 #include "app/check_config.h"
 #include "app/command_line.h"
 #include "app/key_file.h"
@@ -54,6 +55,7 @@ absl::Status Run(const Config& config, LogQueue& log_queue, const Logger& log,
   OKMS_ASSIGN_OR_RETURN(const ListenSocket socket,
                         OpenSocket(std::move(passed.kms), config, unusable));
   const StatusSocket pages = OpenStatusSocket(passed, config, log);
+  BusSocket bus_socket = OpenBus(log);
   SocketWatch socket_watch(socket, log);
   OKMS_ASSIGN_OR_RETURN(const std::unique_ptr<EventLoop> loop, EventLoop::Create());
   log.WarnIfError(KmsServer::ReserveDescriptors());
@@ -80,17 +82,19 @@ absl::Status Run(const Config& config, LogQueue& log_queue, const Logger& log,
   KeyFile key_file(config, log, [&](KeyId name) { keys.SetName(std::move(name)); });
   OKMS_RETURN_IF_ERROR(HeedSignals(*loop, log, key_file, reload));
   Readiness readiness;
+  const auto report = [&] {
+    return MakeReport(
+        {config, confinement, log_queue, credentials, keys, kms, reload, state, listener, *server});
+  };
   OKMS_ASSIGN_OR_RETURN(
       std::unique_ptr<StatusServer> status_server,
       ServePages(
-          pages, *loop, [&] { return readiness.At(keys.Current(), Clock::now()); },
-          [&] {
-            return MakeReport({config, confinement, log_queue, credentials, keys, kms, reload,
-                               state, listener, *server});
-          },
-          log));
+          pages, *loop, [&] { return readiness.At(keys.Current(), Clock::now()); }, report, log));
+  std::unique_ptr<Bus> bus = Bus::Serve(
+      std::move(bus_socket), *loop,
+      {report, [&] { keys.CheckSoon(); }, [&] { ReadAgain(*loop, key_file, reload); }}, log);
   Ticks ticks({config, log, *loop, credentials, keys, kms, *server, socket_watch, readiness,
-               pages.trouble, key_file, reload, state, reach, confinement});
+               pages.trouble, key_file, reload, state, reach, confinement, bus.get()});
   OKMS_RETURN_IF_ERROR(ticks.Begin());
 
   // Not a byte from outside has been read yet.
@@ -102,6 +106,7 @@ absl::Status Run(const Config& config, LogQueue& log_queue, const Logger& log,
   if (unusable.ok()) state.Ready();
   const absl::Status broken = loop->Run();
   status_server.reset();  // who watches does not hold up the end
+  bus.reset();
   state.Stopping(config.timeout + kLate);
   keys.Stop();
   // Calls under way are bounded by their own deadlines, which --timeout bounds.

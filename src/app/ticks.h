@@ -10,6 +10,7 @@
 #include <string>
 
 #include "absl/status/status.h"
+#include "app/bus.h"
 #include "app/key_file.h"
 #include "app/kms.h"
 #include "app/readiness.h"
@@ -53,6 +54,7 @@ class Ticks {
     ServiceState& state;
     const sandbox::Reach& reach;
     const sandbox::Confinement& confinement;
+    Bus* bus;  // null: none
   };
 
   // Make it within the sandbox. All parts must outlive it.
