@@ -40,6 +40,7 @@ stdenv.mkDerivation (finalAttrs: {
           ../LICENSE
           ../cmake
           ../completions
+          ../dbus
           ../docs
           ../proto
           ../src
