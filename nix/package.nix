@@ -41,6 +41,7 @@ stdenv.mkDerivation (finalAttrs: {
           ../LICENSE
           ../cmake
           ../completions
+          ../dbus
           ../docs
           ../monitoring
           ../proto

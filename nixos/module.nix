@@ -292,6 +292,9 @@ in
     };
     users.groups.${user} = { };
 
+    # Who may do what with them on the system bus.
+    services.dbus.packages = [ cfg.package ];
+
     # The man page, the completions, and the program to check a configuration with.
     environment.systemPackages = [ cfg.package ];
   };

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "app/bus.h"
 #include "app/check_config.h"
 #include "app/command_line.h"
 #include "app/key_file.h"
@@ -55,6 +56,7 @@ absl::Status Run(const Config& config, LogQueue& log_queue, const RecentEvents& 
   OKMS_ASSIGN_OR_RETURN(const ListenSocket socket,
                         OpenSocket(std::move(passed.kms), config, unusable));
   const StatusSocket pages = OpenStatusSocket(passed, config, log);
+  BusSocket bus_socket = OpenBus(log);
   SocketWatch socket_watch(socket, log);
   OKMS_ASSIGN_OR_RETURN(const std::unique_ptr<EventLoop> loop, EventLoop::Create());
   log.WarnIfError(EventName::kStartWarning, KmsServer::ReserveDescriptors());
@@ -88,13 +90,16 @@ absl::Status Run(const Config& config, LogQueue& log_queue, const RecentEvents& 
                               keys,          kms,         reload,    key_file, socket_watch,
                               pages.trouble, listener,    *server};
   Readiness readiness;
+  const auto report = [&] { return MakeReport(sources); };
   OKMS_ASSIGN_OR_RETURN(
       std::unique_ptr<StatusServer> status_server,
       ServePages(
-          pages, *loop, [&] { return readiness.At(keys.Current(), Clock::now()); },
-          [&] { return MakeReport(sources); }, log));
+          pages, *loop, [&] { return readiness.At(keys.Current(), Clock::now()); }, report, log));
+  std::unique_ptr<Bus> bus = Bus::Serve(
+      std::move(bus_socket), *loop,
+      {report, [&] { keys.CheckSoon(); }, [&] { ReadAgain(*loop, key_file, reload); }}, log);
   Ticks ticks({config, log, *loop, credentials, keys, *server, socket_watch, readiness, key_file,
-               reload, state, reach, [&] { return StateLine(sources); }});
+               reload, state, reach, bus.get(), [&] { return StateLine(sources); }});
   OKMS_RETURN_IF_ERROR(ticks.Begin());
 
   // Not a byte from outside has been read yet.
@@ -106,6 +111,7 @@ absl::Status Run(const Config& config, LogQueue& log_queue, const RecentEvents& 
   if (unusable.ok()) state.Ready();
   const absl::Status broken = loop->Run();
   status_server.reset();  // who watches does not hold up the end
+  bus.reset();
   state.Stopping(config.timeout + kLate);
   keys.Stop();
   // Calls under way are bounded by their own deadlines, which --timeout bounds.

@@ -10,6 +10,12 @@
 
 namespace okms {
 
+void ReadAgain(EventLoop& loop, KeyFile& key_file, Reload& reload) {
+  key_file.Read();
+  reload.Ask();
+  loop.Hurry();
+}
+
 absl::Status HeedSignals(EventLoop& loop, const Logger& log, KeyFile& key_file, Reload& reload) {
   for (const int signal : kStopSignals) {
     OKMS_RETURN_IF_ERROR(loop.OnSignal(signal, [&](int received) {
@@ -24,11 +30,7 @@ absl::Status HeedSignals(EventLoop& loop, const Logger& log, KeyFile& key_file, 
                               ": means nothing here; SIGHUP has files read again"));
     }));
   }
-  return loop.OnSignal(kReloadSignal, [&](int) {
-    key_file.Read();
-    reload.Ask();
-    loop.Hurry();
-  });
+  return loop.OnSignal(kReloadSignal, [&](int) { ReadAgain(loop, key_file, reload); });
 }
 
 }  // namespace okms

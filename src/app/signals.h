@@ -14,6 +14,9 @@
 
 namespace okms {
 
+// What SIGHUP asks for: that the files of the key's id, certificates, key and CA are read again.
+void ReadAgain(EventLoop& loop, KeyFile& key_file, Reload& reload);
+
 // Some end the loop, one has files read again, and some are no more than a line. They must be
 // blocked in every thread (BlockSignals). All that is handed over must outlive the loop's Run.
 absl::Status HeedSignals(EventLoop& loop, const Logger& log, KeyFile& key_file, Reload& reload);

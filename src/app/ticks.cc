@@ -48,6 +48,9 @@ absl::Status Ticks::Begin() {
   OKMS_RETURN_IF_ERROR(loop.Repeat([this] { return GiveUp(); }));
   OKMS_RETURN_IF_ERROR(loop.Repeat([this] { return LookAtResolverFiles(); }));
   OKMS_RETURN_IF_ERROR(loop.Repeat([this] { return parts_.server.Tick(); }));
+  if (parts_.bus != nullptr) {
+    OKMS_RETURN_IF_ERROR(loop.Repeat([this] { return parts_.bus->Tick(); }));
+  }
   if (parts_.key_file.is_there()) {
     OKMS_RETURN_IF_ERROR(loop.Repeat([this] {
       parts_.key_file.Read();

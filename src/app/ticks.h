@@ -11,6 +11,7 @@
 #include <string>
 
 #include "absl/status/status.h"
+#include "app/bus.h"
 #include "app/key_file.h"
 #include "app/readiness.h"
 #include "app/reload.h"
@@ -49,6 +50,7 @@ class Ticks {
     Reload& reload;
     ServiceState& state;
     const sandbox::Reach& reach;
+    Bus* bus;  // null: none
     std::function<std::string()> state_line;
   };
 

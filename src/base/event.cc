@@ -57,6 +57,8 @@ absl::string_view Name(EventName name) {
     case EventName::kStatusPages: return "status-pages";
     case EventName::kStatusPagesOpen: return "status-pages-open";
     case EventName::kStatusPagesTrouble: return "status-pages-trouble";
+    case EventName::kBus: return "bus";
+    case EventName::kBusTrouble: return "bus-trouble";
     case EventName::kDebug: return "debug";
   }
   return "?";

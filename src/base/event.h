@@ -64,10 +64,12 @@ enum class EventName : uint8_t {
   kAcceptFailed,
   kSocketLost,
   kSocketBack,
-  // Status pages.
+  // Who watches.
   kStatusPages,
   kStatusPagesOpen,
   kStatusPagesTrouble,
+  kBus,
+  kBusTrouble,
   // What --debug adds.
   kDebug,  // the last
 };

@@ -49,6 +49,7 @@ constexpr std::array kKept{
     Variable{"NOTIFY_SOCKET", "systemd's"},
     Variable{"LISTEN_*", "systemd's"},
     Variable{"WATCHDOG_*", "systemd's"},
+    Variable{"DBUS_SYSTEM_BUS_ADDRESS", "where the system bus is"},
     Variable{"JOURNAL_STREAM", "systemd's: whether the log is its journal"},
     Variable{"HTTPS_PROXY, https_proxy", "the way to the KMS over REST"},
     Variable{"NO_PROXY, no_proxy", "the same"},

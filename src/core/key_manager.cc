@@ -270,6 +270,11 @@ OtherKeys::Counts KeyManager::OtherDecrypts() const {
   return state_.With([](const State& state) { return state.others.counts(); });
 }
 
+void KeyManager::CheckSoon() {
+  state_.With([](State& state) { state.key.schedule().Suspect(CheckSchedule::Why::kAnswer); });
+  Advance();
+}
+
 void KeyManager::SetName(KeyId name) {
   state_.With([&](State& state) {
     state.key.SetName(std::move(name), now_());

@@ -82,6 +82,10 @@ class KeyManager {
   // that one was proven in two checks running (Adoption), of which the first begins at once.
   void SetName(KeyId name);
 
+  // Has a check begin that makes a round trip, as soon as one may (CheckSchedule), however often it
+  // is asked for.
+  void CheckSoon();
+
   // Does what is due: starts checks, answers those who waited in vain, and logs what time alone
   // changed. Returns when to call again.
   Deadline Tick();

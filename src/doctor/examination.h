@@ -14,6 +14,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "app/server_counters.h"
 #include "base/deadline.h"
 #include "config/config.h"
 #include "core/backend.h"

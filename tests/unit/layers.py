@@ -56,6 +56,7 @@ RESTRICTED = [
     ("CLI/", {"config/flags.cc", "ctl"}),
     ("seccomp.h", {"sandbox/seccomp.cc"}),
     ("cap-ng.h", {"sandbox/privileges.cc"}),
+    ("systemd/sd-bus.h", {"control"}),
     ("systemd/sd-event.h", {"control"}),
     ("systemd/sd-daemon.h", {"control", "service/listen_socket.cc"}),
     ("systemd/", set()),

@@ -33,6 +33,7 @@ lib.mapAttrs scenario {
   access = { };
   activation = { };
   alarm = { };
+  bus = { };
   control_plane.machine = ./control-plane.nix;
   control_plane_rest = {
     script = "control_plane";

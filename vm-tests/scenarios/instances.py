@@ -29,6 +29,19 @@ with subtest("each says which one it is"):
         wait_for_status_text(status(path_of(name))["key_id"], service_of(name))
         assert f"({name})" in unit("Description", service_of(name))
 
+with subtest("each has a name of its own on the system bus"):
+    for name in ("one", "two"):
+        machine.wait_until_succeeds(
+            f"busctl --system get-property internal.okms.Kms1.{name} /internal/okms/Kms1 "
+            "internal.okms.Kms1 Ready | grep -Fx 'b true'", timeout=60)
+
+if not INSTANCE:
+    with subtest("that of all is the plain one's, whoever came first"):
+        machine.succeed(f"systemctl restart {SERVICE}")
+        machine.wait_until_succeeds(
+            f"busctl --system status internal.okms.Kms1 | grep -x PID={unit('MainPID', SERVICE)}",
+            timeout=60)
+
 with subtest("one goes, the others stay"):
     pids = [unit("MainPID", name) for name in (SERVICE, service_of("two"))]
     machine.succeed(f"systemctl stop {socket_of('one')}")

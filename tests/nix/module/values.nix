@@ -50,6 +50,11 @@ in
     want = [ ];
   }
   {
+    what = "the bus knows who may do what";
+    is = map (package: package.pname) (evaluate [ main ]).services.dbus.packages;
+    want = [ "okms-k8s-encryption-provider" ];
+  }
+  {
     what = "nothing is there until it is enabled";
     is = lib.attrNames (
       lib.filterAttrs (n: _: lib.hasPrefix "okms" n)

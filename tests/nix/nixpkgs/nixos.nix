@@ -173,6 +173,10 @@ let
           targets = any;
         };
         services = {
+          dbus.packages = mkOption {
+            type = types.listOf types.package;
+            default = [ ];
+          };
           etcd =
             lib.genAttrs [
               "advertiseClientUrls"

@@ -161,6 +161,24 @@ TEST_F(KeyManagerTest, UnknownKeyIsNamedWithItsFlag) {
                           "object"}}));
 }
 
+TEST_F(KeyManagerTest, ACheckThatIsAskedForMakesARoundTripSoon) {
+  Adopt();
+  Pass(2s);  // a check of its own would come after 10, without a round trip
+  ASSERT_EQ(backend_->pending(), 0U);
+  keys_->CheckSoon();
+  Inspected();
+  RoundTrip();
+  const Deadline first = now_;
+  for (int i = 0; i < 100; ++i) keys_->CheckSoon();
+  EXPECT_EQ(backend_->pending(), 0U);  // twice a second is enough
+  AwaitCheck();
+  EXPECT_GE(now_ - first, 500ms);
+  Inspected();
+  RoundTrip();
+  Pass(5s);
+  EXPECT_EQ(backend_->pending(), 0U);  // all of those were one
+}
+
 TEST_F(KeyManagerTest, EveryOperationOfACheckHasItsOwnDeadline) {
   keys_->Tick();
   EXPECT_EQ(backend_->inspect.front().deadline, now_ + kTimeout);
