@@ -10,11 +10,9 @@
 #include <chrono>
 #include <cstdint>
 #include <cstdlib>
-#include <optional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/string_view.h"
 #include "base/read_file.h"
 #include "base/status.h"
 #include "control/bus_name.h"
@@ -32,29 +30,22 @@ std::string OurCgroup() {
   return {bytes.begin(), bytes.begin() + (size > 0 ? size : 0)};
 }
 
-// Where the bus is; empty: nowhere.
-std::string Address() {
-  const char* const named = std::getenv("DBUS_SYSTEM_BUS_ADDRESS");
-  if (named != nullptr) return named;
-  return std::getenv("NOTIFY_SOCKET") != nullptr ? kSystemBus : "";
-}
-
 }  // namespace
 
 BusSocket OpenBus(const Logger& log) {
-  const std::string address = Address();
+  const char* const named = std::getenv("DBUS_SYSTEM_BUS_ADDRESS");
+  const char* const by_default = std::getenv("NOTIFY_SOCKET") != nullptr ? kSystemBus : "";
+  const std::string address = named != nullptr ? named : by_default;
   if (address.empty()) return {};
-  if (::geteuid() == 0) {
-    log.Debug("not on the system bus: root is not to be there");
-    return {};
-  }
-  absl::StatusOr<UniqueFd> socket = SystemBus::Connect(address);
+  absl::StatusOr<UniqueFd> socket = ::geteuid() == 0
+                                        ? absl::FailedPreconditionError("root is not to be there")
+                                        : SystemBus::Connect(address);
   if (socket.ok()) return {*std::move(socket), BusNames(OurCgroup())};
-  std::string line = absl::StrCat("not on the system bus: ", socket.status().message());
-  if (absl::IsNotFound(socket.status())) {
-    log.Debug(std::move(line));
-  } else {
-    log.Notice(EventName::kBusTrouble, std::move(line));
+  // That there is none for us is usual, unless somebody has named it.
+  const absl::Status& why = socket.status();
+  const bool usual = absl::IsFailedPrecondition(why) || absl::IsNotFound(why);
+  if (named != nullptr || !usual) {
+    log.Notice(EventName::kBusTrouble, absl::StrCat("not on the system bus: ", why.message()));
   }
   return {};
 }

@@ -280,7 +280,7 @@ TEST_F(BusTest, OtherAddressesAreALine) {
   EXPECT_THAT(plugin().Err(), HasSubstr("notice: not on the system bus: the bus's address is"));
   StopPlugin();
   StartPlugin(At(absl::StrCat("unix:path=", dir_ / "none")));
-  EXPECT_THAT(plugin().Err(), HasSubstr("debug: not on the system bus: "));
+  EXPECT_THAT(plugin().Err(), HasSubstr("notice: not on the system bus: "));
   StopPlugin();
   StartPlugin(At(""));
   EXPECT_THAT(plugin().Err(), Not(HasSubstr("system bus")));
@@ -292,7 +292,7 @@ TEST_F(BusTest, RootIsNotOnIt) {
   ChildOptions options = At(bus_->address());
   options.uid.reset();
   StartPlugin(std::move(options));
-  EXPECT_THAT(plugin().Err(), HasSubstr("debug: not on the system bus: root is not to be there"));
+  EXPECT_THAT(plugin().Err(), HasSubstr("notice: not on the system bus: root is not to be there"));
 }
 
 // A stranger who calls without pause, and one who does not read: answers are a second old, and the

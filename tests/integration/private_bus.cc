@@ -96,7 +96,7 @@ using Message = std::unique_ptr<sd_bus_message, decltype(&sd_bus_message_unref)>
 Message Own(sd_bus_message* message) { return {message, sd_bus_message_unref}; }
 
 struct Error {
-  sd_bus_error error = SD_BUS_ERROR_NULL;
+  sd_bus_error error{};
   ~Error() { sd_bus_error_free(&error); }
   absl::Status Status() const {
     return absl::UnknownError(absl::StrCat(error.name == nullptr ? "" : error.name, ": ",

@@ -103,6 +103,16 @@ with subtest("configured and enabled as the README says, it serves over KMIP"):
     record = encrypt()
     assert machine.succeed(f"{CONTROL} status --wait --brief").startswith("ready, key sha256:")
 
+with subtest("it is on the system bus, which has heard of its new user"):
+    name = "internal.okms.Kms1"
+    machine.wait_until_succeeds(
+        f"busctl --system get-property {name} /{name.replace('.', '/')} {name} Ready | grep -Fx 'b true'",
+        timeout=60)
+    assert "Access denied" in machine.fail(
+        f"setpriv --reuid=nobody --clear-groups busctl --system call {name} /{name.replace('.', '/')} "
+        f"{name} CheckNow 2>&1")
+    machine.succeed(f"test -s /usr/share/dbus-1/interfaces/{name}.xml")
+
 with subtest("a renewal that is broken is refused, and mended without a hand on any unit"):
     process = unit("MainPID", SERVICE)
     machine.succeed(f"echo > {FOLDER}/client.pem")

@@ -62,8 +62,9 @@ class Flood {
     bus_.reset(bus);
     sd_bus_set_fd(bus, socket.get(), socket.get());
     socket.release();
-    sd_bus_set_server(
-        bus, 1, SD_ID128_MAKE(00, 11, 22, 33, 44, 55, 66, 77, 88, 99, aa, bb, cc, dd, ee, ff));
+    sd_id128_t id{};
+    id.bytes[0] = 1;  // it must not be zero
+    sd_bus_set_server(bus, 1, id);
     sd_bus_add_filter(bus, nullptr, Hello, &greeted_);
     sd_bus_start(bus);
     while (!greeted_ && sd_bus_process(bus, nullptr) >= 0) sd_bus_wait(bus, 1'000);

@@ -896,8 +896,8 @@ TEST_F(CurlClientTest, ServerThatRefusesOurCertificateAndHasGoneSaysSo) {
     EXPECT_NE(SSL_accept(ssl.get()), 1);
     ::shutdown(fd, SHUT_RDWR);
   });
-  const Logger log(/*debug=*/true, [&](Severity, absl::string_view line) {
-    if (absl::StrContains(line, ": connected, ")) server.AwaitEnds(1);
+  const Logger log(/*debug=*/true, [&](const Event& event) {
+    if (absl::StrContains(event.text, ": connected, ")) server.AwaitEnds(1);
   });
   const auto client = NewClient("127.0.0.1", server.port());
   const DebugTo debug(log);
