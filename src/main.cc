@@ -71,7 +71,7 @@ absl::Status Run(const Config& config, LogQueue& log_queue, const RecentEvents& 
   if (confinement.account.borrowed)
     log.Notice(EventName::kStartWarning, confinement.account.Advice());
   if (unusable.ok()) {
-    log.WarnIfError(EventName::kStartWarning, credentials.CheckReadAgain());
+    log.WarnIfError(EventName::kCertificateWarning, credentials.CheckReadAgain());
   }
   OKMS_ASSIGN_OR_RETURN(const std::unique_ptr<IoLoop> io, IoLoop::Create());
   OKMS_ASSIGN_OR_RETURN(Kms kms, MakeKms(config, credentials, log, *io));

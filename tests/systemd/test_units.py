@@ -96,6 +96,8 @@ def check_install(tree: Tree, options: argparse.Namespace) -> None:
         *(units / name for name in UNITS if "@one" not in name),
         prefix / options.sysusers_folder / f"{NAME}.conf",
         prefix / options.tmpfiles_folder / f"{NAME}.conf",
+        prefix / options.dbus_folder / f"{options.bus_name}.conf",
+        share / f"dbus-1/interfaces/{options.bus_name}.xml",
         *(share / f"doc/{NAME}" / name
           for name in ("alerts.md", "encrypted-key.conf", "environment", "operations.md")),
         *(share / NAME / name for name in ("alerts.yaml", "dashboard.json")),
@@ -165,7 +167,8 @@ def check_security(tree: Tree, _: argparse.Namespace) -> None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    for name in ("cmake", "build", "prefix", "unit-folder", "sysusers-folder", "tmpfiles-folder"):
+    for name in ("cmake", "build", "prefix", "unit-folder", "sysusers-folder", "tmpfiles-folder",
+                 "dbus-folder", "bus-name"):
         parser.add_argument(f"--{name}", required=True)
     checks = {"install": check_install, "verify": check_verify, "security": check_security}
     parser.add_argument("check", choices=checks)
