@@ -17,9 +17,11 @@
 #include "base/status.h"
 #include "config/help_text.h"
 #include "config/status_listen.h"
+#include "core/key_id_hash.h"
+#include "ctl/bus_report.h"
 #include "ctl/connection.h"
 #include "ctl/http_get.h"
-#include "ctl/kms_status.h"
+#include "doctor/kms_status.h"
 
 namespace okms::ctl {
 namespace {
@@ -52,12 +54,33 @@ Source Pages(std::string name, StatusListen place) {
           }};
 }
 
+// It has less in it than the plugin's own: the verdict and the key.
+Json ReportOf(const doctor::KmsStatus& status) {
+  const absl::Status verdict = status.Verdict();
+  Json report{{"ready", verdict.ok()},
+              {"reason", std::string(verdict.message())},
+              {"code", absl::StatusCodeToString(status.error.code())}};
+  // An error says nothing of the key.
+  if (status.error.ok()) {
+    report["key"] = {{"id", status.key_id}, {"id_hash", KeyIdHash(status.key_id)}};
+  }
+  return report;
+}
+
 Source Kms(SocketAddress place) {
   std::string name = place.ToString();
   return {std::move(name), [place = std::move(place)](Deadline deadline) -> absl::StatusOr<Json> {
             OKMS_ASSIGN_OR_RETURN(UniqueFd socket, Connect(place, deadline));
-            return KmsStatus(std::move(socket), deadline);
+            OKMS_ASSIGN_OR_RETURN(const doctor::KmsStatus status,
+                                  doctor::AskStatus(std::move(socket), deadline));
+            return ReportOf(status);
           }};
+}
+
+Source OnBus(const std::string& instance) {
+  const std::string name = BusNameOf(instance);
+  return {absl::StrCat(name, " on the system bus"),
+          [name](Deadline deadline) { return BusReport(name, deadline); }};
 }
 
 Source PagesAt(const std::string& path) { return Pages(path, SocketAddress{path, "", ""}); }
@@ -105,6 +128,7 @@ absl::StatusOr<std::vector<Source>> SourcesOf(const Places& places) {
     return absl::InvalidArgumentError("--instance is for the places of the units; leave it out");
   }
   const std::string folder = absl::StrCat("/run/", places.Folder());
+  sources.push_back(OnBus(places.instance));
   sources.push_back(PagesAt(folder + "/status.sock"));
   sources.push_back(KmsAt(folder + "/kms.sock"));
   if (places.instance.empty()) sources.push_back(KmsAt(kPlainSocket));

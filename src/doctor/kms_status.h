@@ -1,28 +1,32 @@
 // SPDX-FileCopyrightText: The okms-k8s-encryption-provider authors
 // SPDX-License-Identifier: Apache-2.0
 
-// What kube-apiserver would be told.
+// Status, as kube-apiserver asks for it.
 
 #ifndef OKMS_DOCTOR_KMS_STATUS_H_
 #define OKMS_DOCTOR_KMS_STATUS_H_
 
-#include <chrono>
 #include <string>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "base/deadline.h"
 #include "base/unique_fd.h"
 
 namespace okms::doctor {
 
 struct KmsStatus {
-  std::string version;
-  std::string healthz;
+  absl::Status error;   // what was answered in place of what follows
+  std::string healthz;  // "ok"
   std::string key_id;
+
+  // Whether it is ready; else why not, with the code of the answer.
+  absl::Status Verdict() const;
 };
 
-// Asks for the Status of KMS v2 over this connection, and closes it. Blocks for so long at most.
-// Errors: the plugin's own; kUnavailable when it closed the connection.
-absl::StatusOr<KmsStatus> AskStatus(UniqueFd connection, std::chrono::milliseconds patience);
+// Over a connection to the plugin. Blocks until the deadline at the longest. Errors, where nothing
+// was answered: kPermissionDenied the plugin hung up, as it does on strangers; kDeadlineExceeded.
+absl::StatusOr<KmsStatus> AskStatus(UniqueFd connection, Deadline deadline);
 
 }  // namespace okms::doctor
 

@@ -65,19 +65,14 @@ std::string LetIn(const Examination& all, const User& user) {
 Verdicts Judge(const Examination& all, const std::string& who,
                const absl::StatusOr<KmsStatus>& status) {
   const std::string log = absl::StrCat("journalctl -u ", all.unit());
-  if (absl::IsUnavailable(status.status())) {
-    // One that is not ready answers with a reason; who is turned away gets no answer at all.
-    return Failed(absl::StrCat(who, " connects, and has no answer: ", Message(status.status()),
-                               "; whom the plugin does not know it turns away"),
+  if (!status.ok()) {
+    return Failed(absl::StrCat(who, " connects, and has no answer: ", Message(status.status())),
                   log);
   }
-  if (!status.ok()) {
+  if (const absl::Status verdict = status->Verdict(); !verdict.ok()) {
     return Failed(absl::StrCat(who, " is told that the plugin is not ready: ",
-                               Printable(Message(status.status()), 400)),
+                               Printable(Message(verdict), 400)),
                   absl::StrCat("systemctl status ", all.unit()));
-  }
-  if (status->healthz != "ok") {
-    return Failed(absl::StrCat(who, " is told: ", Printable(status->healthz)), log);
   }
   return Passed(
       absl::StrCat(who, " is told that the plugin is ready, with key ", Printable(status->key_id)));
@@ -156,9 +151,9 @@ Verdicts CheckOwnStatus(Examination& all) {
                    "sudo okms-kms-ctl check");
   }
   const auto& allowed = all.config->allowed_uids;
-  const auto status = AskStatus(*std::move(connection), kPatience);
+  const auto status = AskStatus(*std::move(connection), Clock::now() + kPatience);
   // To be turned away oneself says nothing of kube-apiserver.
-  if (absl::IsUnavailable(status.status()) && uid != 0 &&
+  if (absl::IsPermissionDenied(status.status()) && uid != 0 &&
       std::count(allowed.begin(), allowed.end(), uid) == 0) {
     return Unknown(absl::StrCat(who, " has no answer: ", Message(status.status())),
                    "sudo okms-kms-ctl check");
@@ -181,7 +176,7 @@ Verdicts CheckStatusAsUser(Examination& all) {
                                connection.status().message()),
                   LetIn(all, *user));
   }
-  return Judge(all, who, AskStatus(*std::move(connection), kPatience));
+  return Judge(all, who, AskStatus(*std::move(connection), Clock::now() + kPatience));
 }
 
 }  // namespace okms::doctor

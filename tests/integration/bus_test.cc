@@ -117,6 +117,21 @@ TEST_F(BusTest, ShowsHowItIs) {
   EXPECT_TRUE(WaitUntil([&] { return Property("Requests") != "0"; }));
 }
 
+TEST_F(BusTest, IsWhereTheControlProgramAsksFirst) {
+  StartOnBus();
+  for (const char* const user : {"root", kStranger}) {
+    ChildOptions options;
+    options.argv = {OKMS_CTL_PROGRAM, "status"};
+    options.environment = {absl::StrCat("DBUS_SYSTEM_BUS_ADDRESS=", bus_->address())};
+    options.uid = IdOf(user);
+    const auto ctl = Must(ChildProcess::Start(options));
+    EXPECT_EQ(ctl->Wait(), 0) << ctl->Err();
+    EXPECT_THAT(ctl->Out(), AllOf(StartsWith("ready\n"), HasSubstr(kKeyIdHash)));
+    EXPECT_THAT(ctl->Out(),
+                HasSubstr(absl::StrCat("asked at      ", kName, " on the system bus\n")));
+  }
+}
+
 // What opens within the plugin's interface: "property name="Ready" type="b" access="read"" and so
 // on.
 std::vector<std::string> Described(const std::string& xml) {

@@ -30,7 +30,7 @@ USES["ctl"] = set(USES)
 GENERATED = {"version.h"}  # of the top folder
 
 # The files that see gRPC.
-GRPC = {"ctl/kms_status.cc", "doctor/kms_status.cc", "service/completions.cc", "service/completions.h",
+GRPC = {"doctor/kms_status.cc", "service/completions.cc", "service/completions.h",
         "service/health_service.cc", "service/health_service.h", "service/kms_server.cc",
         "service/kms_service.cc", "service/kms_service.h", "service/other_calls.cc",
         "service/other_calls.h"}
@@ -56,7 +56,7 @@ RESTRICTED = [
     ("CLI/", {"config/flags.cc", "ctl"}),
     ("seccomp.h", {"sandbox/seccomp.cc"}),
     ("cap-ng.h", {"sandbox/privileges.cc"}),
-    ("systemd/sd-bus.h", {"control"}),
+    ("systemd/sd-bus.h", {"control", "ctl/bus_report.cc"}),
     ("systemd/sd-event.h", {"control"}),
     ("systemd/sd-daemon.h", {"control", "service/listen_socket.cc"}),
     ("systemd/", set()),

@@ -32,11 +32,13 @@ std::vector<std::string> Names(const Places& places) {
 }
 
 TEST(SourcesOfTest, AreThoseOfTheUnits) {
-  EXPECT_THAT(Names({}), ElementsAre("/run/okms-k8s-encryption-provider/status.sock",
+  EXPECT_THAT(Names({}), ElementsAre("internal.okms.Kms1 on the system bus",
+                                     "/run/okms-k8s-encryption-provider/status.sock",
                                      "/run/okms-k8s-encryption-provider/kms.sock",
                                      "/var/run/okms_etcd_plugin.sock"));
   EXPECT_THAT(Names({"", "", "one"}),
-              ElementsAre("/run/okms-k8s-encryption-provider/one/status.sock",
+              ElementsAre("internal.okms.Kms1.one on the system bus",
+                          "/run/okms-k8s-encryption-provider/one/status.sock",
                           "/run/okms-k8s-encryption-provider/one/kms.sock"));
   EXPECT_EQ((Places{"", "", "one"}).Unit(), "okms-k8s-encryption-provider@one.service");
 }
