@@ -115,7 +115,8 @@ void AddCertificates(const Credentials& credentials, Report& report) {
   const Credentials::Tls tls = credentials.tls();
   if (!tls.ok()) return;
   for (const Validity::FileEnd& file : (*tls)->validity().Ends()) {
-    report.certificates.push_back({file.option, file.path, static_cast<double>(file.until)});
+    report.certificates.push_back(
+        {file.option, file.path, static_cast<double>(file.from), static_cast<double>(file.until)});
   }
 }
 

@@ -225,6 +225,11 @@ void AddHosts(const Report& report, Families& out) {
 }
 
 void AddFiles(const Report& report, Families& out) {
+  out.Begin("okms_kms_certificate_not_before_timestamp_seconds", kGauge,
+            "From when that certificate is good, as Unix time.");
+  for (const ReportedCertificate& certificate : report.certificates) {
+    out.Add(certificate.not_before, {{"file", certificate.file}});
+  }
   out.Begin("okms_kms_certificate_not_after_timestamp_seconds", kGauge,
             "When the last good certificate of that file in use expires, as Unix time.");
   for (const ReportedCertificate& certificate : report.certificates) {

@@ -60,6 +60,7 @@ struct ReportedHost {
 struct ReportedCertificate {
   std::string file;  // by the option that named it: "--client-cert"
   std::string path;
+  double not_before = 0;
   double not_after = 0;
 };
 

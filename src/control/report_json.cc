@@ -85,6 +85,7 @@ std::string ReportJson(const Report& report) {
   for (const ReportedCertificate& certificate : report.certificates) {
     certificates.push_back({{"file", Text(certificate.file)},
                             {"path", Text(certificate.path)},
+                            {"not_before", certificate.not_before},
                             {"not_after", certificate.not_after},
                             {"left_seconds", Seconds(certificate.not_after - report.now)}});
   }

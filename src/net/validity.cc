@@ -107,7 +107,7 @@ std::vector<Validity::FileEnd> Validity::Ends() const {
     const auto last =
         std::max_element(file.certificates.begin(), file.certificates.end(),
                          [](const Period& a, const Period& b) { return a.until < b.until; });
-    ends.push_back({file.option, file.path, last->until});
+    ends.push_back({file.option, file.path, last->from, last->until});
   }
   return ends;
 }

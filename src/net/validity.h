@@ -53,6 +53,7 @@ class Validity {
   struct FileEnd {
     std::string option;
     std::string path;
+    std::time_t from;
     std::time_t until;
   };
   std::vector<FileEnd> Ends() const;

@@ -35,7 +35,7 @@ TEST(FactsOf, AreThoseOfTheReport) {
   report.reason = "the KMS says\nno";
   report.key.id_hash = "sha256:0011";
   report.hosts = {Host("a:5696", true, ""), Host("b:5696", false, "silent")};
-  report.certificates = {{"--client-cert", "/path", 2'000'060.5}};
+  report.certificates = {{"--client-cert", "/path", 0, 2'000'060.5}};
   report.methods = {{"Encrypt", {{"OK", 3}, {"UNAVAILABLE", 4}}, {}}, {"Decrypt", {{"OK", 5}}, {}}};
   report.adoptions = 6;
 

@@ -74,7 +74,7 @@ Report Filled() {
   report.shared_decrypts = 1023;
   report.other_decrypts = {{"sha256:4455", 1024}, {"other", 1025}};
   report.hosts = {FilledHost()};
-  report.certificates = {{"--client-cert", "/path/of/it", 2'000'060}};
+  report.certificates = {{"--client-cert", "/path/of/it", 1'800'060, 2'000'060}};
   report.reload = ReportedReload{"text of the reload", 1026, 1027};
   report.methods = {{"Decrypt", {{"OK", 1028}}, {{0.5, 1}, {10, 11, 12}, 1029}}};
   report.calls_under_way = 1030;
@@ -103,7 +103,7 @@ TEST(ReportTest, NoFieldIsForgottenHere) {
   [[maybe_unused]] const auto& [name, up, trouble, age, steps, dials, open, requests, retries,
                                 turned_away, waiting, batch] = hosts[0];
   [[maybe_unused]] const auto& [step, seconds, failures] = steps[0];
-  [[maybe_unused]] const auto& [file, path, not_after] = certificates[0];
+  [[maybe_unused]] const auto& [file, path, not_before, not_after] = certificates[0];
   [[maybe_unused]] const auto& [reload_trouble, succeeded, failed] = *reload;
   [[maybe_unused]] const auto& [method, by_code, method_seconds] = methods[0];
   EXPECT_EQ(abi, 1037);
@@ -140,6 +140,8 @@ TEST(ReportTest, EachStateIsInBothViews) {
   EXPECT_EQ(json["hosts"][0]["name"], "kms-a:5696");
   expect(R"(okms_kms_certificate_not_after_timestamp_seconds{file="--client-cert"} 2000060)",
          "/certificates/0/not_after", 2'000'060);
+  expect(R"(okms_kms_certificate_not_before_timestamp_seconds{file="--client-cert"} 1800060)",
+         "/certificates/0/not_before", 1'800'060);
   EXPECT_EQ(json["certificates"][0]["file"], "--client-cert");
   EXPECT_EQ(json["certificates"][0]["left_seconds"], 60);
   expect("okms_kms_files_in_use 0", "/reload/trouble", "text of the reload");

@@ -34,6 +34,7 @@ TEST(ValidityTest, NothingIsWrongInTime) {
   }
   EXPECT_EQ(validity.End(), kNow + kDay);
   ASSERT_EQ(validity.Ends().size(), 1);
+  EXPECT_EQ(validity.Ends()[0].from, kNow - kDay);
   EXPECT_EQ(validity.Ends()[0].until, kNow + kDay);
 }
 
