@@ -28,26 +28,6 @@ let
     };
   binding = config: name: config.systemd.services."okms-k8s-encryption-provider-socket-${name}";
   triggers = main: (binding (evaluate [ (plugin { inherit main; }) ]) "main").restartTriggers;
-  withPages = statusPages: {
-    imports = [
-      (plugin {
-        main = instance // {
-          statusPages = {
-            enable = true;
-          }
-          // statusPages;
-        };
-      })
-    ];
-    users.groups.monitoring = { };
-  };
-  pagesOf =
-    change:
-    (evaluate [ (withPages change) ]).systemd.sockets."okms-k8s-encryption-provider-status@main";
-  pagesTriggers =
-    change:
-    (evaluate [ (withPages change) ])
-    .systemd.services.okms-k8s-encryption-provider-status-socket-main.restartTriggers;
 
   rest = instance // {
     protocol = "rest";
@@ -445,81 +425,5 @@ in
       stopIfChanged = false;
       type = "oneshot";
     };
-  }
-  {
-    what = "no status pages by default";
-    is =
-      lib.filter (lib.hasInfix "status") (
-        lib.attrNames control.systemd.sockets ++ lib.attrNames control.systemd.services
-      )
-      ++ (service "new").partOf;
-    want = [ ];
-  }
-  {
-    what = "the pages' socket, as it is and as one says";
-    is =
-      map
-        (change: {
-          inherit (pagesOf change) listenStreams;
-          group = (pagesOf change).socketConfig.SocketGroup;
-        })
-        [
-          { }
-          {
-            listen = "/run/100%";
-            group = "monitoring";
-          }
-          { listen = "127.0.0.1:9440"; }
-        ];
-    want = [
-      {
-        listenStreams = [ "/run/okms-k8s-encryption-provider/main/status.sock" ];
-        group = "okms-kms";
-      }
-      {
-        listenStreams = [ "/run/100%%" ];
-        group = "monitoring";
-      }
-      {
-        listenStreams = [ "127.0.0.1:9440" ];
-        group = "okms-kms";
-      }
-    ];
-  }
-  {
-    what = "the pages come with the service, which is restarted with them";
-    is = {
-      inherit (pagesOf { }) wantedBy wants partOf;
-      inherit ((pagesOf { }).socketConfig) Service FileDescriptorName;
-      service = (serviceOf (withPages { }) "main").partOf;
-      complaints = complaints [ (withPages { }) ];
-    };
-    want = {
-      wantedBy = [ "okms-k8s-encryption-provider@main.service" ];
-      wants = [ "okms-k8s-encryption-provider-status-socket-main.service" ];
-      partOf = [ "okms-k8s-encryption-provider-status-socket-main.service" ];
-      Service = "okms-k8s-encryption-provider@main.service";
-      FileDescriptorName = "status";
-      service = [ "okms-k8s-encryption-provider-status-socket-main.service" ];
-      complaints = [ ];
-    };
-  }
-  {
-    what = "a changed place or group restarts the pages' socket, and leaves the plugin's own";
-    is =
-      map (change: pagesTriggers change == pagesTriggers { }) [
-        { }
-        { group = "monitoring"; }
-        { listen = "127.0.0.1:9440"; }
-      ]
-      ++ [
-        (triggers (instance // { statusPages.enable = true; }) == triggers instance)
-      ];
-    want = [
-      true
-      false
-      false
-      true
-    ];
   }
 ]
