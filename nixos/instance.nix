@@ -10,7 +10,7 @@ let
   durations = import ./durations.nix { inherit lib; };
   variables = import ./variables.nix;
 in
-{ name, ... }:
+{ name, config, ... }:
 {
   options = {
     enable = mkOption {
@@ -139,6 +139,34 @@ in
       description = ''
         Path of the socket. A pod that shall reach it mounts its folder, not the socket.
       '';
+    };
+
+    statusPages = {
+      enable = lib.mkEnableOption ''
+        the pages over HTTP that tell a monitoring how this instance is, {file}`/metrics` for Prometheus
+        among them'';
+
+      listen = mkOption {
+        type = types.str;
+        default = "/run/okms-k8s-encryption-provider/${name}/status.sock";
+        defaultText = lib.literalExpression ''"/run/okms-k8s-encryption-provider/''${name}/status.sock"'';
+        example = "127.0.0.1:9440";
+        description = ''
+          Where they are: the path of a socket, or a port of a loopback address, which every user of the
+          machine may ask. Prometheus knows no paths.
+        '';
+      };
+
+      group = mkOption {
+        type = types.str;
+        default = config.group;
+        defaultText = lib.literalExpression "group";
+        example = "monitoring";
+        description = ''
+          Group whose members may look, besides root, where {option}`listen` is a path. One that is for
+          this alone: members of the instance's {option}`group` may have the KMS decrypt.
+        '';
+      };
     };
 
     environmentFile = mkOption {

@@ -23,6 +23,18 @@ let
       other: j: other != instanceName && canonical j.socket == canonical i.socket
     ) instances
   );
+  pages = i.statusPages;
+  # Those whose place it is already.
+  holding = lib.attrNames (
+    lib.filterAttrs (
+      other: j:
+      lib.elem (canonical pages.listen) (
+        map canonical (
+          [ j.socket ] ++ lib.optional (other != instanceName && j.statusPages.enable) j.statusPages.listen
+        )
+      )
+    ) instances
+  );
   canonical = lib.replaceStrings [ "/var/run/" ] [ "/run/" ];
   unknown = lib.filter (
     variable: !lib.elem variable variables.further && !variables.own ? ${variable}
@@ -30,6 +42,10 @@ let
   reserved = lib.filter (variable: variables.own ? ${variable}) (lib.attrNames i.settings);
   portOf = server: builtins.match "(\\[[^/@[:space:]]+]|[^:/@[:space:]]+):([1-9][0-9]{0,4})" server;
   isHostPort = server: portOf server != null && builtins.fromJSON (lib.last (portOf server)) <= 65535;
+  byte = "(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])";
+  isLoopback =
+    place:
+    isHostPort place && builtins.match "127([.]${byte}){3}|\\[::1]" (lib.head (portOf place)) != null;
   isUrl = server: builtins.match "https://[^/?#@[:space:]]+(/[^?#[:space:]]*)?" server != null;
   keys = lib.filter (option: i.${option} != null) [
     "keyId"
@@ -108,5 +124,23 @@ in
   {
     assertion = sharing == [ ];
     message = "${at}.socket: ${i.socket} is the socket of ${lib.concatStringsSep ", " sharing} too. Each instance needs its own.";
+  }
+]
+++ lib.optionals pages.enable [
+  {
+    assertion = lib.hasPrefix "/" pages.listen || isLoopback pages.listen;
+    message = "${at}.statusPages.listen: ${pages.listen} is neither a path nor a port of a loopback address, for example 127.0.0.1:9440. There is no TLS and no password.";
+  }
+  {
+    assertion = lib.hasPrefix "/" pages.listen -> lib.stringLength pages.listen < 108;
+    message = "${at}.statusPages.listen: ${pages.listen} is longer than the 107 bytes that the path of a socket may have.";
+  }
+  {
+    assertion = holding == [ ];
+    message = "${at}.statusPages.listen: ${pages.listen} is taken by ${lib.concatStringsSep ", " holding}. Each instance's pages need a place of their own.";
+  }
+  {
+    assertion = groups ? ${pages.group};
+    message = "${at}.statusPages.group: there is no group ${pages.group} on this machine. Name one of users.groups, or add it there.";
   }
 ]

@@ -76,6 +76,7 @@ let
     {
       service = read "${name}.service";
       socket = read "${name}.socket";
+      pages = read "${name}-status.socket";
       alarmService = read "${name}-alarm.service";
       alarmTimer = read "${name}-alarm.timer";
       renewPath = read "${name}-renew.path";
@@ -84,16 +85,20 @@ let
     };
 
   unitOf = instanceName: "${name}@${instanceName}";
+  pagesOf = instanceName: "${name}-status@${instanceName}";
   alarmOf = instanceName: "${name}-alarm@${instanceName}";
   renewOf = instanceName: "${name}-renew@${instanceName}";
   isName = instanceName: builtins.match "[A-Za-z0-9_.-]+" instanceName != null;
   # NixOS's own complaint about the units of a bad name would come first, and say less.
-  unitsOf =
-    nameOf: make:
+  unitsWhere =
+    isWanted: nameOf: make:
     lib.mapAttrs' (n: i: lib.nameValuePair (nameOf n) (make n i)) (
-      lib.filterAttrs (n: _: isName n) instances
+      lib.filterAttrs (n: i: isName n && isWanted i) instances
     );
-  bindingOf = instanceName: "${name}-socket-${instanceName}";
+  unitsOf = unitsWhere (_: true);
+  pagesUnitsOf = unitsWhere (i: i.statusPages.enable);
+  # Of a socket's unit.
+  bindingOf = lib.replaceStrings [ "@" ] [ "-socket-" ];
 
   # What the options of NixOS take from [Unit] and [Install], so that others can add to it.
   common = sections: {
@@ -148,6 +153,9 @@ let
     // {
       # A new configuration is a restart in one step: calls wait in the socket meanwhile.
       stopIfChanged = false;
+      # systemd opens the pages' socket before the service or not at all. So this restarts it when there
+      # is one from now on, or none any more; and when it changes, with it.
+      partOf = lib.optional i.statusPages.enable "${bindingOf (pagesOf instanceName)}.service";
       environment = environmentOf i;
       serviceConfig =
         passing i sections
@@ -209,34 +217,39 @@ let
     in
     common sections // { timerConfig = units.toConfig sections.Timer; };
 
-  socketOf =
-    instanceName: i:
-    let
-      sections = (templatesOf instanceName).socket;
-    in
+  listening =
+    sections: unit: place: group:
     common sections
     // {
-      listenStreams = [ (literally i.socket) ];
+      listenStreams = [ (literally place) ];
       socketConfig = units.toConfig (removeAttrs sections.Socket [ "ListenStream" ]) // {
-        SocketGroup = i.group;
+        SocketGroup = group;
       };
-      wants = [ "${bindingOf instanceName}.service" ];
-      partOf = [ "${bindingOf instanceName}.service" ];
+      wants = [ "${bindingOf unit}.service" ];
+      partOf = [ "${bindingOf unit}.service" ];
     };
+
+  socketOf =
+    instanceName: i: listening (templatesOf instanceName).socket (unitOf instanceName) i.socket i.group;
+
+  pagesSocketOf =
+    instanceName: i:
+    listening (templatesOf instanceName).pages (pagesOf instanceName) i.statusPages.listen
+      i.statusPages.group;
 
   # NixOS leaves a changed socket as it is until the next boot, and the service with it. So a service that
   # does nothing changes with the path and its rights, and takes the socket with it, which takes ours.
   # (With the rest of the socket's unit, which names the package, it stays.)
   bindingService =
-    instanceName: _:
+    nameOf: instanceName: _:
     let
-      unit = "${unitOf instanceName}.socket";
+      unit = nameOf instanceName;
     in
     {
-      description = "Restarts ${unit} when its path or rights change";
+      description = "Restarts ${unit}.socket when its path or rights change";
       restartTriggers = [
         (builtins.toJSON {
-          inherit (config.systemd.sockets.${unitOf instanceName}) listenStreams socketConfig;
+          inherit (config.systemd.sockets.${unit}) listenStreams socketConfig;
         })
       ];
       stopIfChanged = false;
@@ -280,8 +293,9 @@ in
       unitsOf unitOf serviceOf
       // unitsOf alarmOf alarmServiceOf
       // unitsOf renewOf renewServiceOf
-      // unitsOf bindingOf bindingService;
-    systemd.sockets = unitsOf unitOf socketOf;
+      // unitsOf (n: bindingOf (unitOf n)) (bindingService unitOf)
+      // pagesUnitsOf (n: bindingOf (pagesOf n)) (bindingService pagesOf);
+    systemd.sockets = unitsOf unitOf socketOf // pagesUnitsOf pagesOf pagesSocketOf;
     systemd.timers = unitsOf alarmOf (timerOf "alarmTimer") // unitsOf renewOf (timerOf "renewTimer");
     systemd.paths = unitsOf renewOf renewPathOf;
 

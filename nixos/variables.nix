@@ -18,6 +18,8 @@
     OKMS_SOCK = "socket";
     OKMS_SOCK_GROUP = "group";
     OKMS_ALLOW_GID = "group";
+    OKMS_STATUS_LISTEN = "statusPages.listen";
+    OKMS_STATUS_LISTEN_ANYWHERE = "statusPages.listen";
   };
   # The rest, but for OKMS_USER: it is for who starts it as root, which a unit never does.
   further = [
@@ -27,8 +29,6 @@
     "OKMS_LABEL_GRACE"
     "OKMS_LOG_FORMAT"
     "OKMS_MAX_CONNECTIONS"
-    "OKMS_STATUS_LISTEN"
-    "OKMS_STATUS_LISTEN_ANYWHERE"
     "HTTPS_PROXY"
     "NO_PROXY"
   ];

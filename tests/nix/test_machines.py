@@ -47,7 +47,7 @@ def differences(rendered: str, template: str) -> list[str]:
 
 
 # What restarts an instance's socket when NixOS changes it: without its like in systemd/.
-BINDING = re.compile(rf"{NAME}-socket-\w+\.service")
+BINDING = re.compile(rf"{NAME}(?:-status)?-socket-\w+\.service")
 
 
 def check_alike(units: dict[str, str], package: str, build: Path) -> None:
@@ -56,7 +56,7 @@ def check_alike(units: dict[str, str], package: str, build: Path) -> None:
     for name, text in units.items():
         if BINDING.fullmatch(name):
             continue
-        match = re.fullmatch(rf"({NAME}(?:-alarm|-renew)?)@(\w+)\.(service|socket|timer|path)", name)
+        match = re.fullmatch(rf"({NAME}(?:-alarm|-renew|-status)?)@(\w+)\.(service|socket|timer|path)", name)
         if match is None:
             raise Failure(f"{name}: no unit of an instance")
         unit, instance, suffix = match.groups()

@@ -58,7 +58,8 @@ lib.mapAttrs scenario {
   reload = { };
   renewal = { };
   restart = { };
-  socket_changed = { };
+  socket_changed.machine = ./status-pages.nix;
   watchdog = { };
+  watching.machine = ./status-pages.nix;
   wrong_configuration = { };
 }

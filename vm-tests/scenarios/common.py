@@ -29,6 +29,8 @@ def path_of(instance: str) -> str:
 SERVICE = service_of(INSTANCE)
 SOCKET = socket_of(INSTANCE)
 PATH = path_of(INSTANCE)
+PAGES = f"{PLUGIN}-status@{INSTANCE}.socket" if INSTANCE else f"{PLUGIN}-status.socket"
+PAGES_PATH = PATH.replace("kms.sock", "status.sock")
 RENEW = f"{PLUGIN}-renew@{INSTANCE}.service" if INSTANCE else f"{PLUGIN}-renew.service"
 RENEW_PATH, RENEW_TIMER = RENEW.replace(".service", ".path"), RENEW.replace(".service", ".timer")
 

@@ -9,6 +9,7 @@
 start_all()
 machine.wait_for_unit("okms-mock-kms.service")
 BINDING = f"{PLUGIN}-socket-{INSTANCE}.service"
+PAGES_BINDING = f"{PLUGIN}-status-socket-{INSTANCE}.service"
 
 
 def owner(path: str) -> str:
@@ -38,5 +39,21 @@ with subtest("its restart gives the socket its new group and path"):
 with subtest("a restart of the service leaves the socket"):
     before = machine.succeed(f"stat -c %i {other}")
     machine.succeed(f"systemctl restart {SERVICE}")
+    round_trip(other)
+    assert machine.succeed(f"stat -c %i {other}") == before
+
+with subtest("so it is with the status pages, and the plugin's own socket stays"):
+    pid = unit("MainPID", SERVICE)
+    assert owner(PAGES_PATH) == "root:okms-kms"
+    assert unit("ActiveState", PAGES_BINDING) == "active"
+    pages = PAGES_PATH + ".new"
+    drop_in(PAGES, f"[Socket]\nSocketGroup=member\nListenStream=\nListenStream={pages}\n")
+    machine.succeed(f"systemctl restart {PAGES_BINDING}")
+    machine.wait_until_succeeds(f"test -S {pages}")
+    assert owner(pages) == "root:member"
+    page = f"curl --silent --fail --max-time 20 --unix-socket {pages} http://localhost/livez"
+    machine.wait_until_succeeds(page)
+    machine.wait_for_unit(SERVICE)
+    assert unit("MainPID", SERVICE) != pid
     round_trip(other)
     assert machine.succeed(f"stat -c %i {other}") == before

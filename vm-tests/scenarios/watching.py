@@ -4,29 +4,30 @@
 # Status pages: not there before they are asked for, and then for root and the group. They come and go
 # with the service, so that whoever looks starts nothing that was stopped.
 # lanes: nspawn
-# units: installed
-
-PAGES = f"{PLUGIN}-status@{INSTANCE}.socket" if INSTANCE else f"{PLUGIN}-status.socket"
-PAGE_PATH = PATH.replace("kms.sock", "status.sock")
 
 
 def page(name: str, user: str = "root") -> str:
-    command = f"curl --silent --show-error --max-time 20 --unix-socket {PAGE_PATH} http://localhost/{name}"
+    command = f"curl --silent --show-error --max-time 20 --unix-socket {PAGES_PATH} http://localhost/{name}"
     return command if user == "root" else f"{as_user(user)} {command}"
 
 
 start_all()
 machine.wait_for_unit("okms-mock-kms.service")
-round_trip()
 
-with subtest("they are not there by default"):
-    machine.fail(f"test -e {PAGE_PATH}")
+with subtest("they are not there before the service is"):
+    machine.fail(f"test -e {PAGES_PATH}")
     assert unit("ActiveState", PAGES) == "inactive"
+    round_trip()
+
+if not INSTANCE:  # the module enables them
+    with subtest("they are not there by default"):
+        machine.fail(f"test -e {PAGES_PATH}")
+        assert unit("ActiveState", PAGES) == "inactive"
+        machine.succeed(f"systemctl enable {PAGES}", f"systemctl restart {SERVICE}")
 
 with subtest("enabled, they come with the next start of the service"):
-    machine.succeed(f"systemctl enable {PAGES}", f"systemctl restart {SERVICE}")
     assert unit("ActiveState", PAGES) == "active"
-    assert machine.succeed(f"stat -c '%a %U:%G' {PAGE_PATH}").strip() == "660 root:okms-kms"
+    assert machine.succeed(f"stat -c '%a %U:%G' {PAGES_PATH}").strip() == "660 root:okms-kms"
     assert machine.succeed(page("livez")) == "ok\n"
     machine.wait_until_succeeds(f"{page('readyz')} | grep '^{{\"ready\":true,'", timeout=30)
     round_trip()

@@ -93,7 +93,7 @@ let
       want,
     }:
     lib.optional (is != want) "${what}: is ${builtins.toJSON is}, should be ${builtins.toJSON want}"
-  ) (import ./values.nix given ++ import ./encryption.nix given);
+  ) (import ./values.nix given ++ import ./status-pages.nix given ++ import ./encryption.nix given);
 
   failures = import ./mistakes.nix given ++ import ./kubernetes.nix given ++ differences;
 in

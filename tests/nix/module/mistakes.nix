@@ -19,6 +19,10 @@ let
     okmsId = "734b9b45-8b1a-469c-b140-b10bd6540017";
   };
   mistakes = {
+    setting-of-the-pages = {
+      change.settings.OKMS_STATUS_LISTEN = "127.0.0.1:9440";
+      words = ".settings: for OKMS_STATUS_LISTEN use statusPages.listen";
+    };
     no-server = {
       change.servers = [ ];
       words = ".servers: give at least one server";
@@ -145,6 +149,56 @@ let
       words = ".socket: /var/run/kms.sock is the socket of socket-one too";
     };
   };
+  ofPages = lib.mapAttrs (_: m: {
+    change.statusPages = {
+      enable = true;
+    }
+    // m.pages;
+    words = ".statusPages${m.words}";
+  }) (refused // misplaced);
+  refused =
+    lib.mapAttrs
+      (_: listen: {
+        pages = { inherit listen; };
+        words = ".listen: ${listen} is neither a path nor a port of a loopback address";
+      })
+      {
+        pages-by-name = "localhost:9440";
+        pages-everywhere = "0.0.0.0:9440";
+        pages-elsewhere = "[::2]:9440";
+        pages-at-no-address = "127.0.0.256:9440";
+        pages-without-port = "127.0.0.1";
+        pages-at-port-zero = "127.0.0.1:0";
+        pages-at-too-high-a-port = "[::1]:65536";
+        pages-at-a-relative-path = "status.sock";
+        pages-as-the-flag-has-them = "unix:/run/status.sock";
+      };
+  misplaced = {
+    pages-at-too-long-a-path = {
+      pages.listen = "/run/${lib.concatStrings (lib.replicate 103 "p")}";
+      words = ".listen: /run/";
+    };
+    pages-for-nobody = {
+      pages.group = "monitorign";
+      words = ".group: there is no group monitorign on this machine";
+    };
+    pages-one = {
+      pages.listen = "127.0.0.1:9440";
+      words = ".listen: 127.0.0.1:9440 is taken by pages-two. Each";
+    };
+    pages-two = {
+      pages.listen = "127.0.0.1:9440";
+      words = ".listen: 127.0.0.1:9440 is taken by pages-one. Each";
+    };
+    pages-at-the-socket = {
+      pages.listen = "/var/run/okms-k8s-encryption-provider/good/kms.sock";
+      words = ".listen: /var/run/okms-k8s-encryption-provider/good/kms.sock is taken by good. Each";
+    };
+    pages-at-its-own-socket = {
+      pages.listen = "/run/okms-k8s-encryption-provider/pages-at-its-own-socket/kms.sock";
+      words = ".listen: /run/okms-k8s-encryption-provider/pages-at-its-own-socket/kms.sock is taken by pages-at-its-own-socket. Each";
+    };
+  };
   said = complaints [
     { users.groups.kmsusers = { }; }
     (plugin (
@@ -169,9 +223,32 @@ let
         off = instance // {
           enable = false;
           servers = [ ];
+          statusPages = {
+            enable = true;
+            listen = "[::1]:9440";
+          };
+        };
+        with-pages = instance // {
+          statusPages = {
+            enable = true;
+            listen = "[::1]:9440";
+          };
+        };
+        with-pages-at-a-path = instance // {
+          statusPages = {
+            enable = true;
+            listen = "/run/${lib.concatStrings (lib.replicate 102 "p")}";
+            group = "kmsusers";
+          };
+        };
+        without-pages = instance // {
+          statusPages = {
+            listen = "nowhere";
+            group = "nobody";
+          };
         };
       }
-      // lib.mapAttrs (_: m: lib.recursiveUpdate instance m.change) mistakes
+      // lib.mapAttrs (_: m: lib.recursiveUpdate instance m.change) (mistakes // ofPages)
     ))
   ];
 in
@@ -185,8 +262,8 @@ lib.concatLists (
     lib.optional (
       lib.length (lib.filter (lib.hasPrefix expected) said) != 1
     ) "not said once: \"${expected}\""
-  ) mistakes
+  ) (mistakes // ofPages)
 )
 ++ lib.optional (
-  lib.length said != lib.length (lib.attrNames mistakes)
+  lib.length said != lib.length (lib.attrNames (mistakes // ofPages))
 ) "other complaints than those expected: ${lib.concatStringsSep " " said}"
