@@ -65,6 +65,15 @@ PluginTest::PluginTest()
 
 PluginTest::~PluginTest() = default;
 
+int PluginTest::MemoryKb() {
+  int kb = 0;
+#ifndef OKMS_SANITIZED
+  const std::string text = plugin().ProcStatus("RssAnon");
+  Must(absl::SimpleAtoi(text.substr(0, text.find(' ')), &kb), "no RssAnon");
+#endif
+  return kb;
+}
+
 void PluginTest::TearDown() {
   if (plugin_ != nullptr) {
     EXPECT_TRUE(plugin_->Running()) << "the plugin ended by itself:\n" << plugin_->Err();

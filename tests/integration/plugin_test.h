@@ -89,6 +89,8 @@ class PluginTest : public testing::Test {
   };
   Ended RunToEnd(ChildOptions options = {});
   ChildProcess& plugin() { return *plugin_; }
+  // What it has of its own. 0 in a build with sanitizers, whose heap keeps what is freed.
+  int MemoryKb();
   const std::string& socket() const { return socket_; }
 
   // A client of its own connection; client() is the one that is always there.

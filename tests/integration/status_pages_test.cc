@@ -18,7 +18,6 @@
 #include <utility>
 #include <vector>
 
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "integration/http2.h"
 #include "integration/plugin_test.h"
@@ -77,12 +76,6 @@ class StatusPagesTest : public PluginTest {
     while (::readdir(folder) != nullptr) ++count;
     ::closedir(folder);
     return count;
-  }
-  int MemoryKb() {
-    int kb = 0;
-    const std::string text = plugin().ProcStatus("RssAnon");
-    Must(absl::SimpleAtoi(text.substr(0, text.find(' ')), &kb), "no RssAnon");
-    return kb;
   }
 
   const std::string pages_ = dir_ / "status.sock";
