@@ -1,7 +1,8 @@
 // SPDX-FileCopyrightText: The okms-k8s-encryption-provider authors
 // SPDX-License-Identifier: Apache-2.0
 
-// The verdict, as Status of KMS v2 gives it, without waiting, and since when it has been so.
+// The verdict, as Status of KMS v2 gives it, without waiting, and since when it has been so; and
+// that nobody can ask for it.
 
 #ifndef OKMS_APP_READINESS_H_
 #define OKMS_APP_READINESS_H_
@@ -23,9 +24,9 @@ struct Verdict {
 // Asks nobody: the state is what calls and checks have seen. For one thread.
 class Readiness {
  public:
-  // How it is by `health`, as of `now`, in the order of time. "Since" is as exact as this is called
-  // often.
-  Verdict At(const Health& health, Deadline now);
+  // How it is by `health`, as of `now`, in the order of time. `unreachable`: why nobody can
+  // connect; empty: they can. "Since" is as exact as this is called often.
+  Verdict At(const Health& health, const std::string& unreachable, Deadline now);
 
  private:
   bool ready_ = false;

@@ -14,9 +14,11 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
+#include "core/failover_calls.h"
 #include "core/health.h"
 #include "core/key_health.h"
 #include "core/key_id_hash.h"
+#include "service/answerable.h"
 #include "version.h"
 
 namespace okms {
@@ -39,12 +41,15 @@ double AgeOf(Deadline since, Deadline now) { return Age(since, now).value_or(0);
 void AddKey(const ReportSources& from, Deadline now, Report& report) {
   const Health health = from.keys.Current();
   const KeyStats stats = from.keys.Stats();
-  report.ready = health.status.ok();
-  report.reason = std::string(health.status.message());
-  report.code = absl::StatusCodeToString(health.status.code());
+  const absl::Status verdict = from.readiness.At(health, from.socket.trouble(), now).status;
+  report.ready = verdict.ok();
+  report.reason = std::string(verdict.message());
+  report.code = absl::StatusCodeToString(verdict.code());
   report.state = StateLine(from);
   report.key = {health.key_id, KeyIdHash(health.key_id), health.name_unproven};
-  if (const auto& note = health.note; note && !health.key_id.empty()) {
+  // A KMS that cannot be asked leads to nothing else.
+  if (const auto& note = health.note;
+      note && !health.key_id.empty() && MeaningOf(note->wrong).meaning != Meaning::kFailed) {
     report.candidate = {KeyIdHash(note->candidate), note->wrong.ok(), note->text,
                         AgeOf(note->since, now)};
   }
@@ -93,7 +98,9 @@ void AddKmip(const kmip::Counters& counters, ReportedHost& host) {
 Failover::HostState StateOfTheOne(const ReportSources& from) {
   const std::optional<Trouble> trouble = from.keys.Current().trouble;
   const std::string name = from.config.servers.front().Name();
-  if (trouble && IsSilence(trouble->status)) return {name, false, trouble->status, trouble->since};
+  if (trouble && MeaningOf(trouble->status).meaning == Meaning::kFailed) {
+    return {name, false, trouble->status, trouble->since};
+  }
   return {name, true, absl::OkStatus(), Deadline()};
 }
 
@@ -106,7 +113,7 @@ void AddHosts(const ReportSources& from, Deadline now, Report& report) {
     if (report.protocol == "kmip") AddKmip(counters.kmip, host);
     host.up = states[i].up;
     host.trouble = std::string(states[i].trouble.message());
-    host.age = AgeOf(states[i].since, now);
+    host.age = Age(states[i].since, now);
     report.hosts.push_back(std::move(host));
   }
 }
@@ -148,7 +155,9 @@ std::string StateLine(const ReportSources& sources) {
         sources.reload.trouble(), sources.credentials.Summary(), sources.confinement.landlock}) {
     if (!fact.empty()) absl::StrAppend(&more, "; ", fact);
   }
-  return StatusLine(sources.keys.Current(), Clock::now(), more);
+  Health health = sources.keys.Current();
+  if (health.status.ok()) health.status = Answerable(health.key_id).status();
+  return StatusLine(health, Clock::now(), more);
 }
 
 Report MakeReport(const ReportSources& sources) {

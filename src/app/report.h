@@ -10,6 +10,7 @@
 
 #include "app/key_file.h"
 #include "app/kms.h"
+#include "app/readiness.h"
 #include "app/reload.h"
 #include "app/socket.h"
 #include "base/log_queue.h"
@@ -36,6 +37,7 @@ struct ReportSources {
   const KeyFile& key_file;
   const SocketWatch& socket;
   const std::string& pages_trouble;  // with the status pages; empty: none
+  Readiness& readiness;
   const Listener& listener;
   KmsServer& server;
 };

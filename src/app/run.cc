@@ -75,15 +75,17 @@ absl::Status Run(const Config& config, LogQueue& log_queue, const RecentEvents& 
                  [&] { return keys.Current(); }, state, log, config.timeout});
   KeyFile key_file(config, log, [&](KeyId name) { keys.SetName(std::move(name)); });
   OKMS_RETURN_IF_ERROR(HeedSignals(*loop, log, key_file, reload));
+  Readiness readiness;
   const ReportSources sources{config,        confinement, log_queue, recent,   credentials,
                               keys,          kms,         reload,    key_file, socket_watch,
-                              pages.trouble, listener,    *server};
-  Readiness readiness;
+                              pages.trouble, readiness,   listener,  *server};
   const auto report = [&] { return MakeReport(sources); };
   OKMS_ASSIGN_OR_RETURN(
       std::unique_ptr<StatusServer> status_server,
       ServePages(
-          pages, *loop, [&] { return readiness.At(keys.Current(), Clock::now()); }, report, log));
+          pages, *loop,
+          [&] { return readiness.At(keys.Current(), socket_watch.trouble(), Clock::now()); },
+          report, log));
   std::unique_ptr<Bus> bus = Bus::Serve(
       std::move(bus_socket), *loop,
       {report, [&] { keys.CheckSoon(); }, [&] { ReadAgain(*loop, key_file, reload); }}, log);

@@ -68,7 +68,7 @@ absl::Status Ticks::Begin() {
 Deadline Ticks::LookAtKey() {
   const Deadline next = parts_.keys.Tick();
   parts_.credentials.Tick(parts_.log);
-  parts_.readiness.At(parts_.keys.Current(), Clock::now());
+  parts_.readiness.At(parts_.keys.Current(), parts_.socket.trouble(), Clock::now());
   parts_.state.Is(parts_.state_line());
   return next;
 }

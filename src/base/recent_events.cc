@@ -10,7 +10,10 @@ namespace {
 
 bool IsChange(EventName name) {
   switch (name) {
+    case EventName::kSignalIgnored:
     case EventName::kLinesLeftOut:
+    case EventName::kOtherKeyUsed:
+    case EventName::kCertificatesKept:
     case EventName::kCallFailed:
     case EventName::kCallsFailed:
     case EventName::kOldApiRefused:

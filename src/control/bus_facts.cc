@@ -3,6 +3,7 @@
 
 #include "control/bus_facts.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -48,7 +49,10 @@ BusFacts FactsOf(const Report& report) {
 }
 
 void LastErrors::Saw(const Report& report) {
-  Saw("", report.reason, report.now);
+  // Before the first check has ended nothing is known, and nothing wrong.
+  const bool looked = std::any_of(report.checks.begin(), report.checks.end(),
+                                  [](const auto& outcome) { return outcome.second > 0; });
+  if (looked) Saw("", report.reason, report.now);
   for (const ReportedHost& host : report.hosts) {
     if (host.trouble != report.reason) Saw(host.name, host.trouble, report.now);
   }

@@ -181,7 +181,9 @@ void AddHosts(const Report& report, Families& out) {
   each("okms_kms_endpoint_up", kGauge, "1 while that host of the KMS is used, or would be.",
        [&](const ReportedHost& host, const Labels& labels) { out.Add(host.up, labels); });
   each("okms_kms_endpoint_state_age_seconds", kGauge, "For how long the host has been up, or not.",
-       [&](const ReportedHost& host, const Labels& labels) { out.Add(host.age, labels); });
+       [&](const ReportedHost& host, const Labels& labels) {
+         if (host.age) out.Add(*host.age, labels);
+       });
   each("okms_kms_backend_step_duration_seconds", kHistogram,
        "Time of each step to the KMS that went well: resolve its name, connect, handshake (TLS), "
        "request (until it is answered).",

@@ -38,8 +38,8 @@ struct ReportedCandidate {
 struct ReportedHost {
   std::string name;  // "host:port"
   bool up = false;
-  std::string trouble;  // why it is not
-  double age = 0;       // since when it is so
+  std::string trouble;        // why it is not
+  std::optional<double> age;  // since when it is so; none: not known
 
   // The way there, each step's time where it went well, and how often it did not.
   struct Step {
@@ -91,8 +91,9 @@ struct Report {
 
   bool ready = false;
   std::string reason;  // why not
-  std::string code;    // and as Status answers it: "UNAVAILABLE"; "OK" while it is ready
-  std::string state;   // all that is to be said in one line, as systemd shows it
+  std::string
+      code;  // and as Status answers it, if anybody can ask: "UNAVAILABLE"; "OK" while it is ready
+  std::string state;                    // all that is to be said in one line, as systemd shows it
   std::vector<ReportedChange> changes;  // the last ones, the oldest first
   ReportedKey key;
   std::optional<ReportedCandidate> candidate;

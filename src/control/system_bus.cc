@@ -159,7 +159,8 @@ void SystemBus::Sent() {
   const bool written = AllIsWritten();
   const int wanted = sd_bus_get_events(bus_.get());
   uint32_t events = wanted > 0 ? static_cast<uint32_t>(wanted) : 0;
-  if (!written) events = EPOLLOUT;
+  // Before the bus has let us in, sd-bus alone knows when it wants to write.
+  if (!written && sd_bus_is_ready(bus_.get()) > 0) events = EPOLLOUT;
   watch_.Await(events);
   uint64_t time = UINT64_MAX;  // microseconds of CLOCK_MONOTONIC; 0: now
   if (sd_bus_get_timeout(bus_.get(), &time) < 0 || time == UINT64_MAX || (time == 0 && !written)) {

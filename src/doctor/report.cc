@@ -10,10 +10,14 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "base/status.h"
 #include "base/utf8.h"
 
 namespace okms::doctor {
 namespace {
+
+// A command; a file's name in it may be what should be in the file.
+std::string Shown(const std::string& command) { return OneLine(WithoutPem(command)); }
 
 // Many rows may have been skipped for one, once for each host.
 std::vector<std::string> Distinct(const std::vector<std::string>& names) {
@@ -45,7 +49,7 @@ std::string AsText(const std::vector<Finding>& findings) {
     absl::StrAppend(&text, absl::StrFormat("%-8s%-29s", ToString(verdict.outcome), finding.id),
                     OneLine(absl::StrCat(about, verdict.line)), "\n");
     if (!verdict.mend.empty())
-      absl::StrAppend(&text, "        try     ", OneLine(verdict.mend), "\n");
+      absl::StrAppend(&text, "        try     ", Shown(verdict.mend), "\n");
     if (!finding.blocks.empty()) {
       absl::StrAppend(&text, "        blocks  ", absl::StrJoin(Distinct(finding.blocks), ", "),
                       "\n");
@@ -61,7 +65,7 @@ std::string AsJson(const std::vector<Finding>& findings) {
     if (!finding.about.empty()) one["about"] = finding.about;
     one["outcome"] = std::string(ToString(finding.verdict.outcome));
     one["line"] = OneLine(finding.verdict.line);
-    if (!finding.verdict.mend.empty()) one["mend"] = OneLine(finding.verdict.mend);
+    if (!finding.verdict.mend.empty()) one["mend"] = Shown(finding.verdict.mend);
     if (!finding.blocks.empty()) one["blocks"] = Distinct(finding.blocks);
     all.push_back(std::move(one));
   }

@@ -88,6 +88,16 @@ class BusTest : public PluginTest {
   }
   std::string Property(const std::string& name) { return Text(root_->Get(name)); }
   static std::string Path() { return absl::StrCat("/", absl::StrReplaceAll(kName, {{".", "/"}})); }
+  // Of 10 ms, of all its threads: proc_pid_stat(5).
+  int CpuTicks() {
+    std::ifstream stat(absl::StrCat("/proc/", plugin().pid(), "/stat"));
+    std::string field;
+    for (int i = 1; i <= 13; ++i) stat >> field;
+    int user = 0;
+    int system = 0;
+    Must(static_cast<bool>(stat >> user >> system), "no times");
+    return user + system;
+  }
   int Encrypts() { return kms().handler().Counts()[kEncrypt]; }
 
   std::unique_ptr<PrivateBus> bus_;
@@ -268,6 +278,11 @@ TEST_F(BusTest, ABusThatHangsHoldsUpNothing) {
   StartPlugin(At(absl::StrCat("unix:path=", path)));
   ASSERT_THAT(AwaitStatus(Code::kOk), IsOk());
   ExpectRoundTrip();
+  // It waits for the bus rather than ask again and again.
+  const int ticks = CpuTicks();
+  const Deadline end = Clock::now() + std::chrono::seconds(3);
+  ASSERT_TRUE(WaitUntil([&] { return Expired(end); }));
+  EXPECT_LT(CpuTicks() - ticks, 60);  // of 300
   EXPECT_EQ(StopPlugin(), 0);
 }
 

@@ -8,6 +8,7 @@
 
 #include <string>
 
+#include "absl/strings/escaping.h"
 #include "integration/check_test.h"
 
 namespace okms::test {
@@ -217,15 +218,21 @@ TEST_F(CheckSources, WrongCommandLine) {
 // What somebody may paste where others read it.
 TEST_F(CheckSources, SaysNoSecret) {
   StartKms();
-  flags_["--client-key"] =
-      Write("both", "-----BEGIN PRIVATE KEY-----\nc2VjcmV0c2VjcmV0\n-----END PRIVATE KEY-----\n");
-  for (const char* const output : {"json", "text"}) {
-    std::vector<std::string> arguments{"check", "-o", output, "--"};
-    const std::vector<std::string> argv = Argv();
-    arguments.insert(arguments.end(), argv.begin() + 1, argv.end());
-    const Ended ended = Ctl(arguments);
-    EXPECT_EQ(ended.exit_status, 1);
-    EXPECT_THAT(ended.out + ended.err, testing::Not(testing::HasSubstr("c2VjcmV0")));
+  const std::string key =
+      "-----BEGIN PRIVATE KEY-----\nc2VjcmV0c2VjcmV0\n-----END PRIVATE KEY-----\n";
+  const std::string file = Write("both", key);
+  // Also where somebody took the file's name for what is in it, and in what mends that.
+  for (const std::string& value : {file, key, absl::Base64Escape(key)}) {
+    for (const char* const output : {"json", "text"}) {
+      flags_["--client-key"] = value;
+      std::vector<std::string> arguments{"check", "-o", output, "--"};
+      const std::vector<std::string> argv = Argv();
+      arguments.insert(arguments.end(), argv.begin() + 1, argv.end());
+      const Ended ended = Ctl(arguments);
+      EXPECT_EQ(ended.exit_status, 1);
+      EXPECT_THAT(ended.out + ended.err, testing::Not(testing::HasSubstr("c2VjcmV0")));
+      EXPECT_THAT(ended.out + ended.err, testing::Not(testing::HasSubstr("LS0tLS1CRUdJTi")));
+    }
   }
 }
 

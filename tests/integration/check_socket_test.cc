@@ -90,7 +90,7 @@ TEST_F(CheckSocket, MembersOfAGroupThatThePluginTurnsAway) {
     ASSERT_EQ(::chown(socket().c_str(), 0, 65534), 0);
   }
   EXPECT_THAT(Check().at("socket.access").line,
-              HasSubstr(" connect, whom the plugin turns away unless --allow-uid or --allow-gid "
+              HasSubstr(", whom the plugin turns away unless --allow-uid or --allow-gid "
                         "names them"));
 }
 

@@ -73,7 +73,7 @@ TEST_F(CtlTest, SaysThatItIsReady) {
   EXPECT_THAT(text.out, HasSubstr(absl::StrCat("\nkey           key-1\n              ", kHash)));
   const std::string host = absl::StrCat("127.0.0.1:", port());
   for (const std::string& line :
-       {absl::StrCat("\nhosts         ", host, "  up for "), std::string("\ncertificates  "),
+       {absl::StrCat("\nhosts         ", host, "  up\n"), std::string("\ncertificates  "),
         std::string("\nchanges       "), std::string("\nsandbox       "),
         absl::StrCat("\nasked at      ", pages_, "\n")}) {
     EXPECT_THAT(text.out, HasSubstr(line));

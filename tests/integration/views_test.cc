@@ -4,6 +4,8 @@
 // The same facts in each view of the running plugin, its sandbox on, while things go wrong: Status
 // of KMS v2, /readyz, /metrics, and /status with the line that systemd is told.
 
+#include <unistd.h>
+
 #include <string>
 #include <utility>
 
@@ -78,6 +80,19 @@ TEST_P(ViewsTest, AgreeOnTheVerdictWhateverHappens) {
   SetKeyState(kmip::State::kActive);
   ASSERT_THAT(AwaitStatus(Code::kOk), IsOk());
   EXPECT_TRUE(WaitUntil([&] { return Agree(absl::OkStatus()); })) << Page("/status");
+}
+
+TEST_P(ViewsTest, SayThatNobodyCanConnect) {
+  StartServing();
+  ASSERT_TRUE(Agree(absl::OkStatus()));
+  ASSERT_EQ(::unlink(socket().c_str()), 0);
+  ASSERT_TRUE(WaitUntil([&] { return Shows("okms_kms_ready 0"); }));
+  const json report = Report();
+  EXPECT_EQ(report["ready"], false);
+  EXPECT_THAT(std::string(report["reason"]), HasSubstr("NOBODY CAN CONNECT"));
+  const json ready = json::parse(Page("/readyz"));
+  EXPECT_EQ(ready["ready"], false);
+  EXPECT_EQ(ready["reason"], report["reason"]);
 }
 
 TEST_P(ViewsTest, CountTheSameCalls) {

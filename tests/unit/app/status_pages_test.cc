@@ -33,20 +33,23 @@ Health Away() {
 
 TEST(ReadinessTest, IsThatOfStatus) {
   Readiness readiness;
-  EXPECT_TRUE(readiness.At(Well(), kStart).status.ok());
-  EXPECT_EQ(readiness.At(Away(), kStart).status, Away().status);
+  EXPECT_TRUE(readiness.At(Well(), "", kStart).status.ok());
+  EXPECT_EQ(readiness.At(Away(), "", kStart).status, Away().status);
   Health unsayable = Well();
   unsayable.key_id = "\xff";  // Status answers an error then
-  EXPECT_FALSE(readiness.At(unsayable, kStart).status.ok());
+  EXPECT_FALSE(readiness.At(unsayable, "", kStart).status.ok());
+  // Nobody hears that all is well.
+  EXPECT_EQ(readiness.At(Well(), "NOBODY CAN CONNECT", kStart).status,
+            absl::UnavailableError("NOBODY CAN CONNECT"));
 }
 
 TEST(ReadinessTest, CountsFromTheChange) {
   Readiness readiness;
-  readiness.At(Well(), kStart);
-  EXPECT_EQ(readiness.At(Well(), kStart + 7s).since, kStart);
-  EXPECT_EQ(readiness.At(Away(), kStart + 8s).since, kStart + 8s);
-  EXPECT_EQ(readiness.At(Away(), kStart + 9s).since, kStart + 8s);
-  EXPECT_EQ(readiness.At(Well(), kStart + 10s).since, kStart + 10s);
+  readiness.At(Well(), "", kStart);
+  EXPECT_EQ(readiness.At(Well(), "", kStart + 7s).since, kStart);
+  EXPECT_EQ(readiness.At(Away(), "", kStart + 8s).since, kStart + 8s);
+  EXPECT_EQ(readiness.At(Away(), "", kStart + 9s).since, kStart + 8s);
+  EXPECT_EQ(readiness.At(Well(), "", kStart + 10s).since, kStart + 10s);
 }
 
 TEST(StatusPagesTest, ReadySaysSinceWhenAndWithWhichKey) {

@@ -62,8 +62,11 @@ TEST(LastErrors, HoldEachOnceWithItsTime) {
   LastErrors errors;
   Report report;
   report.now = 1'795'853'402;
+  report.checks = {{"bad", 0}, {"good", 0}};
+  report.reason = "no key has been looked at yet";  // which is no error
   errors.Saw(report);
   EXPECT_THAT(errors.Lines(), IsEmpty());
+  report.checks["bad"] = 1;
   report.reason = "silent";
   report.hosts = {Host("a:5696", false, "silent"), Host("b:5696", false, "refused\tit")};
   errors.Saw(report);
@@ -87,6 +90,7 @@ TEST(LastErrors, HoldEachOnceWithItsTime) {
 TEST(LastErrors, AreFew) {
   LastErrors errors;
   Report report;
+  report.checks = {{"good", 1}};
   for (int i = 0; i < 100; ++i) {
     report.reason = absl::StrCat("reason ", i);
     errors.Saw(report);
