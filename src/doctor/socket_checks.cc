@@ -5,7 +5,6 @@
 
 #include <grp.h>
 #include <pwd.h>
-#include <pwd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
