@@ -4,8 +4,6 @@
 # The control program beside the unit that systemd runs: what it says of it, before and after the start.
 # lanes: nspawn
 
-import json
-
 CONTROL = "okms-kms-ctl"
 
 
