@@ -3,6 +3,7 @@
 #
 # The control program beside the unit that systemd runs: what it says of it, before and after the start.
 # lanes: nspawn
+# units: installed
 
 CONTROL = "okms-kms-ctl"
 
