@@ -5,9 +5,13 @@
 
 #include <openssl/err.h>
 
+#include <algorithm>
+#include <cstddef>
+#include <iterator>
 #include <system_error>
 #include <utility>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/cord.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -22,8 +26,32 @@ constexpr char kDetail[] = "okms/detail";  // the payload's type URL
 constexpr absl::string_view kPem = "-----BEGIN ";
 constexpr absl::string_view kPemInBase64 = "LS0tLS1CRUdJTi";
 
+// Where a private key's own base64 begins: PKCS #8 of elliptic curves, RSA and Ed25519, PKCS #1,
+// SEC 1.
+constexpr absl::string_view kKeysInBase64[] = {"AgEAM", "IBADA", "CAQAw",
+                                               "IBAAK", "CAQEE", "AgEBB"};
+
+bool BeginsAKey(absl::string_view text) {
+  constexpr std::size_t kLeast = 60;  // characters; a line of PEM has 64
+  if (text.size() < kLeast || text[0] != 'M') return false;
+  const auto is_base64 = [](char c) {
+    return absl::ascii_isalnum(static_cast<unsigned char>(c)) || c == '+' || c == '/' || c == '=';
+  };
+  if (!std::all_of(text.begin(), text.begin() + kLeast, is_base64)) return false;
+  return std::any_of(
+      std::begin(kKeysInBase64), std::end(kKeysInBase64),
+      [&](absl::string_view sign) { return absl::StrContains(text.substr(0, 16), sign); });
+}
+
 bool HoldsPem(absl::string_view text) {
-  return absl::StrContains(text, kPem) || absl::StrContains(text, kPemInBase64);
+  if (absl::StrContains(text, kPem) || absl::StrContains(text, kPemInBase64)) return true;
+  for (std::size_t at = 0; at < text.size(); ++at) {
+    const bool begins =
+        at == 0 ||
+        (!absl::ascii_isalnum(static_cast<unsigned char>(text[at - 1])) && text[at - 1] != '/');
+    if (begins && BeginsAKey(text.substr(at))) return true;
+  }
+  return false;
 }
 
 }  // namespace

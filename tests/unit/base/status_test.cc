@@ -51,6 +51,28 @@ TEST(Printable, WithholdsPem) {
   EXPECT_EQ(Printable(absl::Base64Escape(pem)), "(PEM of 68 bytes)");
 }
 
+// The first line of a key, by itself: openssl genpkey, genrsa -traditional, ecparam -genkey. None
+// of these was ever of use.
+TEST(Printable, WithholdsTheBase64OfAKey) {
+  for (const char* const line : {
+           "MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgK8+Rh0QSvAugybLw",
+           "MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQCihB0rIuufMIyA",
+           "MC4CAQAwBQYDK2VwBCIEIAf4LfHufxg0UbZgzi3mrLc8VrtcVbx8i53Ogb9JXdxT",
+           "MIIEpAIBAAKCAQEAxDaXhHx9KFUuKp2il8YpvBU23Ure94MBIeXwm1ESFjmmRCTK",
+           "MHcCAQEEIF0JLLlpYcFcMOERl1+mQ0bFwKYy8v6ab1zH2W/s0ev9oAoGCCqGSM49",
+           "MIGkAgEBBDDmnUr/eRJxwNaKHbzH17Wptr+a2+e+lpneSk793S+tv6SIVjQ7Wosm",
+       }) {
+    EXPECT_EQ(Printable(line), "(PEM of 64 bytes)");
+    EXPECT_EQ(Printable(absl::StrCat("--client-key ", line, ": none")), "(PEM of 83 bytes)");
+  }
+  // Certificates, names of files, and words.
+  const std::string certificate =
+      "MIIDXTCCAkWgAwIBAgIJAJC1HiIAZAiIMA0GCSqGSIb3DQEBCwUAMEUxCzAJBgNV";
+  EXPECT_EQ(Printable(certificate), certificate);
+  const std::string path = "/etc/MIGHAgEAM/" + std::string(60, 'x');
+  EXPECT_EQ(Printable(path), path);
+}
+
 TEST(PrintableAddress, WithholdsAUser) {
   EXPECT_EQ(PrintableAddress("kms\n:1"), "kms?:1");
   EXPECT_EQ(PrintableAddress("@name"), "@name");
