@@ -220,6 +220,8 @@ TEST_F(BusTest, AskWhoGivesAnOrder) {
   const std::string policy = absl::StrCat(dir_.path(), "/policies/all.conf");
   std::ofstream(policy) << "<busconfig><policy context=\"default\"><allow send_interface=\""
                         << kName << "\"/></policy></busconfig>";
+  // It listens before it knows what to do at a signal; when it answers it does.
+  EXPECT_EQ(BusClient(*bus_, 0).OwnerOf(kName), "");
   bus_->daemon().Signal(SIGHUP);
   StartPlugin(At(bus_->address()));
   ASSERT_TRUE(plugin().WaitForLine("info: on the system bus as "));
