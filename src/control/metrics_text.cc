@@ -9,6 +9,7 @@
 
 #include <cstddef>
 #include <map>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -36,8 +37,18 @@ class Families {
     absl::StrAppend(&text_, "# HELP ", name, " ", help, "\n# TYPE ", name, " ", type, "\n");
   }
   template <typename T>
-  void Add(T value, const Labels& labels = {}) {
+  void Add(T value, const Labels& labels) {
     AddSeries("", labels, Number(value));
+  }
+  // A family of one series without labels; of none, where there is no value.
+  template <typename T>
+  void One(const char* name, const char* type, const char* help, T value) {
+    Begin(name, type, help);
+    Add(value, {});
+  }
+  void One(const char* name, const char* type, const char* help, std::optional<double> value) {
+    Begin(name, type, help);
+    if (value) Add(*value, {});
   }
   void AddDistribution(const Distribution& distribution, const Labels& labels) {
     uint64_t count = 0;
@@ -89,13 +100,13 @@ class Families {
 void AddProcess(const Report& report, Families& out) {
   out.Begin("okms_kms_build_info", kGauge, "Version and protocol of the running plugin; always 1.");
   out.Add(1, {{"version", report.version}, {"protocol", report.protocol}});
-  out.Begin("process_start_time_seconds", kGauge, "When the process started, as Unix time.");
-  out.Add(report.started);
-  out.Begin("process_cpu_seconds_total", kCounter, "CPU time that the process has used.");
-  out.Add(report.cpu_seconds);
-  out.Begin("okms_kms_sandbox_landlock_abi", kGauge,
-            "Version of Landlock that confines the process; 0: this kernel has none.");
-  out.Add(report.landlock_abi);
+  out.One("process_start_time_seconds", kGauge, "When the process started, as Unix time.",
+          report.started);
+  out.One("process_cpu_seconds_total", kCounter, "CPU time that the process has used.",
+          report.cpu_seconds);
+  out.One("okms_kms_sandbox_landlock_abi", kGauge,
+          "Version of Landlock that confines the process; 0: this kernel has none.",
+          report.landlock_abi);
   out.Begin("okms_kms_log_lines_left_out_total", kCounter,
             "Log lines not written, since nobody read the log in time (queue_full) or since they "
             "said what others had said (repeated).");
@@ -103,11 +114,13 @@ void AddProcess(const Report& report, Families& out) {
 }
 
 void AddKey(const Report& report, Families& out) {
-  out.Begin("okms_kms_ready", kGauge,
-            "1 while Status of KMS v2 answers that all is well; else kube-apiserver is not ready.");
-  out.Add(report.ready);
-  out.Begin("okms_kms_status_info", kGauge,
-            "The gRPC code that Status of KMS v2 answers now; always 1.");
+  out.One("okms_kms_ready", kGauge,
+          "1 while Status of KMS v2 answers that all is well, and who asks can connect; else "
+          "kube-apiserver is not ready.",
+          report.ready);
+  out.Begin(
+      "okms_kms_status_info", kGauge,
+      "The gRPC code that Status of KMS v2 answers now, or would if anybody could ask; always 1.");
   out.Add(1, {{"code", report.code}});
   out.Begin("okms_kms_key_info", kGauge,
             "The key that encrypts, by the hash that kube-apiserver's metrics have; always 1, and "
@@ -123,22 +136,20 @@ void AddKey(const Report& report, Families& out) {
     out.Add(report.candidate->age, {{"key_id_hash", report.candidate->id_hash},
                                     {"works", report.candidate->works ? "true" : "false"}});
   }
-  out.Begin("okms_kms_key_candidates_total", kCounter,
-            "Keys that were to take the place of the one in use.");
-  out.Add(report.candidates);
-  out.Begin("okms_kms_key_adoptions_total", kCounter,
-            "Keys that were taken into use, the first one among them.");
-  out.Add(report.adoptions);
+  out.One("okms_kms_key_candidates_total", kCounter,
+          "Keys that were to take the place of the one in use.", report.candidates);
+  out.One("okms_kms_key_adoptions_total", kCounter,
+          "Keys that were taken into use, the first one among them.", report.adoptions);
   out.Begin("okms_kms_checks_total", kCounter,
             "Checks of the key and its name that have ended; undecided: one that proved a new key "
             "once.");
   out.AddAll(report.checks, "outcome");
-  out.Begin("okms_kms_last_good_check_age_seconds", kGauge,
-            "Time since a check last found all well; missing before the first one.");
-  if (report.last_good_check_age) out.Add(*report.last_good_check_age);
-  out.Begin("okms_kms_last_answer_age_seconds", kGauge,
-            "Time since the KMS last answered anything with success; missing before that.");
-  if (report.last_answer_age) out.Add(*report.last_answer_age);
+  out.One("okms_kms_last_good_check_age_seconds", kGauge,
+          "Time since a check last found all well; missing before the first one.",
+          report.last_good_check_age);
+  out.One("okms_kms_last_answer_age_seconds", kGauge,
+          "Time since the KMS last answered anything with success; missing before that.",
+          report.last_answer_age);
   out.Begin("okms_kms_other_key_decrypts_total", kCounter,
             "Records decrypted under keys that are not the one in use: while this grows, that key "
             "is still needed. key_id_hash=\"other\": of all further keys.");
@@ -156,18 +167,18 @@ void AddService(const Report& report, Families& out) {
   for (const ReportedMethod& method : report.methods) {
     out.AddDistribution(method.seconds, {{"method", method.name}});
   }
-  out.Begin("okms_kms_requests_in_flight", kGauge, "Calls of KMS v2 without an answer yet.");
-  out.Add(report.calls_under_way);
-  out.Begin("okms_kms_requests_unknown_total", kCounter,
-            "Calls that are not of KMS v2: kube-apiserver may be configured for v1.");
-  out.Add(report.calls_of_no_method);
-  out.Begin("okms_kms_shared_decrypts_total", kCounter,
-            "Decrypts answered by the KMS's answer to the same question of another call.");
-  out.Add(report.shared_decrypts);
-  out.Begin("okms_kms_client_connections", kGauge, "Connections of clients that are open.");
-  out.Add(report.connections);
-  out.Begin("okms_kms_client_connections_total", kCounter, "Connections of clients taken in.");
-  out.Add(report.connections_served);
+  out.One("okms_kms_requests_in_flight", kGauge, "Calls of KMS v2 without an answer yet.",
+          report.calls_under_way);
+  out.One("okms_kms_requests_unknown_total", kCounter,
+          "Calls that are not of KMS v2: kube-apiserver may be configured for v1.",
+          report.calls_of_no_method);
+  out.One("okms_kms_shared_decrypts_total", kCounter,
+          "Decrypts answered by the KMS's answer to the same question of another call.",
+          report.shared_decrypts);
+  out.One("okms_kms_client_connections", kGauge, "Connections of clients that are open.",
+          report.connections);
+  out.One("okms_kms_client_connections_total", kCounter, "Connections of clients taken in.",
+          report.connections_served);
   out.Begin("okms_kms_client_connections_refused_total", kCounter,
             "Connections closed at once: of who may not connect (stranger), or has too many.");
   out.AddAll(report.connections_refused, "reason");
@@ -180,7 +191,8 @@ void AddHosts(const Report& report, Families& out) {
   };
   each("okms_kms_endpoint_up", kGauge, "1 while that host of the KMS is used, or would be.",
        [&](const ReportedHost& host, const Labels& labels) { out.Add(host.up, labels); });
-  each("okms_kms_endpoint_state_age_seconds", kGauge, "For how long the host has been up, or not.",
+  each("okms_kms_endpoint_state_age_seconds", kGauge,
+       "For how long the host has been up, or not; missing where that is not known.",
        [&](const ReportedHost& host, const Labels& labels) {
          if (host.age) out.Add(*host.age, labels);
        });
@@ -241,9 +253,9 @@ void AddFiles(const Report& report, Families& out) {
   out.Begin("okms_kms_reloads_total", kCounter, "Changes of the files that were looked at.");
   out.Add(report.reload->succeeded, {{"outcome", "succeeded"}});
   out.Add(report.reload->failed, {{"outcome", "failed"}});
-  out.Begin("okms_kms_files_in_use", kGauge,
-            "1 while what the files hold is in use; 0: they changed, and cannot be used.");
-  out.Add(report.reload->trouble.empty());
+  out.One("okms_kms_files_in_use", kGauge,
+          "1 while what the files hold is in use; 0: they changed, and cannot be used.",
+          report.reload->trouble.empty());
 }
 
 }  // namespace
