@@ -5,13 +5,11 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "service/answerable.h"
 
 namespace okms {
 
 Verdict Readiness::At(const Health& health, const std::string& unreachable, Deadline now) {
   absl::Status status = health.status;
-  if (status.ok()) status = Answerable(health.key_id).status();
   if (status.ok() && !unreachable.empty()) status = absl::UnavailableError(unreachable);
   if (status.ok() != ready_) since_ = now;
   ready_ = status.ok();

@@ -8,6 +8,7 @@
 #include "absl/strings/str_split.h"
 #include "absl/strings/string_view.h"
 #include "base/status.h"
+#include "base/utf8.h"
 
 namespace okms {
 namespace {
@@ -44,6 +45,11 @@ absl::Status CheckKeyId(absl::string_view key_id) {
   if (key_id.size() > kMaxKeyIdSize) {
     return absl::FailedPreconditionError(absl::StrCat(
         "the key id has ", key_id.size(), " bytes; kube-apiserver takes at most ", kMaxKeyIdSize));
+  }
+  // gRPC's clients would refuse the whole answer over it, and not say why.
+  if (!IsUtf8(key_id)) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("the key id \"", Printable(key_id, 80), "\" is no UTF-8; use another key"));
   }
   return absl::OkStatus();
 }

@@ -30,8 +30,6 @@ class HealthService final {
   using Methods =
       ::grpc::health::v1::Health::WithAsyncMethod_Check<::grpc::health::v1::Health::Service>;
 
-  bool Serving() const;
-
   const KeyManager& keys_;
   Methods methods_;
 };

@@ -165,7 +165,7 @@ class GrpcKmsServer final : public KmsServer {
   Deadline ProbeDeadline() override { return self_call_->Due(); }
 
   ServiceStats Stats() override {
-    connections_.Sweep();
+    Sweep();
     return {service_.counters().Stats(),
             service_.calls().size(),
             other_calls_.count(),
@@ -199,12 +199,15 @@ class GrpcKmsServer final : public KmsServer {
     acceptor_->HandleNewConnection(&parameters);
   }
 
+  // Whoever finds connections closed: their memory is to be given back.
+  void Sweep() { untidy_ = connections_.Sweep() || untidy_; }
+
   // What a burst has left behind, once it is over: malloc keeps what lies between blocks in use.
   // (The kernel takes nothing back while memory is locked; then it stays for the next burst.)
   void GiveMemoryBack() {
     const uint64_t calls = service_.calls().begun();
-    const bool closed = connections_.Sweep();
-    untidy_ = untidy_ || closed || calls - tidied_after_ >= kBurst;
+    Sweep();
+    untidy_ = untidy_ || calls - tidied_after_ >= kBurst;
     if (!untidy_ || !service_.calls().None()) return;
     ::malloc_trim(/*pad=*/0);
     untidy_ = false;

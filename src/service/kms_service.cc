@@ -23,7 +23,6 @@
 #include "base/status.h"
 #include "base/utf8.h"
 #include "okms/requests.pb.h"
-#include "service/answerable.h"
 
 namespace okms {
 namespace {
@@ -109,7 +108,6 @@ class KmsService::Call final : public Completions::Call {
   grpc::ByteBuffer request_;
   Responder responder_{&context_};
 
-  Stopwatch watch_;
   Deadline came_at_;
   Deadline deadline_;
   OpenCalls::Ticket ticket_;
@@ -141,9 +139,8 @@ KmsService::Call::Call(KmsService& service, const Method& method, Completions& c
 }
 
 void KmsService::Call::Came() {
-  watch_ = Stopwatch();
   came_at_ = Clock::now();
-  deadline_ = service_.DeadlineOf(context_);
+  deadline_ = service_.DeadlineOf(context_, came_at_);
   ticket_ = service_.calls_.Begin(deadline_);
   (this->*method_.begin)();
 }
@@ -157,10 +154,12 @@ bool KmsService::Call::IsOurOwn() const {
 }
 
 void KmsService::Call::Count(absl::StatusCode code) const {
+  const Clock::duration took = Clock::now() - came_at_;
   Debug([&] {
-    return absl::StrCat(Name(), ": ", absl::StatusCodeToString(code), " in ", watch_.Text());
+    return absl::StrCat(Name(), ": ", absl::StatusCodeToString(code), " in ",
+                        std::chrono::duration_cast<milliseconds>(took).count(), " ms");
   });
-  if (!IsOurOwn()) service_.counters_.Answered(method_.method, code, Clock::now() - came_at_);
+  if (!IsOurOwn()) service_.counters_.Answered(method_.method, code, took);
   service_.calls_.Answered(ticket_);
 }
 
@@ -180,8 +179,7 @@ void KmsService::Call::FailLogged(const absl::Status& status) {
 }
 
 void KmsService::Call::Status() {
-  service_.keys_.Status(deadline_, [this](absl::StatusOr<std::string> found) {
-    absl::StatusOr<std::string> key_id = Answerable(std::move(found));
+  service_.keys_.Status(deadline_, [this](absl::StatusOr<std::string> key_id) {
     if (!key_id.ok()) {
       // An error rather than a healthz text: with a text, the apiserver would go on to write under
       // its old seed for ever.
@@ -212,13 +210,8 @@ void KmsService::Call::Encrypt() {
       FailLogged(result.status());
       return;
     }
-    absl::StatusOr<std::string> key_id = Answerable(std::move(result->key_id));
-    if (!key_id.ok()) {
-      FailLogged(key_id.status());
-      return;
-    }
     v2::EncryptResponse answer;
-    answer.set_key_id(*std::move(key_id));
+    answer.set_key_id(std::move(result->key_id));
     answer.set_ciphertext(std::move(result->ciphertext.bytes));
     for (auto& [name, value] : result->ciphertext.annotations) {
       (*answer.mutable_annotations())[name] = std::move(value);
@@ -262,11 +255,11 @@ void KmsService::Call::Decrypt() {
                          });
 }
 
-Deadline KmsService::DeadlineOf(const grpc::ServerContext& context) const {
+Deadline KmsService::DeadlineOf(const grpc::ServerContext& context, Deadline now) const {
   // Not as a time of day: a clock that is set at this moment would end the call.
   const gpr_timespec theirs = context.raw_deadline();
   const milliseconds left(gpr_time_to_millis(gpr_time_sub(theirs, gpr_now(theirs.clock_type))));
-  return Clock::now() + std::min(timeout_, left - std::min(kAnswerMargin, left / 10));
+  return now + std::min(timeout_, left - std::min(kAnswerMargin, left / 10));
 }
 
 }  // namespace okms

@@ -50,7 +50,7 @@ class KmsService final {
       v2::KeyManagementService::WithRawMethod_Encrypt<
           v2::KeyManagementService::WithRawMethod_Decrypt<v2::KeyManagementService::Service>>>;
 
-  Deadline DeadlineOf(const grpc::ServerContext& context) const;
+  Deadline DeadlineOf(const grpc::ServerContext& context, Deadline now) const;
 
   KeyManager& keys_;
   FailureLog failures_;

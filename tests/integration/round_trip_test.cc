@@ -262,7 +262,7 @@ TEST_F(RoundTripByLabelTest, AKeyIdThatIsNoUtf8IsNotAnswered) {
   UseLabel("kek");
   StartPlugin();
   const std::string message = "the key id \"key-?\" is no UTF-8; use another key";
-  ASSERT_TRUE(plugin().WaitForLine("ready: "));
+  ASSERT_TRUE(plugin().WaitForLine("not ready: "));
   EXPECT_THAT(client().Status(), StatusIs(Code::kFailedPrecondition, message));
   EXPECT_THAT(client().Encrypt(NewPlaintext()), StatusIs(Code::kFailedPrecondition, message));
 }

@@ -38,6 +38,13 @@ TEST(CheckKeyId, BetweenOneByteAndTheLimit) {
                        "the key id has 1025 bytes; kube-apiserver takes at most 1024"));
 }
 
+TEST(CheckKeyId, OneThatCanBeAnswered) {
+  EXPECT_THAT(CheckKeyId("cl\xc3\xa9"), IsOk());
+  EXPECT_THAT(CheckKeyId("key-\xff"),
+              StatusIs(absl::StatusCode::kFailedPrecondition,
+                       "the key id \"key-?\" is no UTF-8; use another key"));
+}
+
 TEST(CheckPlaintext, BetweenOneByteAndTheLimit) {
   EXPECT_THAT(CheckPlaintext(1), IsOk());
   EXPECT_THAT(CheckPlaintext(1008), IsOk());
