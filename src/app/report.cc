@@ -18,7 +18,6 @@
 #include "core/health.h"
 #include "core/key_health.h"
 #include "core/key_id_hash.h"
-#include "service/answerable.h"
 #include "version.h"
 
 namespace okms {
@@ -38,18 +37,15 @@ std::optional<double> Age(Deadline since, Deadline now) {
 
 double AgeOf(Deadline since, Deadline now) { return Age(since, now).value_or(0); }
 
-void AddKey(const ReportSources& from, Deadline now, Report& report) {
-  const Health health = from.keys.Current();
+void AddKey(const ReportSources& from, const Health& health, Deadline now, Report& report) {
   const KeyStats stats = from.keys.Stats();
   const absl::Status verdict = from.readiness.At(health, from.socket.trouble(), now).status;
   report.ready = verdict.ok();
   report.reason = std::string(verdict.message());
   report.code = absl::StatusCodeToString(verdict.code());
-  report.state = StateLine(from);
+  report.state = StateLine(from, health);
   report.key = {health.key_id, KeyIdHash(health.key_id), health.name_unproven};
-  // A KMS that cannot be asked leads to nothing else.
-  if (const auto& note = health.note;
-      note && !health.key_id.empty() && MeaningOf(note->wrong).meaning != Meaning::kFailed) {
+  if (const auto& note = health.note; note && note->known && !health.key_id.empty()) {
     report.candidate = {KeyIdHash(note->candidate), note->wrong.ok(), note->text,
                         AgeOf(note->since, now)};
   }
@@ -64,7 +60,7 @@ void AddKey(const ReportSources& from, Deadline now, Report& report) {
   report.shared_decrypts = from.kms.shared->joined();
 }
 
-ReportedHost Counted(const std::string& name, const Traffic& traffic) {
+ReportedHost HostOf(const std::string& name, const Traffic& traffic) {
   ReportedHost host;
   host.name = name;
   const auto add = [&](const char* of, const Traffic::Step& step) {
@@ -95,8 +91,8 @@ void AddKmip(const kmip::Counters& counters, ReportedHost& host) {
 }
 
 // One alone is as the way to the key is.
-Failover::HostState StateOfTheOne(const ReportSources& from) {
-  const std::optional<Trouble> trouble = from.keys.Current().trouble;
+Failover::HostState StateOfTheOne(const ReportSources& from, const Health& health) {
+  const std::optional<Trouble>& trouble = health.trouble;
   const std::string name = from.config.servers.front().Name();
   if (trouble && MeaningOf(trouble->status).meaning == Meaning::kFailed) {
     return {name, false, trouble->status, trouble->since};
@@ -104,12 +100,13 @@ Failover::HostState StateOfTheOne(const ReportSources& from) {
   return {name, true, absl::OkStatus(), Deadline()};
 }
 
-void AddHosts(const ReportSources& from, Deadline now, Report& report) {
-  const std::vector<Failover::HostState> states =
-      from.kms.failover != nullptr ? from.kms.failover->Hosts() : std::vector{StateOfTheOne(from)};
+void AddHosts(const ReportSources& from, const Health& health, Deadline now, Report& report) {
+  const std::vector<Failover::HostState> states = from.kms.failover != nullptr
+                                                      ? from.kms.failover->Hosts()
+                                                      : std::vector{StateOfTheOne(from, health)};
   for (std::size_t i = 0; i < states.size(); ++i) {
     const ServerCounters& counters = (*from.kms.counters)[i];
-    ReportedHost host = Counted(states[i].name, counters.traffic);
+    ReportedHost host = HostOf(states[i].name, counters.traffic);
     if (report.protocol == "kmip") AddKmip(counters.kmip, host);
     host.up = states[i].up;
     host.trouble = std::string(states[i].trouble.message());
@@ -147,7 +144,7 @@ void AddService(const ReportSources& from, Report& report) {
 
 }  // namespace
 
-std::string StateLine(const ReportSources& sources) {
+std::string StateLine(const ReportSources& sources, const Health& health) {
   std::string more;
   for (const std::string& fact :
        {sources.kms.failover == nullptr ? "" : sources.kms.failover->Outages(),
@@ -155,8 +152,6 @@ std::string StateLine(const ReportSources& sources) {
         sources.reload.trouble(), sources.credentials.Summary(), sources.confinement.landlock}) {
     if (!fact.empty()) absl::StrAppend(&more, "; ", fact);
   }
-  Health health = sources.keys.Current();
-  if (health.status.ok()) health.status = Answerable(health.key_id).status();
   return StatusLine(health, Clock::now(), more);
 }
 
@@ -172,8 +167,9 @@ Report MakeReport(const ReportSources& sources) {
     const double age = report.now - Seconds(event.time.time_since_epoch());
     report.changes.push_back({std::string(Name(event.name)), event.text, age});
   }
-  AddKey(sources, now, report);
-  AddHosts(sources, now, report);
+  const Health health = sources.keys.Current();
+  AddKey(sources, health, now, report);
+  AddHosts(sources, health, now, report);
   AddCertificates(sources.credentials, report);
   AddReload(sources.reload, report);
   AddService(sources, report);

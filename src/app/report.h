@@ -43,7 +43,7 @@ struct ReportSources {
 };
 
 // All that is to be said in one line, as systemd shows it.
-std::string StateLine(const ReportSources& sources);
+std::string StateLine(const ReportSources& sources, const Health& health);
 
 // Everything as of now. Does not block; asks no KMS. On the main thread.
 Report MakeReport(const ReportSources& sources);

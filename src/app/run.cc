@@ -90,7 +90,8 @@ absl::Status Run(const Config& config, LogQueue& log_queue, const RecentEvents& 
       std::move(bus_socket), *loop,
       {report, [&] { keys.CheckSoon(); }, [&] { ReadAgain(*loop, key_file, reload); }}, log);
   Ticks ticks({config, log, *loop, credentials, keys, *server, socket_watch, readiness, key_file,
-               reload, state, reach, bus.get(), [&] { return StateLine(sources); }});
+               reload, state, reach, bus.get(),
+               [&](const Health& health) { return StateLine(sources, health); }});
   OKMS_RETURN_IF_ERROR(ticks.Begin());
 
   // Not a byte from outside has been read yet.

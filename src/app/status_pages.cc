@@ -55,7 +55,7 @@ absl::StatusOr<std::unique_ptr<StatusServer>> ServePages(const StatusSocket& at,
   log.Info(EventName::kStatusPages, absl::StrCat("status pages at ", at.socket->name()));
   std::map<std::string, std::function<HttpReply()>, std::less<>> others;
   others["/metrics"] = [report]() -> HttpReply {
-    return {200, "text/plain; version=0.0.4; charset=utf-8", MetricsText(report())};
+    return {200, kMetricsType, MetricsText(report())};
   };
   others["/status"] = [report]() -> HttpReply {
     return {200, "application/json", ReportJson(report())};

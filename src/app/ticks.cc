@@ -68,14 +68,15 @@ absl::Status Ticks::Begin() {
 Deadline Ticks::LookAtKey() {
   const Deadline next = parts_.keys.Tick();
   parts_.credentials.Tick(parts_.log);
-  parts_.readiness.At(parts_.keys.Current(), parts_.socket.trouble(), Clock::now());
-  parts_.state.Is(parts_.state_line());
+  const Health health = parts_.keys.Current();
+  parts_.readiness.At(health, parts_.socket.trouble(), Clock::now());
+  parts_.state.Is(parts_.state_line(health));
   return next;
 }
 
 Deadline Ticks::LookAtCertificates() {
   const Deadline next = parts_.reload.Tick();
-  parts_.state.Is(parts_.state_line());  // who had the files read looks there
+  parts_.state.Is(parts_.state_line(parts_.keys.Current()));  // who had the files read looks there
   return next;
 }
 

@@ -51,7 +51,7 @@ class Ticks {
     ServiceState& state;
     const sandbox::Reach& reach;
     Bus* bus;  // null: none
-    std::function<std::string()> state_line;
+    std::function<std::string(const Health&)> state_line;
   };
 
   // Make it within the sandbox. All parts must outlive it.

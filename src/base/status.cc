@@ -31,8 +31,10 @@ constexpr absl::string_view kPemInBase64 = "LS0tLS1CRUdJTi";
 constexpr absl::string_view kKeysInBase64[] = {"AgEAM", "IBADA", "CAQAw",
                                                "IBAAK", "CAQEE", "AgEBB"};
 
+// What of a key is enough to know it, as one line of its base64. A line of PEM has 64 characters.
+constexpr std::size_t kLeast = 60;
+
 bool BeginsAKey(absl::string_view text) {
-  constexpr std::size_t kLeast = 60;  // characters; a line of PEM has 64
   if (text.size() < kLeast || text[0] != 'M') return false;
   const auto is_base64 = [](char c) {
     return absl::ascii_isalnum(static_cast<unsigned char>(c)) || c == '+' || c == '/' || c == '=';
@@ -52,6 +54,10 @@ bool HoldsPem(absl::string_view text) {
     if (begins && BeginsAKey(text.substr(at))) return true;
   }
   return false;
+}
+
+std::string Withheld(absl::string_view text) {
+  return absl::StrCat("(PEM of ", text.size(), " bytes)");
 }
 
 }  // namespace
@@ -106,17 +112,19 @@ std::string OpenSslErrors() {
 }
 
 std::string Printable(absl::string_view text, std::size_t limit) {
-  if (HoldsPem(text)) return WithoutPem(text);
+  // What is cut off need not be looked through, but for the end of what begins before.
+  const bool cut = text.size() > limit;
+  if (HoldsPem(cut ? text.substr(0, limit + kLeast) : text)) return Withheld(text);
   std::string out(text.substr(0, limit));
   for (char& c : out) {
     if (c < 0x20 || c > 0x7e) c = '?';
   }
-  if (text.size() > limit) absl::StrAppend(&out, "... (", text.size(), " bytes)");
+  if (cut) absl::StrAppend(&out, "... (", text.size(), " bytes)");
   return out;
 }
 
 std::string WithoutPem(absl::string_view text) {
-  return HoldsPem(text) ? absl::StrCat("(PEM of ", text.size(), " bytes)") : std::string(text);
+  return HoldsPem(text) ? Withheld(text) : std::string(text);
 }
 
 std::string PrintableAddress(absl::string_view text) {

@@ -48,6 +48,7 @@ bool Adoption::Proven(const std::string& id, Deadline began, Deadline now, bool 
   if (!adopted_.empty()) replaced_.push_back(std::move(adopted_));
   if (replaced_.size() > kMaxReplaced) replaced_.pop_front();
   adopted_ = id;
+  ++adoptions_;
   Confirmed();
   return true;
 }
@@ -101,7 +102,10 @@ std::optional<Adoption::Note> Adoption::Current(Deadline now) const {
   if (IsUntold(now)) {
     return Note{untold_->status,
                 absl::StrCat("the KMS does not say where it leads: ", untold_->status.message()),
-                untold_->since, std::nullopt};
+                untold_->since,
+                std::nullopt,
+                {},
+                /*known=*/false};
   }
   if (!candidate_) return std::nullopt;
   return Note{candidate_->status, CandidateText(), candidate_->since, std::nullopt, candidate_->id};

@@ -54,6 +54,8 @@ class Adoption {
 
   // How many candidates there were for the place of an adopted key.
   uint64_t candidates() const { return candidates_; }
+  // How often a key was adopted.
+  uint64_t adoptions() const { return adoptions_; }
 
   // Something that must be decided soon is under way.
   bool pending() const { return candidate_ && candidate_->proofs > 0; }
@@ -65,6 +67,7 @@ class Adoption {
     Deadline since;
     std::optional<Deadline> error_from;  // when it makes Status an error, if ever
     std::string candidate = {};          // the id of the key that it leads to; empty: to none
+    bool known = true;                   // not: the KMS does not say where it leads
   };
   std::optional<Note> Current(Deadline now) const;
   // The error that it is now; OK while it is none.
@@ -90,6 +93,7 @@ class Adoption {
   std::deque<std::string> replaced_;
   std::optional<Candidate> candidate_;
   uint64_t candidates_ = 0;
+  uint64_t adoptions_ = 0;
   std::optional<Trouble> astray_;
   std::optional<Trouble> untold_;
 };

@@ -251,9 +251,6 @@ void KeyManager::Count(State& state, Outcome outcome, Deadline now) {
     case Outcome::kUndecided: ++stats.undecided; break;
     case Outcome::kBad: ++stats.bad; break;
   }
-  if (state.last_adopted == state.key.adopted()) return;
-  state.last_adopted = state.key.adopted();
-  ++stats.adoptions;
 }
 
 // ---- What is known, and what is due
@@ -288,6 +285,7 @@ KeyStats KeyManager::Stats() const {
     KeyStats stats = state.stats;
     stats.last_answer = state.key.answered();
     stats.candidates = state.key.candidates();
+    stats.adoptions = state.key.adoptions();
     return stats;
   });
 }

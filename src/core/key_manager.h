@@ -118,7 +118,6 @@ class KeyManager {
     HealthLog log;
     OtherKeys others;
     KeyStats stats;
-    std::string last_adopted;  // as of the last check
     bool stopping = false;
     std::vector<Waiter> waiters;  // for the first verdict
   };

@@ -43,6 +43,7 @@ class KeyState {
   const CheckSchedule& schedule() const { return schedule_; }
   const std::string& adopted() const { return adoption_.adopted(); }  // empty: none yet
   uint64_t candidates() const { return adoption_.candidates(); }
+  uint64_t adoptions() const { return adoption_.adoptions(); }
   Deadline answered() const { return health_.answered(); }         // see KeyHealth
   const absl::Status& misfit() const { return health_.misfit(); }  // see KeyHealth
   // The key that a check begins with: the adopted one, or else the one whose id is the name. Empty:

@@ -104,10 +104,8 @@ std::string Validity::Summary(std::time_t now) const {
 std::vector<Validity::FileEnd> Validity::Ends() const {
   std::vector<FileEnd> ends;
   for (const File& file : files_) {
-    const auto last =
-        std::max_element(file.certificates.begin(), file.certificates.end(),
-                         [](const Period& a, const Period& b) { return a.until < b.until; });
-    ends.push_back({file.option, file.path, last->from, last->until});
+    const Period& last = file.Last();
+    ends.push_back({file.option, file.path, last.from, last.until});
   }
   return ends;
 }
