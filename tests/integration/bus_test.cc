@@ -24,6 +24,7 @@
 #include "integration/plugin_test.h"
 #include "integration/private_bus.h"
 #include "integration/unix_socket.h"
+#include "support/require.h"
 
 namespace okms::test {
 namespace {
@@ -54,9 +55,8 @@ class BusTest : public PluginTest {
  protected:
   void SetUp() override {
     if (::geteuid() != 0) GTEST_SKIP() << "only root can be somebody else";
-    if (!PrivateBus::IsInstalled()) {
-      GTEST_SKIP() << "no dbus-daemon: scripts/install-packages test";
-    }
+    OKMS_REQUIRE_OR_SKIP(PrivateBus::IsInstalled(),
+                         "no dbus-daemon: scripts/install-packages test");
     ASSERT_EQ(::chmod(dir_.path().c_str(), 0777), 0);
     const uid_t user = IdOf(kPluginUser);
     for (const std::string& path : {client_pair_.key, client_pair_.certificate, pki_.ca()}) {
