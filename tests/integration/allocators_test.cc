@@ -14,6 +14,7 @@
 
 #include "absl/strings/match.h"
 #include "integration/rest_plugin_test.h"
+#include "support/require.h"
 
 namespace okms::test {
 namespace {
@@ -59,10 +60,7 @@ class AllocatorTest : public RestPluginTest, public testing::WithParamInterface<
  protected:
   void SetUp() override {
     library_ = PathOf(GetParam());
-    if (!library_.empty()) return;
-    const char* const required = std::getenv("OKMS_REQUIRE_ALL");
-    if (required != nullptr && std::string(required) == "1") FAIL() << "it is not installed";
-    GTEST_SKIP() << "it is not installed: scripts/install-packages test";
+    OKMS_REQUIRE_OR_SKIP(!library_.empty(), "it is not installed: scripts/install-packages test");
   }
 
   ChildOptions Preloaded() const {

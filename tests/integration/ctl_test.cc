@@ -14,7 +14,9 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "core/key_id_hash.h"
 #include "integration/plugin_test.h"
+#include "support/plaintext.h"
 
 namespace okms::test {
 namespace {
@@ -58,10 +60,8 @@ class CtlTest : public PluginTest {
   }
 
   const std::string pages_ = dir_ / "status.sock";
+  const std::string hash_ = KeyIdHash(key_.id);
 };
-
-// printf key-1 | sha256sum
-constexpr char kHash[] = "sha256:be2974546978e3739e6d6da85c4be9f334ce32df2b9fd4b6ff1b55c0d57e9d44";
 
 TEST_F(CtlTest, SaysThatItIsReady) {
   StartKms();
@@ -70,7 +70,7 @@ TEST_F(CtlTest, SaysThatItIsReady) {
   EXPECT_EQ(text.exit_status, kGood) << text.err;
   EXPECT_THAT(text.err, IsEmpty());
   EXPECT_THAT(text.out, StartsWith("ready\nstate         serving; key key-1; "));
-  EXPECT_THAT(text.out, HasSubstr(absl::StrCat("\nkey           key-1\n              ", kHash)));
+  EXPECT_THAT(text.out, HasSubstr(absl::StrCat("\nkey           key-1\n              ", hash_)));
   const std::string host = absl::StrCat("127.0.0.1:", port());
   for (const std::string& line :
        {absl::StrCat("\nhosts         ", host, "  up\n"), std::string("\ncertificates  "),
@@ -80,11 +80,11 @@ TEST_F(CtlTest, SaysThatItIsReady) {
   }
   const Ended brief = Status({"--brief", "--wait"});
   EXPECT_EQ(brief.exit_status, kGood);
-  EXPECT_THAT(brief.out, StartsWith(absl::StrCat("ready, key ", kHash, ", 1 of 1 hosts up, ")));
+  EXPECT_THAT(brief.out, StartsWith(absl::StrCat("ready, key ", hash_, ", 1 of 1 hosts up, ")));
   const Ended json = Status({"-o", "json"});
   EXPECT_EQ(json.exit_status, kGood);
   EXPECT_THAT(json.out, AllOf(StartsWith("{"), HasSubstr("\"ready\":true"),
-                              HasSubstr(absl::StrCat("\"id_hash\":\"", kHash, "\""))));
+                              HasSubstr(absl::StrCat("\"id_hash\":\"", hash_, "\""))));
 }
 
 TEST_F(CtlTest, AsksAsKubeApiserverDoes) {
@@ -93,7 +93,7 @@ TEST_F(CtlTest, AsksAsKubeApiserverDoes) {
   const Ended status = KmsStatus();
   EXPECT_EQ(status.exit_status, kGood) << status.err;
   EXPECT_THAT(status.err, IsEmpty());
-  EXPECT_EQ(status.out, absl::StrCat("ready\nkey           key-1\n              ", kHash,
+  EXPECT_EQ(status.out, absl::StrCat("ready\nkey           key-1\n              ", hash_,
                                      "\nasked at      ", socket(), "\n"));
 }
 
@@ -176,9 +176,10 @@ TEST_F(CtlTest, CollectsABugReport) {
   EXPECT_EQ(ended.exit_status, kGood) << ended.err;
   const std::string text = ContentsOf(file);
   EXPECT_THAT(text, AllOf(HasSubstr("\n== kernel\nkernel: Linux "), HasSubstr("\n== report\n{\n"),
-                          HasSubstr("\nSeccomp: "), HasSubstr(kHash)));
+                          HasSubstr("\nSeccomp: "), HasSubstr(hash_)));
   EXPECT_THAT(text, HasSubstr(absl::StrCat("--client-key ", client_pair_.key)));
-  EXPECT_THAT(text, AllOf(Not(HasSubstr("-----BEGIN")), Not(HasSubstr(seed))));
+  EXPECT_THAT(text, Not(HasSubstr("-----BEGIN")));
+  ExpectNoPlaintext(text, seed);
   struct stat status {};
   ASSERT_EQ(::stat(file.c_str(), &status), 0);
   EXPECT_EQ(status.st_mode & 0777, 0600U);
@@ -190,6 +191,7 @@ TEST_F(CtlTest, CollectsABugReport) {
 // What the programs of systemd say has all in it that somebody may have put there.
 TEST_F(CtlTest, LeavesSecretsOutOfABugReport) {
   const std::string key = ContentsOf(client_pair_.key);
+  ASSERT_THAT(key, HasSubstr("PRIVATE KEY"));
   const std::string seed = "q83vASNFZ4mrze8BI0VniavN7wEjRWeJq83vASNFZ4k=";
   std::ofstream(dir_ / "secrets")
       << "# password: canary\nEnvironment=HTTPS_PROXY=http://user:canary@proxy:3128\n"

@@ -8,13 +8,13 @@
 #define OKMS_TESTS_INTEGRATION_HTTP_FRONT_H_
 
 #include <cstdint>
-#include <cstdlib>
 #include <memory>
 #include <string>
 #include <utility>
 
 #include "absl/status/statusor.h"
 #include "integration/child_process.h"
+#include "support/require.h"
 #include "support/temp_dir.h"
 #include "support/test_pki.h"
 
@@ -58,14 +58,10 @@ class HttpFront {
   const uint16_t port_;
 };
 
-// First in a test, or in SetUp: skips it on a machine without nginx, unless all is required.
-#define OKMS_REQUIRE_NGINX()                                                       \
-  if (!::okms::test::HttpFront::Available()) {                                     \
-    const char* const required = std::getenv("OKMS_REQUIRE_ALL");                  \
-    if (required != nullptr && std::string(required) == "1") FAIL() << "no nginx"; \
-    GTEST_SKIP() << "no nginx: apt-get install nginx-light";                       \
-  }                                                                                \
-  static_assert(true)
+// First in a test, or in SetUp.
+#define OKMS_REQUIRE_NGINX()                                 \
+  OKMS_REQUIRE_OR_SKIP(::okms::test::HttpFront::Available(), \
+                       "no nginx: apt-get install nginx-light")
 
 }  // namespace okms::test
 

@@ -14,6 +14,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
+#include "control/bus_name.h"
 #include "integration/unix_socket.h"
 #include "integration/wait.h"
 
@@ -21,7 +22,6 @@ namespace okms::test {
 namespace {
 
 constexpr char kDaemon[] = "/usr/bin/dbus-daemon";
-constexpr char kName[] = OKMS_BUS_NAME;
 
 // The rules of /usr/share/dbus-1/system.conf that matter here.
 constexpr char kConfiguration[] = R"(<!DOCTYPE busconfig PUBLIC
@@ -140,8 +140,8 @@ absl::StatusOr<std::string> BusClient::Call(const std::string& interface,
                                             const std::string& member) const {
   Error error;
   sd_bus_message* answer = nullptr;
-  const std::string path = absl::StrCat("/", absl::StrReplaceAll(kName, {{".", "/"}}));
-  const int result = sd_bus_call_method(get(), kName, path.c_str(), interface.c_str(),
+  const std::string path = BusPath();
+  const int result = sd_bus_call_method(get(), kBusInterface, path.c_str(), interface.c_str(),
                                         member.c_str(), &error.error, &answer, "");
   const Message owned = Own(answer);
   if (result < 0) return error.Status();
@@ -149,7 +149,7 @@ absl::StatusOr<std::string> BusClient::Call(const std::string& interface,
 }
 
 absl::StatusOr<std::string> BusClient::Call(const std::string& member) const {
-  return Call(kName, member);
+  return Call(kBusInterface, member);
 }
 
 std::string BusClient::OwnerOf(const std::string& name) const {
@@ -163,10 +163,10 @@ std::string BusClient::OwnerOf(const std::string& name) const {
 absl::StatusOr<std::string> BusClient::Get(const std::string& property) const {
   Error error;
   sd_bus_message* answer = nullptr;
-  const std::string path = absl::StrCat("/", absl::StrReplaceAll(kName, {{".", "/"}}));
+  const std::string path = BusPath();
   const int result =
-      sd_bus_call_method(get(), kName, path.c_str(), "org.freedesktop.DBus.Properties", "Get",
-                         &error.error, &answer, "ss", kName, property.c_str());
+      sd_bus_call_method(get(), kBusInterface, path.c_str(), "org.freedesktop.DBus.Properties",
+                         "Get", &error.error, &answer, "ss", kBusInterface, property.c_str());
   const Message owned = Own(answer);
   if (result < 0) return error.Status();
   return Print(answer);

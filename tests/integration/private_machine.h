@@ -6,10 +6,7 @@
 #ifndef OKMS_TESTS_INTEGRATION_PRIVATE_MACHINE_H_
 #define OKMS_TESTS_INTEGRATION_PRIVATE_MACHINE_H_
 
-#include <cstdlib>
 #include <string>
-
-#include <gtest/gtest.h>
 
 #include "support/temp_dir.h"
 
@@ -22,7 +19,7 @@ class PrivateMachine {
  public:
   PrivateMachine();
 
-  // Why there is none; empty: there is.
+  // Why there is none, for OKMS_REQUIRE_OR_SKIP; empty: there is.
   const std::string& missing() const { return missing_; }
 
   // Replaces a file by renaming another one, as editors and DHCP clients do. For a path in /etc.
@@ -32,15 +29,6 @@ class PrivateMachine {
   TempDir mount_point_;
   std::string missing_;
 };
-
-// First in SetUp: skips the test where there can be no private machine, unless all is required.
-#define OKMS_REQUIRE_PRIVATE_MACHINE(machine)                                             \
-  if (!(machine).missing().empty()) {                                                     \
-    const char* const required = std::getenv("OKMS_REQUIRE_ALL");                         \
-    if (required != nullptr && std::string(required) == "1") FAIL() << machine.missing(); \
-    GTEST_SKIP() << (machine).missing();                                                  \
-  }                                                                                       \
-  static_assert(true)
 
 }  // namespace okms::test
 

@@ -15,12 +15,15 @@
 #include "absl/strings/str_cat.h"
 #include "integration/reload_test.h"
 #include "integration/unix_socket.h"
+#include "support/plaintext.h"
 
 namespace okms::test {
 namespace {
 
 using nlohmann::json;
+using testing::AllOf;
 using testing::HasSubstr;
+using testing::IsEmpty;
 using testing::Not;
 
 class ViewsTest : public ReloadTest {
@@ -143,10 +146,13 @@ TEST_P(ViewsTest, HoldNoSecretAndOverMetricsNoId) {
   const std::string seed = NewPlaintext();
   const Record record = Must(client().Encrypt(seed));
   for (const std::string page : {"/metrics", "/status", "/readyz", "/livez"}) {
-    EXPECT_THAT(Page(page), Not(HasSubstr(seed)));
-    EXPECT_THAT(Page(page), Not(HasSubstr("PRIVATE KEY")));
+    const std::string text = Page(page);
+    ASSERT_THAT(text, Not(IsEmpty())) << page;
+    ExpectNoPlaintext(text, seed);
+    EXPECT_THAT(text, Not(HasSubstr("PRIVATE KEY"))) << page;
   }
-  EXPECT_THAT(Page("/metrics"), Not(HasSubstr(record.key_id)));
+  EXPECT_THAT(Page("/metrics"),
+              AllOf(HasSubstr("okms_kms_key_info"), Not(HasSubstr(record.key_id))));
 }
 
 }  // namespace

@@ -41,9 +41,9 @@ class Failure(Exception):
 
 class Sources:
     def __init__(self, root: Path) -> None:
-        self.metrics = (root / "src/control/metrics_text.cc").read_text
-        self.operations = (root / "docs/operations.md").read_text
-        self.handbook = (root / "docs/alerts.md").read_text
+        self.metrics = (root / "src/control/metrics_text.cc").read_text()
+        self.operations = (root / "docs/operations.md").read_text()
+        self.handbook = (root / "docs/alerts.md").read_text()
         self.rules = root / "monitoring/alerts.yaml"
         self.dashboard = json.loads((root / "monitoring/dashboard.json").read_text())
         self.tests = sorted((root / "tests/monitoring/alerts").glob("*.yaml"))
@@ -85,12 +85,12 @@ def labels_of(expression: str) -> set[str]:
 
 
 def check_names(sources: Sources) -> None:
-    text = sources.metrics()
+    text = sources.metrics
     families = dict(re.findall(r'\b(?:Begin|One|each)\(\s*"(\w+)",\s*k(Counter|Gauge|Histogram)\b', text))
     every = set(families)
     if len(every) < 30:
         raise Failure(f"only {len(every)} metrics were found in metrics_text.cc")
-    same("the table of docs/operations.md", set(table_names(sources.operations())), every)
+    same("the table of docs/operations.md", set(table_names(sources.operations)), every)
 
     parts = {name + part for name, kind in families.items() if kind == "Histogram"
              for part in ("_bucket", "_count", "_sum")}
@@ -104,7 +104,7 @@ def check_names(sources: Sources) -> None:
                 raise Failure(f"there is no metric {name}: {expression}")
         if not labels_of(expression) <= labels:
             raise Failure(f"there is no label {labels_of(expression) - labels}: {expression}")
-    for name in METRIC.findall(sources.handbook()):
+    for name in METRIC.findall(sources.handbook):
         if name not in every | parts:
             raise Failure(f"there is no metric {name}: docs/alerts.md")
     shown = {name for expression in sources.queries() for name in METRIC.findall(expression)}
@@ -114,7 +114,7 @@ def check_names(sources: Sources) -> None:
 
 
 def check_texts(sources: Sources) -> None:
-    heads = re.findall(r"^### (OkmsKms\w+)$", sources.handbook(), re.MULTILINE)
+    heads = re.findall(r"^### (OkmsKms\w+)$", sources.handbook, re.MULTILINE)
     same("the parts of docs/alerts.md", set(heads), {rule["alert"] for rule in sources.alerts()})
     for rule in sources.alerts():
         name, annotations = rule["alert"], rule["annotations"]

@@ -31,8 +31,14 @@ SOCKET = socket_of(INSTANCE)
 PATH = path_of(INSTANCE)
 PAGES = f"{PLUGIN}-status@{INSTANCE}.socket" if INSTANCE else f"{PLUGIN}-status.socket"
 PAGES_PATH = PATH.replace("kms.sock", "status.sock")
+BUS_INTERFACE = "internal.okms.Kms1"
+BUS_PATH = "/internal/okms/Kms1"
 RENEW = f"{PLUGIN}-renew@{INSTANCE}.service" if INSTANCE else f"{PLUGIN}-renew.service"
 RENEW_PATH, RENEW_TIMER = RENEW.replace(".service", ".path"), RENEW.replace(".service", ".timer")
+
+
+def bus_name_of(instance: str) -> str:
+    return f"{BUS_INTERFACE}.{instance}" if instance else BUS_INTERFACE
 
 
 def as_user(user: str) -> str:
@@ -86,6 +92,23 @@ def wait_for_journal(part: str, service: str = SERVICE, timeout: int = 30) -> No
     machine.wait_until_succeeds(
         f"journalctl --sync; journalctl --no-pager --output=cat --unit={shlex.quote(service)} "
         f"| grep -F -- {shlex.quote(part)} >/dev/null", timeout=timeout)
+
+
+def page(name: str, user: str = "root", path: str = PAGES_PATH) -> str:
+    """A command that gets one of the status pages."""
+    command = f"curl --silent --show-error --max-time 20 --unix-socket {path} http://localhost/{name}"
+    return command if user == "root" else f"{as_user(user)} {command}"
+
+
+def bus(verb: str, what: str = "", user: str = "root", instance: str = INSTANCE) -> str:
+    """A command that asks an instance on the system bus."""
+    command = f"busctl --system --timeout=20 {verb} {bus_name_of(instance)} {BUS_PATH} {what}"
+    return command if user == "root" else f"{as_user(user)} {command}"
+
+
+def wait_for_property(name: str, value: str, instance: str = INSTANCE) -> None:
+    show = bus("get-property", f"{BUS_INTERFACE} {name}", instance=instance)
+    machine.wait_until_succeeds(f"{show} | grep -Fx -- {shlex.quote(value)}", timeout=60)
 
 
 def drop_in(what: str, text: str, name: str = "test") -> None:

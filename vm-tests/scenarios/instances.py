@@ -31,15 +31,13 @@ with subtest("each says which one it is"):
 
 with subtest("each has a name of its own on the system bus"):
     for name in ("one", "two"):
-        machine.wait_until_succeeds(
-            f"busctl --system get-property internal.okms.Kms1.{name} /internal/okms/Kms1 "
-            "internal.okms.Kms1 Ready | grep -Fx 'b true'", timeout=60)
+        wait_for_property("Ready", "b true", instance=name)
 
 if not INSTANCE:
     with subtest("that of all is the plain one's, whoever came first"):
         machine.succeed(f"systemctl restart {SERVICE}")
         machine.wait_until_succeeds(
-            f"busctl --system status internal.okms.Kms1 | grep -x PID={unit('MainPID', SERVICE)}",
+            f"busctl --system status {BUS_INTERFACE} | grep -x PID={unit('MainPID', SERVICE)}",
             timeout=60)
 
 with subtest("one goes, the others stay"):

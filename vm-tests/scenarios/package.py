@@ -104,14 +104,10 @@ with subtest("configured and enabled as the README says, it serves over KMIP"):
     assert machine.succeed(f"{CONTROL} status --wait --brief").startswith("ready, key sha256:")
 
 with subtest("it is on the system bus, which has heard of its new user"):
-    name = "internal.okms.Kms1"
-    machine.wait_until_succeeds(
-        f"busctl --system get-property {name} /{name.replace('.', '/')} {name} Ready | grep -Fx 'b true'",
-        timeout=60)
+    wait_for_property("Ready", "b true")
     assert "Access denied" in machine.fail(
-        f"setpriv --reuid=nobody --clear-groups busctl --system call {name} /{name.replace('.', '/')} "
-        f"{name} CheckNow 2>&1")
-    machine.succeed(f"test -s /usr/share/dbus-1/interfaces/{name}.xml")
+        f"setpriv --reuid=nobody --clear-groups {bus('call', f'{BUS_INTERFACE} CheckNow')} 2>&1")
+    machine.succeed(f"test -s /usr/share/dbus-1/interfaces/{BUS_INTERFACE}.xml")
 
 with subtest("a renewal that is broken is refused, and mended without a hand on any unit"):
     process = unit("MainPID", SERVICE)

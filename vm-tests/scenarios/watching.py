@@ -5,12 +5,6 @@
 # with the service, so that whoever looks starts nothing that was stopped.
 # lanes: nspawn
 
-
-def page(name: str, user: str = "root") -> str:
-    command = f"curl --silent --show-error --max-time 20 --unix-socket {PAGES_PATH} http://localhost/{name}"
-    return command if user == "root" else f"{as_user(user)} {command}"
-
-
 start_all()
 machine.wait_for_unit("okms-mock-kms.service")
 

@@ -21,6 +21,7 @@
 #include "absl/strings/str_split.h"
 #include "control/metrics_text.h"
 #include "control/report_json.h"
+#include "support/require.h"
 #include "support/temp_dir.h"
 
 namespace okms {
@@ -214,11 +215,8 @@ std::string Promtool(const std::string& text) {
 }
 
 TEST(ReportTest, PromtoolIsContent) {
-  if (std::system("command -v promtool > /dev/null") != 0) {
-    const char* const required = std::getenv("OKMS_REQUIRE_ALL");
-    if (required != nullptr && std::string(required) == "1") FAIL() << "promtool is missing";
-    GTEST_SKIP() << "promtool is not installed: scripts/install-packages test";
-  }
+  OKMS_REQUIRE_OR_SKIP(std::system("command -v promtool > /dev/null") == 0,
+                       "promtool is not installed: scripts/install-packages test");
   EXPECT_THAT(Promtool("nonsense"), Not(IsEmpty()));
   EXPECT_EQ(Promtool(MetricsText(Filled())), "");
   EXPECT_EQ(Promtool(MetricsText(Hostile())), "");

@@ -76,10 +76,10 @@ class Client {
     Send(request);
     return Read();
   }
-  // Whether the other side has closed by now, or sent something.
-  bool Quiet() const {
+  // Whether the other side neither closes nor sends something for so long.
+  bool QuietFor(int milliseconds) const {
     pollfd entry{fd_.get(), POLLIN, 0};
-    return ::poll(&entry, 1, 0) == 0;
+    return ::poll(&entry, 1, milliseconds) == 0;
   }
 
  private:
@@ -164,7 +164,7 @@ TEST_F(StatusServerTest, WaitsForTheRestOfARequest) {
   const Client client = Connect();
   client.Send("GET /pa");
   EXPECT_THAT(Connect().Ask(kGet), EndsWith("body"));  // and serves others meanwhile
-  EXPECT_TRUE(client.Quiet());
+  EXPECT_TRUE(client.QuietFor(0));
   EXPECT_THAT(client.Ask("ge HTTP/1.1\r\n\r\n"), EndsWith("body"));
 }
 
@@ -220,10 +220,9 @@ TEST_F(StatusServerTest, WhoSendsNothingIsClosedInTheEnd) {
 TEST_F(StatusServerTest, DripsDoNotProlongIt) {
   const Client client = Connect();
   client.Send("GET / HTTP/1.1\r\n");
-  while (client.Quiet()) {
-    client.Send("X: y\r\n");
-    std::this_thread::sleep_for(std::chrono::milliseconds(100));
-  }
+  const Deadline limit = Clock::now() + std::chrono::milliseconds(kForEver);
+  while (client.QuietFor(100) && !Expired(limit)) client.Send("X: y\r\n");
+  ASSERT_FALSE(Expired(limit));
   EXPECT_THAT(client.Read(), IsEmpty());
   EXPECT_EQ(asked_, 0);
 }

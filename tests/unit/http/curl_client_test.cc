@@ -18,7 +18,6 @@
 #include <iterator>
 #include <memory>
 #include <mutex>
-#include <numeric>
 #include <string>
 #include <thread>
 #include <utility>
@@ -36,6 +35,7 @@
 #include "http/retrying_client.h"
 #include "net/https_url.h"
 #include "net/io_loop.h"
+#include "support/count.h"
 #include "support/dns_server.h"
 #include "support/status_is.h"
 #include "support/temp_dir.h"
@@ -207,8 +207,7 @@ INSTANTIATE_TEST_SUITE_P(, CurlClientTlsVersionTest,
 
 uint64_t Times(const Traffic::Step& step) {
   EXPECT_EQ(step.failed.value(), 0);
-  const auto counts = step.took.Stats().counts;
-  return std::accumulate(counts.begin(), counts.end(), uint64_t{0});
+  return okms::test::Count(step.took.Stats());
 }
 
 std::string ExpectedHead(absl::string_view line, uint16_t port) {

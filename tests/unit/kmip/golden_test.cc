@@ -23,6 +23,7 @@
 #include "absl/strings/str_cat.h"
 #include "kmip/message.h"
 #include "kmip/operations.h"
+#include "support/require.h"
 #include "support/status_is.h"
 #include "unit/hex.h"
 
@@ -313,8 +314,7 @@ int main(int argc, char** argv) {
   ::testing::InitGoogleTest(&argc, argv);
   const std::string path = okms::kmip::GoldenPath();
   if (!std::ifstream(path).good()) {
-    const char* require_all = std::getenv("OKMS_REQUIRE_ALL");
-    const bool required = require_all != nullptr && std::string(require_all) == "1";
+    const bool required = okms::test::AllIsRequired();
     std::printf(
         "%s: the recorded KMIP exchanges are not at %s; OKMS_GOLDEN_TTLV may name another "
         "place\n",

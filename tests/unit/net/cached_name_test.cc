@@ -8,11 +8,11 @@
 
 #include <future>
 #include <memory>
-#include <numeric>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "support/count.h"
 #include "support/dns_server.h"
 #include "support/status_is.h"
 
@@ -43,10 +43,7 @@ class CachedNameTest : public ::testing::Test {
     });
   }
   // That went well.
-  uint64_t Looks() const {
-    const auto counts = traffic_.resolve.took.Stats().counts;
-    return std::accumulate(counts.begin(), counts.end(), uint64_t{0});
-  }
+  uint64_t Looks() const { return test::Count(traffic_.resolve.took.Stats()); }
   template <typename Read>
   auto Get(Read&& read) const {
     decltype(read()) value{};

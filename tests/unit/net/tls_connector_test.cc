@@ -12,12 +12,12 @@
 #include <future>
 #include <iterator>
 #include <memory>
-#include <numeric>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "support/count.h"
 #include "support/status_is.h"
 #include "support/temp_dir.h"
 #include "unit/net/tls_client.h"
@@ -47,11 +47,7 @@ using TlsConnectorVersionTest = TlsVersionTest;
 INSTANTIATE_TEST_SUITE_P(, TlsConnectorVersionTest,
                          ::testing::Values(TLS1_2_VERSION, TLS1_3_VERSION), test::TlsVersionName);
 
-// The suites that the KMIP profiles make mandatory, which some servers have alone.
-uint64_t Times(const Traffic::Step& step) {
-  const auto counts = step.took.Stats().counts;
-  return std::accumulate(counts.begin(), counts.end(), uint64_t{0});
-}
+uint64_t Times(const Traffic::Step& step) { return test::Count(step.took.Stats()); }
 
 TEST_F(TlsConnectorTest, EachStepIsCounted) {
   LoopbackSocket nobody;
@@ -76,6 +72,7 @@ TEST_F(TlsConnectorTest, EachStepIsCounted) {
   EXPECT_EQ(traffic.connect.failed.value() + traffic.handshake.failed.value(), 0);
 }
 
+// The suites that the KMIP profiles make mandatory, which some servers have alone.
 TEST_F(TlsConnectorTest, ServerWithRsaKeyExchangeAndCbcOnly) {
   test::TlsServerOptions options = Options();
   options.max_version = TLS1_2_VERSION;

@@ -16,8 +16,8 @@ namespace okms::test {
 // after.
 enum class Actor { kLoader, kOlder, kYounger };
 
-// To be called in a child: confines it as main.cc does, root as kTestUser, and then lets the actor
-// act. Ends the child if it cannot be confined.
+// To be called in a child: confines it as app/run.cc does, root as kTestUser, and then lets the
+// actor act. Ends the child if it cannot be confined.
 void ActInSandbox(const sandbox::Reach& reach, Actor actor, const std::function<void()>& act);
 
 }  // namespace okms::test

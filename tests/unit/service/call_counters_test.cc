@@ -6,7 +6,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <numeric>
+#include "support/count.h"
 
 namespace okms {
 namespace {
@@ -32,9 +32,8 @@ TEST(CallCountersTest, EachMethodHasItsOwnCodesAndTimes) {
   EXPECT_EQ(stats[2].method, "Decrypt");
   EXPECT_THAT(stats[2].by_code, ElementsAre(Pair("OK", 2), Pair("UNAUTHENTICATED", 1)));
   EXPECT_DOUBLE_EQ(stats[2].seconds.sum, 20.005);
-  const auto& counts = stats[2].seconds.counts;
-  EXPECT_EQ(std::accumulate(counts.begin(), counts.end(), uint64_t{0}), 3);
-  EXPECT_EQ(counts.back(), 1);
+  EXPECT_EQ(test::Count(stats[2].seconds), 3);
+  EXPECT_EQ(stats[2].seconds.counts.back(), 1);
 }
 
 // Whatever number a peer of ours makes up.
