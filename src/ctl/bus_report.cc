@@ -31,7 +31,7 @@ absl::Status Failed(const char* what, int result) {
 }
 
 struct BusError : sd_bus_error {
-  BusError() : sd_bus_error(SD_BUS_ERROR_NULL) {}
+  BusError() : sd_bus_error{} {}  // as SD_BUS_ERROR_NULL, which is no C++
   ~BusError() { sd_bus_error_free(this); }
   BusError(const BusError&) = delete;
   BusError& operator=(const BusError&) = delete;
