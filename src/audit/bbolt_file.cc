@@ -72,7 +72,7 @@ absl::StatusOr<WipedBytes> BboltFile::ReadRun(std::uint64_t id, PageSet& used) c
   WipedBytes bytes(page_size());
   OKMS_RETURN_IF_ERROR(file_.Read(id * page_size(), bytes));
   const PageHead head = ReadHead(bytes);
-  if (!IsHeadOf(head, id)) return DamagedPage(id, "has another page's head");
+  if (!IsHeadOf(head, id)) return DamagedPage(id, "has a head that does not fit");
   const std::uint64_t pages = std::uint64_t{head.overflow} + 1;
   if (pages > meta_.page_count - id || pages > kLargestRun / page_size()) {
     return DamagedPage(id, "is longer than the file, or than 64 MiB");

@@ -49,10 +49,12 @@ struct Found {
 std::optional<BboltMeta> Parse(ByteView meta, Found& found) {
   if (load_little_u32(meta.data()) != kMagic) return std::nullopt;
   found.magic = true;
+  if (load_little_u64(meta.data() + kChecksum) != Checksum(meta.first(kChecksum))) {
+    return std::nullopt;
+  }
   const std::uint32_t version = load_little_u32(meta.data() + 4);
-  if (version != kVersion) found.version = version;
-  if (version != kVersion ||
-      load_little_u64(meta.data() + kChecksum) != Checksum(meta.first(kChecksum))) {
+  if (version != kVersion) {
+    found.version = version;
     return std::nullopt;
   }
   const BboltMeta parsed{load_little_u32(meta.data() + 8), load_little_u64(meta.data() + 16),
@@ -104,8 +106,12 @@ absl::Status Check(const SnapshotFile& file, const BboltMeta& meta) {
 absl::StatusOr<BboltMeta> ReadMeta(const SnapshotFile& file) {
   Found found;
   OKMS_RETURN_IF_ERROR(Look(file, 0, found));
-  // The second follows the first page, whose size only the first could tell.
-  for (std::uint64_t size = kSmallestPage; size <= kLargestPage; size *= 2) {
+  if (found.newest) {
+    OKMS_RETURN_IF_ERROR(Look(file, found.newest->page_size, found));
+  }
+  // Only the first tells where the second is. It is looked for from the beginning: what comes after
+  // it may be a value, and somebody's idea of a meta.
+  for (std::uint64_t size = kSmallestPage; size <= kLargestPage && !found.newest; size *= 2) {
     OKMS_RETURN_IF_ERROR(Look(file, size, found));
   }
   if (found.newest) {
@@ -117,7 +123,7 @@ absl::StatusOr<BboltMeta> ReadMeta(const SnapshotFile& file) {
     return file.Unfit(absl::StrCat("is of bbolt's format ", found.version, ", and ", kVersion,
                                    " is what can be read: ask etcd by its API"));
   }
-  return file.Damaged("neither of its two meta pages has the checksum that it should have");
+  return file.Damaged("neither of its two meta pages is sound");
 }
 
 }  // namespace okms::audit

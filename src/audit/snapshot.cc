@@ -7,9 +7,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
-#include <limits>
+#include <functional>
 #include <optional>
 #include <utility>
+#include <vector>
 
 #include "absl/container/flat_hash_set.h"
 #include "absl/functional/function_ref.h"
@@ -44,7 +45,8 @@ class KeySet {
   absl::flat_hash_set<absl::uint128> hashes_;
 };
 
-using RevisionSet = absl::flat_hash_set<std::pair<std::int64_t, std::int64_t>>;
+// Of what was passed on, the newest first.
+using Revisions = std::vector<EtcdRevision>;
 
 // What the bucket `meta` tells, as far as it does.
 struct Compactions {
@@ -66,8 +68,8 @@ class Snapshot final : public Store {
   absl::StatusOr<Compactions> ReadCompactions(const Bucket& meta);
   // Of the scope, the newest first; `last` becomes the newest revision of all.
   absl::Status ForEachRecord(PageSet& used, std::int64_t& last, OnRecord on_record);
-  absl::Status ReadTree(OnValue on_value, RevisionSet& passed);
-  absl::Status ReadFreed(OnValue on_value, RevisionSet& passed);
+  absl::Status ReadTree(OnValue on_value, Revisions& passed);
+  absl::Status ReadFreed(OnValue on_value, const Revisions& passed);
   // What was damaged while it was written is no damage.
   absl::Status Judge(const absl::Status& status) const;
 
@@ -75,6 +77,7 @@ class Snapshot final : public Store {
   Scope scope_;
   std::optional<Bucket> keys_;
   PageSet used_;  // by any bucket
+  std::size_t values_ = 0;
 };
 
 StoredValue Value(const EtcdRecord& record, Standing standing) {
@@ -83,10 +86,11 @@ StoredValue Value(const EtcdRecord& record, Standing standing) {
 
 absl::StatusOr<Extent> Snapshot::Open(const Scope& scope) {
   scope_ = scope;
-  keys_.reset();
   auto extent = Examine();
-  OKMS_RETURN_IF_ERROR(Judge(extent.status()));
-  return extent;
+  const absl::Status status = Judge(extent.status());
+  if (status.ok()) return extent;
+  keys_.reset();
+  return status;
 }
 
 absl::StatusOr<Extent> Snapshot::Examine() {
@@ -111,11 +115,13 @@ absl::StatusOr<Extent> Snapshot::Examine() {
     return file.Unfit("has no bucket `key`: another program's, or of an etcd that never had API 3");
   }
   keys_ = std::move(keys);
+  values_ = 0;
   Extent extent;
   extent.line = absl::StrCat(file.name(), file.has_digest() ? "" : " (without a digest)");
   OKMS_RETURN_IF_ERROR(
       ForEachRecord(used_, extent.revision, [&](const EtcdRecord&, Standing standing) {
         extent.total += standing == Standing::kLive ? 1 : 0;
+        ++values_;
         return absl::OkStatus();
       }));
   extent.compacted = compactions.finished;
@@ -141,13 +147,16 @@ absl::StatusOr<Compactions> Snapshot::ReadCompactions(const Bucket& meta) {
 
 absl::Status Snapshot::ForEachRecord(PageSet& used, std::int64_t& last, OnRecord on_record) {
   KeySet keys;
-  EtcdRevision before{std::numeric_limits<std::int64_t>::max(), 0};
+  std::optional<EtcdRevision> before;
+  const auto damaged = [&](absl::string_view what) {
+    return bbolt_.file().Damaged(absl::StrCat(
+        "its ", before ? absl::StrCat("record before revision ", before->main) : "last record",
+        what));
+  };
   return bbolt_.Walk(*keys_, used, [&](const LeafElement& element) -> absl::Status {
     const std::optional<EtcdRecord> record = ParseRecord(element);
-    if (!record || record->revision >= before) {
-      return bbolt_.file().Damaged(absl::StrCat(
-          "before revision ", before.main, record ? " is a later one" : " is no record of etcd's"));
-    }
+    if (!record) return damaged(" is none of etcd's");
+    if (before && record->revision >= *before) return damaged(" is a later one");
     before = record->revision;
     last = std::max(last, record->revision.main);
     if (record->key.empty() || !absl::StartsWith(record->key, scope_.prefix)) {
@@ -161,28 +170,32 @@ absl::Status Snapshot::ForEachRecord(PageSet& used, std::int64_t& last, OnRecord
 
 absl::Status Snapshot::Read(OnValue on_value) {
   if (!keys_) return absl::FailedPreconditionError("a store is opened before it is read");
-  RevisionSet passed;
+  Revisions passed;
+  if (scope_.history) passed.reserve(values_);
   absl::Status status = ReadTree(on_value, passed);
   if (status.ok() && scope_.history) status = ReadFreed(on_value, passed);
   return Judge(status);
 }
 
-absl::Status Snapshot::ReadTree(OnValue on_value, RevisionSet& passed) {
+absl::Status Snapshot::ReadTree(OnValue on_value, Revisions& passed) {
   PageSet used(bbolt_.page_count());
   std::int64_t last = 0;
   return ForEachRecord(used, last, [&](const EtcdRecord& record, Standing standing) {
-    if (scope_.history) passed.emplace(record.revision.main, record.revision.sub);
+    if (scope_.history) passed.push_back(record.revision);
     const bool wanted = scope_.history || standing == Standing::kLive;
     return wanted ? on_value(Value(record, standing)) : absl::OkStatus();
   });
 }
 
-absl::Status Snapshot::ReadFreed(OnValue on_value, RevisionSet& passed) {
+absl::Status Snapshot::ReadFreed(OnValue on_value, const Revisions& passed) {
+  absl::flat_hash_set<std::pair<std::int64_t, std::int64_t>> freed;
   return ForEachFreed(bbolt_, used_, [&](const LeafElement& element) {
     const std::optional<EtcdRecord> record = ParseRecord(element);
     const bool wanted = record && !record->tombstone && !record->key.empty() &&
                         absl::StartsWith(record->key, scope_.prefix);
-    if (!wanted || !passed.emplace(record->revision.main, record->revision.sub).second) {
+    if (!wanted ||
+        std::binary_search(passed.begin(), passed.end(), record->revision, std::greater<>()) ||
+        !freed.emplace(record->revision.main, record->revision.sub).second) {
       return absl::OkStatus();
     }
     return on_value(Value(*record, Standing::kFreedPage));
