@@ -57,7 +57,7 @@ class Store {
   virtual absl::StatusOr<Extent> Open(const Scope& scope) = 0;
 
   // All values of the scope, each once, in pages: memory does not grow with their number, but for
-  // some 32 bytes a key in a snapshot. Blocks. Errors: as above; kOutOfRange: etcd compacted the
+  // some 50 bytes a key in a snapshot. Blocks. Errors: as above; kOutOfRange: etcd compacted the
   // revision away while it was read.
   virtual absl::Status Read(OnValue on_value) = 0;
 };

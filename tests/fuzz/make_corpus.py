@@ -352,12 +352,125 @@ REQUESTS = {
 }
 
 
+PAGE = 1024
+
+
+def leaf(number, *elements, count=None, overflow=None):
+    """A page of bbolt's, with its overflow. Elements: key, value, and 1 if that is a bucket."""
+    table = data = b""
+    for key, value, flags in ((*element, 0)[:3] for element in elements):
+        table += struct.pack("<IIII", flags, 16 * len(elements) - len(table) + len(data),
+                             len(key), len(value))
+        data += key + value
+    return page(number, 2, table + data, len(elements) if count is None else count, overflow)
+
+
+def branch(number, *children):
+    table = b"".join(struct.pack("<IIQ", 16 * (len(children) - i), 1, child)
+                     for i, child in enumerate(children))
+    return page(number, 1, table + b"k", len(children))
+
+
+def page(number, kind, content, count, overflow=None):
+    pages = -(-(16 + len(content)) // PAGE)
+    head = struct.pack("<QHHI", number, kind, count, pages - 1 if overflow is None else overflow)
+    return (head + content).ljust(pages * PAGE, b"\0")
+
+
+def bolt(root, *pages, freelist=2**64 - 1, page_size=PAGE, version=2):
+    """A file of bbolt's: two metas, and these pages."""
+    body = b"".join(pages)
+    metas = b""
+    for number in (0, 1):
+        meta = struct.pack("<IIIIQQQQQ", 0xED0CDAED, version, page_size, 0, root, 0, freelist,
+                           2 + len(body) // PAGE, 9 - number)
+        checksum = 0xCBF29CE484222325
+        for byte in meta:
+            checksum = (checksum ^ byte) * 0x100000001B3 % 2**64
+        metas += page(number, 4, meta + struct.pack("<Q", checksum), 0)
+    return metas + body
+
+
+def revision(main, sub=0, mark=b""):
+    return struct.pack(">Q", main) + b"_" + struct.pack(">Q", sub) + mark
+
+
+def put(main, key, value, created=None):
+    """An element of etcd's bucket `key`, whose value is a mvccpb.KeyValue."""
+    key, created = b"/registry/" + key, created or main
+    assert max(main, created, len(key)) < 128
+    size = bytes([len(value) & 127 | 128, len(value) >> 7])
+    return revision(main), (bytes([0x0A, len(key)]) + key + bytes([0x10, created, 0x18, main, 0x20, 1])
+                            + b"\x2a" + size + value)
+
+
+def deleted(main, key):
+    key = b"/registry/" + key
+    return revision(main, 0, b"t"), bytes([0x0A, len(key)]) + key
+
+
+def bucket(name, number):
+    return name, struct.pack("<QQ", number, 0), 1
+
+
+def inline(name, *elements):
+    size = 32 + sum(16 + len(element[0]) + len(element[1]) for element in elements)
+    return name, (struct.pack("<QQ", 0, 0) + leaf(0, *elements))[:size], 1
+
+
+META = inline(b"meta", (b"finishedCompactRev", revision(3)), (b"scheduledCompactRev", revision(4)))
+RECORDS = (put(5, b"a", b"k8s:enc:kms:v2:okms:1"), put(6, b"a", b"k8s:enc:kms:v2:okms:2", 5),
+           put(7, b"b", b"{}"), deleted(8, b"b"))
+SNAPSHOTS = {
+    "empty": bolt(2, leaf(2, inline(b"key"))),
+    "inline": bolt(2, leaf(2, inline(b"key", *RECORDS), META)),
+    "no_key_bucket": bolt(2, leaf(2, META)),
+    "branch": bolt(5, leaf(2, *RECORDS[:2]), leaf(3, *RECORDS[2:]), branch(4, 2, 3),
+                   leaf(5, bucket(b"key", 4), META)),
+    "overflow": bolt(5, leaf(2, put(5, b"a", b"v" * 2500)), leaf(5, bucket(b"key", 2))),
+    "nested": bolt(4, leaf(2, inline(b"inner", (b"x", b"1"))), leaf(3, bucket(b"outer", 2)),
+                   leaf(4, inline(b"key", *RECORDS), bucket(b"other", 3))),
+    "freed": bolt(6, leaf(2, *RECORDS[:2]), leaf(3, put(4, b"c", b"gone"), *RECORDS),
+                  leaf(4, *RECORDS[1:]), page(5, 16, struct.pack("<QQ", 2, 3), 2),
+                  leaf(6, bucket(b"key", 4), META), freelist=5),
+    "freed_overflow": bolt(5, leaf(2, put(3, b"c", b"v" * 2500)),
+                           leaf(5, inline(b"key", *RECORDS))),
+    "freed_overwritten": bolt(5, leaf(2, put(2, b"d", b"w"), put(3, b"c", b"v" * 2500))[:2 * PAGE],
+                              leaf(4, put(4, b"e", b"later")), leaf(5, inline(b"key", *RECORDS))),
+    "circle": bolt(2, branch(2, 2)),
+    "twice": bolt(3, leaf(2, *RECORDS), branch(3, 2, 2)),
+    "buckets_in_a_circle": bolt(2, leaf(2, bucket(b"a", 2))),
+    "child_beyond": bolt(2, branch(2, 2**63)),
+    "root_beyond": bolt(77, leaf(2)),
+    "count_beyond": bolt(2, leaf(2, inline(b"key"), count=65535)),
+    "overflow_beyond": bolt(2, leaf(2, inline(b"key"), overflow=2**32 - 1)),
+    "freed_overflow_beyond": bolt(3, leaf(2, RECORDS[0], overflow=2**32 - 1),
+                                  leaf(3, inline(b"key"))),
+    "bucket_cut": bolt(2, leaf(2, (b"key", b"1234567", 1))),
+    "inline_cut": bolt(2, leaf(2, (b"key", bytes(20), 1))),
+    "page_size_zero": bolt(2, leaf(2), page_size=0),
+    "page_size_odd": bolt(2, leaf(2), page_size=1025),
+    "page_size_huge": bolt(2, leaf(2), page_size=2**31),
+    "no_record": bolt(2, leaf(2, inline(b"key", (revision(5), b"\xff")))),
+    "revision_of_another": bolt(2, leaf(2, inline(b"key", (revision(9), RECORDS[0][1])))),
+    "out_of_order": bolt(2, leaf(2, inline(b"key", *RECORDS[::-1]))),
+    "bumped": bolt(2, leaf(2, inline(b"key", *RECORDS, (revision(1000), b"")))),
+    "compaction_cut": bolt(2, leaf(2, inline(b"key"),
+                                   inline(b"meta", (b"finishedCompactRev", b"7")))),
+    "first_meta_gone": bytes(PAGE) + bolt(2, leaf(2, inline(b"key", *RECORDS)))[PAGE:],
+    "cut": bolt(2, leaf(2, inline(b"key")))[:-1],
+    "gzip": b"\x1f\x8b\x08\0",
+    "magic_alone": bytes(16) + struct.pack("<I", 0xED0CDAED),
+    "format_3": bolt(2, leaf(2), version=3),
+}
+
+
 def main():
     for target, inputs in (("ttlv_parse", TTLV), ("kmip_message", MESSAGES),
                            ("kmip_connection", CONNECTIONS),
                            ("addresses", ADDRESSES), ("config", CONFIGS),
                            ("http_request", REQUESTS),
-                           ("rest_answer", ANSWERS)):
+                           ("rest_answer", ANSWERS), ("bbolt", SNAPSHOTS)):
         folder = CORPUS / target
         folder.mkdir(parents=True, exist_ok=True)
         for name, value in inputs.items():

@@ -25,6 +25,7 @@ class Programs:
     plugin: Path
     kms_call: Path
     mock_kms: Path
+    list_snapshot: Path
     control_plane: Path  # a folder
     schemathesis: Path  # a folder
 

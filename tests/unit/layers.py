@@ -23,6 +23,7 @@ USES = {
     "control": {"base"},
     "sandbox": {"base"},
     "config": {"base", "net"},
+    "audit": {"base", "core", "net"},
 }
 USES["app"] = set(USES)
 USES["doctor"] = set(USES)
@@ -40,9 +41,10 @@ GRPC = {"doctor/kms_status.cc", "service/completions.cc", "service/completions.h
 RESTRICTED = [
     ("grpcpp/", GRPC),
     ("grpc/", GRPC),
-    ("google/protobuf/", GRPC),
+    ("google/protobuf/", GRPC | {"audit/wire.cc"}),
     ("kms/v2/", GRPC),
     ("openssl/crypto.h", {"net", "base/secret.h"}),
+    ("openssl/evp.h", {"net", "audit/sha256.cc"}),
     ("openssl/err.h", {"net", "base/status.cc"}),
     ("openssl/rand.h", {"net", "core", "kmip", "http"}),
     ("openssl/sha.h", {"core/key_id_hash.cc"}),
@@ -52,6 +54,7 @@ RESTRICTED = [
     ("curl/", {"http/libcurl.h"}),
     ("nlohmann/", {"rest", "control/report_json.cc", "app/status_pages.cc", "ctl", "doctor/report.cc"}),
     ("yaml-cpp/", {"doctor/encryption_config.cc"}),
+    ("boost/endian/", {"audit"}),
     ("boost/", {"control/http_request.cc", "ctl/http_get.cc"}),
     ("CLI/", {"config/flags.cc", "ctl"}),
     ("seccomp.h", {"sandbox/seccomp.cc"}),
