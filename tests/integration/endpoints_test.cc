@@ -79,7 +79,7 @@ class EndpointsTest : public RestPluginTest {
 
  private:
   bool rest_ = true;
-  const std::array<ReservedPort, 2> ports_;
+  const std::array<ReservedPort, 2> ports_{};
 };
 
 class FallingHostTest : public EndpointsTest,

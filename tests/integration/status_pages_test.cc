@@ -219,7 +219,7 @@ TEST_F(StatusPagesTest, WithoutAPlaceAreALineAndNoMore) {
     ExpectRoundTrip();
     std::array<char, 4096> bytes{};
     std::string told;
-    ASSERT_TRUE(WaitUntil([&] {  // what an earlier process told is there as well
+    ASSERT_TRUE(WaitUntil([&, &why = why] {  // what an earlier process told is there as well
       const ssize_t size = ::recv(manager.get(), bytes.data(), bytes.size(), MSG_DONTWAIT);
       told.assign(bytes.data(), static_cast<std::size_t>(std::max<ssize_t>(size, 0)));
       return told.find(why) != std::string::npos;

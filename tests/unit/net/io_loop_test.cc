@@ -198,7 +198,7 @@ TEST_F(IoLoopTest, ADescriptorIsToldAsLongAsItIsReady) {
   std::promise<void> done;
   std::vector<short> told;
   IoLoop::Watch watch;
-  loop_->RunInTurn([&] {
+  loop_->RunInTurn([&, &here = here] {
     watch = *loop_->OnReady(here.get(), POLLIN, [&](short events) {
       told.push_back(events);
       if (told.size() < 2) return;
@@ -222,7 +222,7 @@ TEST_F(IoLoopTest, OneCallbackMayEndTheOthers) {
     for (IoLoop::Watch& watch : watches) watch.Stop();
   };
   ASSERT_EQ(::write(there.get(), "x", 1), 1);
-  loop_->RunInTurn([&] {
+  loop_->RunInTurn([&, &here = here] {
     watches[0] = *loop_->OnReady(here.get(), POLLIN, ready);
     watches[1] = *loop_->OnReady(again.get(), POLLIN, ready);
   });
@@ -234,7 +234,7 @@ TEST_F(IoLoopTest, WhatIsWaitedForChanges) {
   auto [here, there] = Pair();
   std::promise<short> done;
   IoLoop::Watch watch;
-  loop_->RunInTurn([&] {
+  loop_->RunInTurn([&, &here = here] {
     watch = *loop_->OnReady(here.get(), POLLIN, [&](short events) {
       watch.Stop();
       done.set_value(events);
