@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <ctime>
 
 #include "absl/strings/match.h"
@@ -20,37 +21,29 @@ std::string Install(const NamedFile& file, absl::string_view mode, absl::string_
   return absl::StrCat("install -m ", mode, " ", what, " ", file.path);
 }
 
-bool IsAbout(const absl::Status& mistake, const NamedFile& file) {
-  return absl::StartsWith(mistake.message(), absl::StrCat(file.option, " ")) ||
-         absl::StartsWith(mistake.message(), absl::StrCat(file.option, ":"));
-}
-
-// What was found wrong with that file by itself.
-Verdicts Judge(const Examination& all, const NamedFile& file, const std::string& mend) {
-  for (const absl::Status& mistake : all.files.mistakes) {
-    if (!IsAbout(mistake, file) || mistake == all.files.misfit) continue;
-    const std::string line(mistake.message());
-    // Not what the plugin would be told, who may be another user.
-    const bool hidden = absl::IsPermissionDenied(mistake) && ::geteuid() != 0;
-    const bool encrypted = absl::StartsWith(file.path, "/run/credentials/") && !all.found.runs;
-    if (encrypted) {
-      return Unknown(absl::StrCat(file.option,
-                                  ": is encrypted, and read by systemd alone, "
-                                  "when the service starts"),
-                     absl::StrCat("systemctl start ", all.unit()));
-    }
-    return hidden ? Unknown(line, "sudo okms-kms-ctl check") : Failed(line, mend);
+// `mistake`: what was found wrong with that file by itself.
+Verdicts Judge(const Examination& all, const NamedFile& file, const absl::Status& mistake,
+               const std::string& mend) {
+  if (mistake.ok()) return Passed(absl::StrCat(file.Name(), ": can be used"));
+  const bool encrypted = absl::StartsWith(file.path, "/run/credentials/") && !all.found.runs;
+  if (encrypted) {
+    return Unknown(absl::StrCat(file.option,
+                                ": is encrypted, and read by systemd alone, "
+                                "when the service starts"),
+                   absl::StrCat("systemctl start ", all.unit()));
   }
-  return Passed(absl::StrCat(file.Name(), ": can be used"));
+  const std::string line(mistake.message());
+  // Not what the plugin would be told, who may be another user.
+  const bool hidden = absl::IsPermissionDenied(mistake) && ::geteuid() != 0;
+  return hidden ? Unknown(line, "sudo okms-kms-ctl check") : Failed(line, mend);
 }
 
 Verdicts JudgeDates(const Examination& all, const NamedFile& file) {
   const std::time_t now = std::time(nullptr);
   for (const Validity::Remark& remark : all.files.validity.Remarks(now)) {
-    if (!absl::StartsWith(remark.what, absl::StrCat(file.option, " "))) continue;
-    const bool early = absl::StrContains(remark.what, "not valid before");
+    if (remark.option != file.option) continue;
     const std::string mend =
-        early ? "timedatectl set-ntp true" : Install(file, "644", "NEW-CERTIFICATE.pem");
+        remark.early ? "timedatectl set-ntp true" : Install(file, "644", "NEW-CERTIFICATE.pem");
     return remark.wrong ? Failed(remark.Text(), mend) : Warning(remark.Text(), mend);
   }
   return Passed(absl::StrCat(file.Name(), ": is valid now"));
@@ -58,28 +51,33 @@ Verdicts JudgeDates(const Examination& all, const NamedFile& file) {
 
 }  // namespace
 
-Verdicts CheckClientCert(Examination& all) {
+Verdicts CheckTlsSetup(Examination& all) {
   all.files = TlsContext::Read(all.config->tls);
   all.tls = std::move(all.files.context);
+  if (all.files.setup.ok()) return Passed("OpenSSL is there, with ciphers for TLS");
+  // Which says the same, of the same configuration of OpenSSL's.
+  const char* const conf = std::getenv("OPENSSL_CONF");
+  return Failed(std::string(all.files.setup.message()),
+                absl::StrCat(conf == nullptr ? "" : absl::StrCat("OPENSSL_CONF=", conf, " "),
+                             "openssl ciphers"));
+}
+
+Verdicts CheckClientCert(Examination& all) {
   const NamedFile& file = all.config->tls.client_cert;
-  return Judge(all, file, Install(file, "644", "CERTIFICATE.pem"));
+  return Judge(all, file, all.files.client_cert, Install(file, "644", "CERTIFICATE.pem"));
 }
 
 Verdicts CheckClientKey(Examination& all) {
   const NamedFile& file = all.config->tls.client_key;
-  return Judge(all, file, Install(file, "600", "KEY.pem"));
+  return Judge(all, file, all.files.client_key, Install(file, "600", "KEY.pem"));
 }
 
 Verdicts CheckCa(Examination& all) {
-  NamedFile file = all.config->tls.ca;
-  file.option = "--ca";
-  if (!file.path.empty()) return Judge(all, file, Install(file, "644", "CA.pem"));
-  for (const absl::Status& mistake : all.files.mistakes) {
-    if (absl::StartsWith(mistake.message(), "no system CA")) {
-      return Failed(std::string(mistake.message()), "apt-get install ca-certificates");
-    }
-  }
-  return Passed("the system's CAs are trusted");
+  const NamedFile& file = all.config->tls.ca;
+  const absl::Status& mistake = all.files.ca;
+  if (!file.path.empty()) return Judge(all, file, mistake, Install(file, "644", "CA.pem"));
+  if (mistake.ok()) return Passed("the system's CAs are trusted");
+  return Failed(std::string(mistake.message()), "apt-get install ca-certificates");
 }
 
 Verdicts CheckClientCertDates(Examination& all) {
@@ -147,11 +145,13 @@ Verdicts CheckReaders(Examination& all) {
 Verdicts CheckKeyFits(Examination& all) {
   const NamedFile& key = all.config->tls.client_key;
   const NamedFile& cert = all.config->tls.client_cert;
-  const absl::Status& misfit = all.files.misfit;
-  if (misfit.ok()) return Passed("the key is that of the certificate");
-  return Failed(std::string(misfit.message()), IsAbout(misfit, cert)
-                                                   ? Install(cert, "644", "CERTIFICATE.pem")
-                                                   : Install(key, "600", "KEY-OF-IT.pem"));
+  if (const absl::Status& misfit = all.files.cert_misfit; !misfit.ok()) {
+    return Failed(std::string(misfit.message()), Install(cert, "644", "CERTIFICATE.pem"));
+  }
+  if (const absl::Status& misfit = all.files.key_misfit; !misfit.ok()) {
+    return Failed(std::string(misfit.message()), Install(key, "600", "KEY-OF-IT.pem"));
+  }
+  return Passed("the key is that of the certificate");
 }
 
 }  // namespace okms::doctor
