@@ -15,6 +15,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "base/status.h"
+#include "config/flags.h"
 #include "config/help_text.h"
 #include "config/status_listen.h"
 #include "core/key_id_hash.h"
@@ -22,11 +23,11 @@
 #include "ctl/connection.h"
 #include "ctl/http_get.h"
 #include "doctor/kms_status.h"
+#include "version.h"
 
 namespace okms::ctl {
 namespace {
 
-constexpr char kPlainSocket[] = "/var/run/okms_etcd_plugin.sock";  // --sock's default
 constexpr std::chrono::seconds kPatience{5};                       // with one source
 
 bool IsInstance(absl::string_view text) {
@@ -89,11 +90,11 @@ Source KmsAt(const std::string& path) { return Kms(SocketAddress{path, "", ""});
 }  // namespace
 
 std::string Places::Unit() const {
-  return absl::StrCat(kPlugin, instance.empty() ? "" : absl::StrCat("@", instance), ".service");
+  return absl::StrCat(kProgram, instance.empty() ? "" : absl::StrCat("@", instance), ".service");
 }
 
 std::string Places::Folder() const {
-  return absl::StrCat(kPlugin, instance.empty() ? "" : absl::StrCat("/", instance));
+  return absl::StrCat(kProgram, instance.empty() ? "" : absl::StrCat("/", instance));
 }
 
 void AddPlaces(CLI::App& command, Places& places) {
@@ -131,7 +132,7 @@ absl::StatusOr<std::vector<Source>> SourcesOf(const Places& places) {
   sources.push_back(OnBus(places.instance));
   sources.push_back(PagesAt(folder + "/status.sock"));
   sources.push_back(KmsAt(folder + "/kms.sock"));
-  if (places.instance.empty()) sources.push_back(KmsAt(kPlainSocket));
+  if (places.instance.empty()) sources.push_back(KmsAt(kDefaultSocket));
   return sources;
 }
 

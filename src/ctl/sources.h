@@ -21,8 +21,6 @@ class App;
 
 namespace okms::ctl {
 
-inline constexpr char kPlugin[] = "okms-k8s-encryption-provider";
-
 // As somebody typed it; empty: where the units have it.
 struct Places {
   std::string socket;    // of kube-apiserver: /path, unix:///path or @name

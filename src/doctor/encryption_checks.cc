@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <filesystem>
 #include <functional>
-#include <map>
 #include <set>
 #include <system_error>
 
@@ -112,10 +111,10 @@ std::string Resources(const Entry& entry) {
 }
 
 // The longest that a round trip with the key took, which is what one Encrypt costs the plugin.
-absl::Duration RoundTripTook(const Examination& all) {
-  absl::Duration longest;
+Clock::duration RoundTripTook(const Examination& all) {
+  Clock::duration longest{};
   for (const Endpoint& endpoint : all.endpoints) {
-    if (endpoint.trip) longest = std::max(longest, absl::FromChrono(endpoint.trip->took));
+    if (endpoint.trip) longest = std::max(longest, endpoint.trip->took);
   }
   return longest;
 }
@@ -126,8 +125,7 @@ Verdicts CheckEncryptionConfig(Examination& all) {
   const std::string& path = all.request.encryption_config;
   const absl::StatusOr<std::string> text = ReadTextFile(path);
   if (absl::IsPermissionDenied(text.status())) {
-    return Unknown(std::string(text.status().message()),
-                   absl::StrCat("sudo okms-kms-ctl check --encryption-config ", path));
+    return Unknown(std::string(text.status().message()), all.AsRoot());
   }
   if (!text.ok()) return Failed(std::string(text.status().message()), absl::StrCat("ls -l ", path));
   auto config = ParseEncryptionConfig(*text);
@@ -213,7 +211,7 @@ Verdicts CheckProviderName(Examination& all) {
 }
 
 Verdicts CheckApiserverTimeout(Examination& all) {
-  const absl::Duration took = RoundTripTook(all);
+  const Clock::duration took = RoundTripTook(all);
   const absl::Duration ours =
       all.config ? absl::FromChrono(all.config->timeout) : absl::InfiniteDuration();
   return JudgeEach(all, "its timeout is long enough", [&](const Provider& provider) -> Verdicts {
@@ -224,10 +222,9 @@ Verdicts CheckApiserverTimeout(Examination& all) {
                                  " is no time above 0; write for example 3s"),
                     "");
     }
-    if (took >= timeout) {
+    if (absl::FromChrono(took) >= timeout) {
       return Failed(absl::StrCat("its timeout is ", absl::FormatDuration(timeout),
-                                 ", and a round trip with the key took ",
-                                 absl::FormatDuration(absl::Trunc(took, absl::Milliseconds(1))),
+                                 ", and a round trip with the key took ", TookText(took),
                                  "; nothing could be written; make it longer"),
                     "");
     }

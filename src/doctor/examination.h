@@ -18,6 +18,7 @@
 #include "base/deadline.h"
 #include "config/config.h"
 #include "core/backend.h"
+#include "core/round_trip.h"
 #include "doctor/encryption_config.h"
 #include "doctor/kmip_probe.h"
 #include "doctor/source.h"
@@ -54,12 +55,14 @@ struct Endpoint {
   std::string key_id;
   std::optional<KeyInfo> key;  // none: the KMS does not show it
   absl::Status hidden;         // why not
-  struct Trip {
-    absl::StatusOr<Ciphertext> result;
-    Clock::duration took;
-  };
-  std::optional<Trip> trip;  // with that key
+  std::optional<Trip> trip;    // with that key
 };
+
+// "12ms", for a line.
+std::string TookText(Clock::duration took);
+
+// `okms-kms-ctl check`, as it was asked for.
+std::string CheckCommand(const Request& request);
 
 // For one thread.
 struct Examination {
@@ -67,9 +70,17 @@ struct Examination {
 
   // By when one step has to be done.
   Deadline NextDeadline() const { return Clock::now() + config->timeout; }
-  // For commands: the service of the configuration, and how to correct that.
-  std::string unit() const;
+  // Commands: to correct the configuration; to start the plugin with it, and to see how that one is
+  // and what it says. An environment file is of no service.
   std::string EditCommand() const;
+  std::string StartCommand() const;
+  std::string StatusCommand() const;
+  std::string LogCommand() const;
+  // The same check as root, who sees more; and of another key.
+  std::string AsRoot() const { return "sudo " + CheckCommand(request); }
+  std::string WithAnotherKey() const;
+  // Whom the plugin is to be.
+  std::string User() const;
   const SocketAddress& socket() const { return found.socket ? *found.socket : config->socket; }
 
   const Request request;

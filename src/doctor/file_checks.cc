@@ -21,6 +21,21 @@ std::string Install(const NamedFile& file, absl::string_view mode, absl::string_
   return absl::StrCat("install -m ", mode, " ", what, " ", file.path);
 }
 
+// Who has to be able to read it: what systemd hands over it reads as root, the rest is read by the
+// plugin's user, at a reload at the latest.
+std::string OwnerOf(const Examination& all, const NamedFile& file) {
+  const auto& passed = all.found.passed;
+  const bool by_systemd = std::find(passed.begin(), passed.end(), file.path) != passed.end();
+  const absl::StatusOr<User> user = FindUser(all.User());
+  return by_systemd || !user.ok() ? "root" : user->name;
+}
+
+// For its owner alone.
+std::string InstallKey(const Examination& all, absl::string_view what) {
+  const NamedFile& file = all.config->tls.client_key;
+  return absl::StrCat("install -o ", OwnerOf(all, file), " -m 600 ", what, " ", file.path);
+}
+
 // `mistake`: what was found wrong with that file by itself.
 Verdicts Judge(const Examination& all, const NamedFile& file, const absl::Status& mistake,
                const std::string& mend) {
@@ -30,12 +45,12 @@ Verdicts Judge(const Examination& all, const NamedFile& file, const absl::Status
     return Unknown(absl::StrCat(file.option,
                                 ": is encrypted, and read by systemd alone, "
                                 "when the service starts"),
-                   absl::StrCat("systemctl start ", all.unit()));
+                   all.StartCommand());
   }
   const std::string line(mistake.message());
   // Not what the plugin would be told, who may be another user.
   const bool hidden = absl::IsPermissionDenied(mistake) && ::geteuid() != 0;
-  return hidden ? Unknown(line, "sudo okms-kms-ctl check") : Failed(line, mend);
+  return hidden ? Unknown(line, all.AsRoot()) : Failed(line, mend);
 }
 
 Verdicts JudgeDates(const Examination& all, const NamedFile& file) {
@@ -69,7 +84,7 @@ Verdicts CheckClientCert(Examination& all) {
 
 Verdicts CheckClientKey(Examination& all) {
   const NamedFile& file = all.config->tls.client_key;
-  return Judge(all, file, all.files.client_key, Install(file, "600", "KEY.pem"));
+  return Judge(all, file, all.files.client_key, InstallKey(all, "KEY.pem"));
 }
 
 Verdicts CheckCa(Examination& all) {
@@ -110,15 +125,13 @@ Verdicts CheckKeyMode(Examination& all) {
     return Warning(absl::StrCat(file.Name(), ": every user of this machine can read it"),
                    absl::StrCat("chmod o-rwx ", file.path));
   }
-  const absl::StatusOr<User> user = FindUser(!all.found.user.empty()    ? all.found.user
-                                             : all.config->user.empty() ? "okms-kms"
-                                                                        : all.config->user);
+  const absl::StatusOr<User> user = FindUser(all.User());
   const bool known =
       info.st_uid == 0 || info.st_uid == ::geteuid() || (user.ok() && info.st_uid == user->uid);
   if (!known) {
     return Warning(absl::StrCat(file.Name(), ": belongs to user ", info.st_uid,
                                 ", who is neither root nor the plugin's"),
-                   absl::StrCat("chown root ", file.path));
+                   absl::StrCat("chown ", OwnerOf(all, file), " ", file.path));
   }
   return Passed(absl::StrCat(file.Name(), ": nobody but its owner and group can read it"));
 }
@@ -131,7 +144,7 @@ Verdicts CheckReaders(Examination& all) {
     if (std::count(all.found.passed.begin(), all.found.passed.end(), path) > 0) continue;
     const absl::Status status = CanRead(*user, path);
     if (absl::IsPermissionDenied(status)) {
-      return Unknown(std::string(status.message()), "sudo okms-kms-ctl check");
+      return Unknown(std::string(status.message()), all.AsRoot());
     }
     if (!status.ok()) {
       return Failed(absl::StrCat(path, ": user ", user->name, " of ", all.found.unit,
@@ -143,13 +156,12 @@ Verdicts CheckReaders(Examination& all) {
 }
 
 Verdicts CheckKeyFits(Examination& all) {
-  const NamedFile& key = all.config->tls.client_key;
   const NamedFile& cert = all.config->tls.client_cert;
   if (const absl::Status& misfit = all.files.cert_misfit; !misfit.ok()) {
     return Failed(std::string(misfit.message()), Install(cert, "644", "CERTIFICATE.pem"));
   }
   if (const absl::Status& misfit = all.files.key_misfit; !misfit.ok()) {
-    return Failed(std::string(misfit.message()), Install(key, "600", "KEY-OF-IT.pem"));
+    return Failed(std::string(misfit.message()), InstallKey(all, "KEY-OF-IT.pem"));
   }
   return Passed("the key is that of the certificate");
 }

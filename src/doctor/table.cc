@@ -15,7 +15,7 @@ namespace {
 bool OfThePlugin(const Examination& all) { return all.request.key_id.empty(); }
 bool OfAUnit(const Examination& all) { return !all.found.unit.empty() && !all.found.user.empty(); }
 bool WithCa(const Examination& all) { return !all.config || !all.config->tls.ca.path.empty(); }
-bool OverKmip(const Examination& all) { return !all.config || all.config->servers[0].url.empty(); }
+bool OverKmip(const Examination& all) { return !all.config || !all.config->servers[0].over_rest(); }
 bool AtSeveralHosts(const Examination& all) { return all.endpoints.size() > 1; }
 bool AsAUser(const Examination& all) { return !all.request.as_user.empty(); }
 bool WithItsFile(const Examination& all) { return !all.request.encryption_config.empty(); }
