@@ -77,6 +77,16 @@ std::string Examination::LogCommand() const {
                         : absl::StrCat("journalctl -u ", UnitOf(*this));
 }
 
+std::string Examination::ReloadCommand(const std::string& path) const {
+  // By the name of a process, of which proc(5) keeps 15 bytes.
+  if (OfAFile(*this)) {
+    return absl::StrCat("pkill -HUP -x ", absl::string_view(kProgram).substr(0, 15));
+  }
+  // Before systemd 260 only a start passes a service new files.
+  const bool passed = std::count(found.passed.begin(), found.passed.end(), path) > 0;
+  return absl::StrCat("systemctl ", passed ? "restart " : "reload ", UnitOf(*this));
+}
+
 std::string Examination::WithAnotherKey() const {
   Request other = request;
   other.key_id = "ANOTHER-ID";

@@ -7,6 +7,7 @@
 #define OKMS_DOCTOR_EXAMINATION_H_
 
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -20,6 +21,7 @@
 #include "core/backend.h"
 #include "core/round_trip.h"
 #include "doctor/encryption_config.h"
+#include "doctor/in_use.h"
 #include "doctor/kmip_probe.h"
 #include "doctor/source.h"
 #include "net/address.h"
@@ -29,11 +31,15 @@
 
 namespace okms::doctor {
 
+struct Examination;
+
 struct Request {
   Source source;
   std::string key_id;             // to prove that one and leave the plugin alone; empty: the plugin
   std::string as_user;            // who is to connect; empty: nobody but us
   std::string encryption_config;  // kube-apiserver's file; empty: none
+  // Asks the running plugin. Errors: kPermissionDenied; kUnavailable, with a line for each way.
+  std::function<absl::StatusOr<InUse>(const Examination& all)> ask_in_use = nullptr;
 };
 
 // One host of the KMS.
@@ -76,6 +82,8 @@ struct Examination {
   std::string StartCommand() const;
   std::string StatusCommand() const;
   std::string LogCommand() const;
+  // To have it take a file anew.
+  std::string ReloadCommand(const std::string& path) const;
   // The same check as root, who sees more; and of another key.
   std::string AsRoot() const { return "sudo " + CheckCommand(request); }
   std::string WithAnotherKey() const;

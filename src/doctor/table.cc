@@ -6,6 +6,7 @@
 #include "doctor/checks.h"
 #include "doctor/config_checks.h"
 #include "doctor/encryption_checks.h"
+#include "doctor/in_use.h"
 #include "doctor/kms_checks.h"
 #include "doctor/socket_checks.h"
 
@@ -17,6 +18,10 @@ bool OfAUnit(const Examination& all) { return !all.found.unit.empty() && !all.fo
 bool WithCa(const Examination& all) { return !all.config || !all.config->tls.ca.path.empty(); }
 bool OverKmip(const Examination& all) { return !all.config || !all.config->servers[0].over_rest(); }
 bool AtSeveralHosts(const Examination& all) { return all.endpoints.size() > 1; }
+bool WithReports(const Examination& all) {
+  return OfThePlugin(all) && all.request.ask_in_use != nullptr &&
+         (!all.config || all.config->status_listen || !all.found.unit.empty());
+}
 bool AsAUser(const Examination& all) { return !all.request.as_user.empty(); }
 bool WithItsFile(const Examination& all) { return !all.request.encryption_config.empty(); }
 
@@ -70,6 +75,10 @@ const std::vector<Check>& AllChecks() {
        .needs = {"socket.file"},
        .asked = OfThePlugin,
        .once = CheckOwnStatus},
+      {.id = "socket.certificates",
+       .needs = {"socket.file", "client-cert.file", "ca.file"},
+       .asked = WithReports,
+       .once = CheckInUse},
       {.id = "socket.as-user",
        .needs = {"socket.file"},
        .asked = AsAUser,

@@ -30,7 +30,7 @@ const std::vector<std::string> kAll = {
     "endpoint.handshake", "endpoint.version",  "endpoint.clock",
     "endpoint.batch",     "key.name",          "key.state",
     "key.usage",          "key.round-trip",    "socket.file",
-    "socket.access",      "socket.status"};
+    "socket.access",      "socket.status",     "socket.certificates"};
 
 constexpr char kLockedKey[] =
     "-----BEGIN EC PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n"

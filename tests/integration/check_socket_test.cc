@@ -86,6 +86,22 @@ TEST_F(CheckSocket, SomebodyListensAndTakesNobody) {
   EXPECT_EQ(report.at("socket.status").mend, "journalctl -u okms-k8s-encryption-provider.service");
 }
 
+TEST_F(CheckSocket, CertificatesThatThePluginDoesNotUse) {
+  flags_["--status-listen"] = absl::StrCat("unix:", dir_ / "status.sock");
+  StartReady();
+  EXPECT_EQ(Check().at("socket.certificates").line, "the plugin uses the certificates on disk");
+  // A new one without its key, which it does not take.
+  const KeyPairFiles other = Must(pki_.Issue(
+      "other", {.common_name = "plugin", .valid_from = -7200, .valid_until = 100L * 86400}));
+  Write("client.pem", Content(other.certificate));
+  const Said said = Check().at("socket.certificates");
+  EXPECT_EQ(said.outcome, "warning");
+  EXPECT_THAT(said.line, StartsWith("--client-cert DIR/client.pem: is valid from DATE until DATE, "
+                                    "and the plugin still uses what is valid from DATE until "
+                                    "DATE"));
+  EXPECT_EQ(said.mend, "systemctl reload okms-k8s-encryption-provider.service");
+}
+
 TEST_F(CheckSocket, NoSocketAtItsPath) {
   Write("kms.sock", "");
   const Report report = Check();

@@ -42,9 +42,12 @@ TEST(Commands, AreOfTheUnit) {
   Examination all(Request{});
   EXPECT_EQ(all.StartCommand(), "systemctl start okms-k8s-encryption-provider.service");
   all.found.unit = "okms@a.service";
+  all.found.passed = {"/etc/okms/client.pem"};
   EXPECT_EQ(all.StartCommand(), "systemctl start okms@a.service");
   EXPECT_EQ(all.StatusCommand(), "systemctl status okms@a.service");
   EXPECT_EQ(all.LogCommand(), "journalctl -u okms@a.service");
+  EXPECT_EQ(all.ReloadCommand("/etc/okms/ca.pem"), "systemctl reload okms@a.service");
+  EXPECT_EQ(all.ReloadCommand("/etc/okms/client.pem"), "systemctl restart okms@a.service");
 }
 
 TEST(Commands, OfAnEnvironmentFileNameNoUnit) {
@@ -57,6 +60,7 @@ TEST(Commands, OfAnEnvironmentFileNameNoUnit) {
             "systemd-run --property='EnvironmentFile=/etc/my okms' okms-k8s-encryption-provider");
   EXPECT_EQ(all.StatusCommand(), "okms-kms-ctl status --socket /run/kms.sock");
   EXPECT_EQ(all.LogCommand(), "journalctl -t okms-k8s-encryption-provider");
+  EXPECT_EQ(all.ReloadCommand("/etc/okms/ca.pem"), "pkill -HUP -x okms-k8s-encryp");
 }
 
 // A key that root alone can read is of no use to a plugin that is not root.
