@@ -36,7 +36,7 @@ bool CheckConfig(const Config& config, const Logger& log) {
   };
   const TlsContext::Reading tls = TlsContext::Read(config.tls);
   log.Warnings(EventName::kCertificateWarning, tls.warnings);
-  for (const absl::Status& mistake : tls.mistakes) look(mistake);
+  for (const absl::Status& mistake : tls.Mistakes()) look(mistake);
   // No reason not to start, but one not to wait for it.
   for (const Validity::Remark& remark : tls.validity.Remarks(std::time(nullptr))) {
     if (remark.wrong) {

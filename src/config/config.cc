@@ -21,8 +21,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/string_view.h"
-#include "absl/time/time.h"
 #include "base/status.h"
+#include "config/duration.h"
 #include "config/flags.h"
 #include "config/key_id_file.h"
 #include "config/mistakes.h"
@@ -95,20 +95,6 @@ absl::Status CheckKeyName(const RawFlags& raw) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::chrono::milliseconds> ParseDuration(absl::string_view flag,
-                                                        const std::string& text,
-                                                        absl::Duration least) {
-  absl::Duration duration;
-  if (!absl::ParseDuration(text, &duration)) {
-    return Bad(flag, " ", Printable(text), ": no duration; give for example 10s or 1m30s");
-  }
-  if (duration < least || duration > absl::Hours(24)) {
-    return Bad(flag, " ", Printable(text), ": out of range; give between ",
-               absl::FormatDuration(least), " and 24h");
-  }
-  return absl::ToChronoMilliseconds(duration);
-}
-
 absl::StatusOr<std::size_t> ParseMaxConnections(const std::string& text) {
   std::size_t number = 0;
   if (text.empty()) return number;
@@ -177,10 +163,11 @@ Config Validate(const RawFlags& raw, std::span<const Protocol> protocols, Mistak
   if (!raw.status_listen.empty()) {
     mistakes.Take(config.status_listen, ParseStatusListen(raw.status_listen, anywhere));
   }
-  mistakes.Take(config.timeout, ParseDuration("--timeout", raw.timeout, absl::Milliseconds(1)));
+  mistakes.Take(config.timeout,
+                ParseDuration("--timeout", raw.timeout, std::chrono::milliseconds(1)));
   mistakes.Take(config.max_connections, ParseMaxConnections(raw.max_connections));
   mistakes.Take(config.label_grace,
-                ParseDuration("--label-grace", raw.label_grace, absl::ZeroDuration()));
+                ParseDuration("--label-grace", raw.label_grace, std::chrono::milliseconds(0)));
   if (!raw.socket_group.empty()) {
     SocketGroup group{0, raw.socket_group};
     mistakes.Take(group.id, ParseGroup("--sock-group", raw.socket_group));

@@ -32,8 +32,9 @@ struct Server {
   HostPort host;
   std::string url;  // REST only: what the API's paths are appended to
 
+  bool over_rest() const { return !url.empty(); }
   // For a line.
-  std::string Name() const { return url.empty() ? host.ToString() : url; }
+  std::string Name() const { return over_rest() ? url : host.ToString(); }
 };
 
 // Immutable once parsed. Files are named here, not read, but for that of the key's id.

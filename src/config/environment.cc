@@ -16,7 +16,7 @@
 #include <cstdlib>
 
 #include "absl/strings/match.h"
-#include "absl/strings/string_view.h"
+#include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 
 namespace okms {
@@ -65,8 +65,17 @@ constexpr std::array kKept{
 };
 
 bool IsNamed(absl::string_view name, const Variable& variable) {
-  absl::string_view pattern = variable.name;
-  return absl::ConsumeSuffix(&pattern, "*") ? absl::StartsWith(name, pattern) : name == pattern;
+  for (absl::string_view pattern : absl::StrSplit(variable.name, ", ")) {
+    if (absl::ConsumeSuffix(&pattern, "*") ? absl::StartsWith(name, pattern) : name == pattern) {
+      return true;
+    }
+  }
+  return false;
+}
+
+bool IsAmong(absl::string_view name, std::span<const Variable> variables) {
+  return std::any_of(variables.begin(), variables.end(),
+                     [&](const Variable& variable) { return IsNamed(name, variable); });
 }
 
 }  // namespace
@@ -74,15 +83,14 @@ bool IsNamed(absl::string_view name, const Variable& variable) {
 std::span<const Variable> ClearedVariables() { return kCleared; }
 std::span<const Variable> KeptVariables() { return kKept; }
 
+bool IsKept(absl::string_view name) { return IsAmong(name, kKept); }
+
 std::vector<std::string> ClearEnvironment() {
   std::vector<std::string> cleared;
   for (char** entry = environ; entry != nullptr && *entry != nullptr; ++entry) {
     const absl::string_view text = *entry;
     const absl::string_view name = text.substr(0, text.find('='));
-    if (std::any_of(kCleared.begin(), kCleared.end(),
-                    [&](const Variable& variable) { return IsNamed(name, variable); })) {
-      cleared.emplace_back(name);
-    }
+    if (IsAmong(name, kCleared)) cleared.emplace_back(name);
   }
   for (const std::string& name : cleared) ::unsetenv(name.c_str());
   return cleared;

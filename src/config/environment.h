@@ -10,9 +10,11 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/string_view.h"
+
 namespace okms {
 
-// "NAME", or "PREFIX_*".
+// "NAME", or "PREFIX_*"; several with ", " between them.
 struct Variable {
   const char* name;
   const char* reason;
@@ -22,6 +24,9 @@ std::span<const Variable> ClearedVariables();
 // Those of libraries that may stay; all that is in neither table stays as well, since nobody reads
 // it, or only before main.
 std::span<const Variable> KeptVariables();
+
+// Whether a variable is in the second table.
+bool IsKept(absl::string_view name);
 
 // Takes the first table's variables out of the environment and returns the names of those that were
 // there. Call it first of all in main: while there is one thread, and before a library looks.

@@ -28,6 +28,7 @@
 #include "base/status.h"
 #include "config/help_text.h"
 #include "config/nearest.h"
+#include "version.h"
 
 namespace okms {
 namespace {
@@ -99,8 +100,7 @@ class Declaration {
   }
   void Declare(RawFlags& raw);
 
-  CLI::App app_{"Kubernetes KMS v2 plugin for OVHcloud KMS and any KMIP server",
-                "okms-k8s-encryption-provider"};
+  CLI::App app_{"Kubernetes KMS v2 plugin for OVHcloud KMS and any KMIP server", kProgram};
   std::vector<Value> values_;
   std::vector<List> lists_;
   std::vector<std::string> passed_;  // variables in whose place systemd has passed a file

@@ -184,8 +184,10 @@ std::vector<Failover::HostState> Failover::Hosts() const {
   return state_.With([](const State& state) {
     std::vector<HostState> states;
     for (const HostHealth::Host& host : state.hosts.health().hosts()) {
-      states.push_back(
-          {host.name, host.standing == HostHealth::Standing::kUp, host.trouble, host.since});
+      const bool disagrees = host.standing == HostHealth::Standing::kDisagrees;
+      states.push_back({host.name, host.standing == HostHealth::Standing::kUp,
+                        disagrees ? Annotate(host.trouble, "it disagrees") : host.trouble,
+                        host.since});
     }
     return states;
   });

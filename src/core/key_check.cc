@@ -3,8 +3,6 @@
 
 #include "core/key_check.h"
 
-#include <openssl/rand.h>
-
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -25,18 +23,12 @@ absl::Status Named(const absl::Status& status, const std::string& key_id) {
 
 void Prove(Backend& backend, const std::string& key_id, KeyInfo info, NextDeadline deadline,
            Report done) {
-  WipedBytes random(kSeedSize);
-  if (RAND_bytes(random.data(), kSeedSize) != 1) {
-    done({absl::InternalError(absl::StrCat("no random bytes: ", OpenSslErrors())), false, {}, {}});
-    return;
-  }
-  RoundTrip(backend, Way::kChecks, Way::kChecks, key_id, Secret(std::move(random)),
-            std::move(deadline),
-            [key_id, info = std::move(info), began = Clock::now(),
-             done = std::move(done)](const absl::StatusOr<Ciphertext>& result) mutable {
-              done({Named(result.status(), key_id), /*proven=*/result.ok(), Clock::now() - began,
-                    std::move(info)});
-            });
+  RandomRoundTrip(
+      backend, key_id, std::move(deadline),
+      [key_id, info = std::move(info), done = std::move(done)](const Trip& trip) mutable {
+        const absl::Status& status = trip.result.status();
+        done({Named(status, key_id), /*proven=*/status.ok(), trip.took, std::move(info)});
+      });
 }
 
 // When the KMS, or what stands before it, says no to the question for the attributes: the round

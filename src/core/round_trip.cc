@@ -3,9 +3,12 @@
 
 #include "core/round_trip.h"
 
+#include <openssl/rand.h>
+
 #include <utility>
 
 #include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
 #include "base/status.h"
 #include "core/limits.h"
 
@@ -62,6 +65,20 @@ void RoundTrip(Backend& backend, Way encrypt_by, Way decrypt_by, const std::stri
                           }
                         });
                   });
+}
+
+void RandomRoundTrip(Backend& backend, const std::string& key_id, NextDeadline deadline,
+                     absl::AnyInvocable<void(Trip)> done) {
+  WipedBytes random(kSeedSize);
+  if (RAND_bytes(random.data(), kSeedSize) != 1) {
+    done({absl::InternalError(absl::StrCat("no random bytes: ", OpenSslErrors())), {}});
+    return;
+  }
+  RoundTrip(
+      backend, Way::kChecks, Way::kChecks, key_id, Secret(std::move(random)), std::move(deadline),
+      [began = Clock::now(), done = std::move(done)](absl::StatusOr<Ciphertext> result) mutable {
+        done({std::move(result), Clock::now() - began});
+      });
 }
 
 }  // namespace okms

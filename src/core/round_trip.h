@@ -9,6 +9,8 @@
 
 #include <string>
 
+#include "absl/functional/any_invocable.h"
+#include "absl/status/statusor.h"
 #include "base/deadline.h"
 #include "base/secret.h"
 #include "core/backend.h"
@@ -24,6 +26,16 @@ namespace okms {
 // makes no sense.
 void RoundTrip(Backend& backend, Way encrypt_by, Way decrypt_by, const std::string& key_id,
                Secret plaintext, NextDeadline deadline, Done<Ciphertext> done);
+
+struct Trip {
+  absl::StatusOr<Ciphertext> result;
+  Clock::duration took{};
+};
+
+// The same with random bytes, as many as a seed has, by the ways of checks: whether the key works.
+// Errors: also kInternal, no random bytes.
+void RandomRoundTrip(Backend& backend, const std::string& key_id, NextDeadline deadline,
+                     absl::AnyInvocable<void(Trip)> done);
 
 }  // namespace okms
 

@@ -53,29 +53,29 @@ std::string StatusPart(std::span<const Source> sources) {
 
 std::string Processes() {
   std::string parts;
-  for (const std::string& pid : ProcessesNamed(kPlugin)) {
+  for (const std::string& pid : ProcessesNamed(kProgram)) {
     absl::StrAppend(&parts, Part(absl::StrCat("process ", pid), ProcessText(pid)));
   }
   return parts.empty() ? Part("process", "none runs") : parts;
 }
 
 std::string BugReport(const Places& places, std::span<const Source> sources) {
-  const std::string unit = places.Unit();  // of harmless letters: SourcesOf has looked
+  const std::string unit = places.Unit();
   const auto variables = FileText(absl::StrCat("/etc/", places.Folder(), "/environment"), kMost);
   return absl::StrCat(
       "okms-kms-ctl ", kVersion, ", ", absl::FormatTime(absl::Now(), absl::UTCTimeZone()), "\n",
       Part("kernel", KernelText()), StatusPart(sources), Processes(),
       Part("state of the unit",
-           OutputOf(absl::StrCat("systemctl show --property=ActiveState,SubState,Result,NRestarts,"
-                                 "ExecMainStatus,ActiveEnterTimestamp,StatusText,MemoryCurrent ",
-                                 unit),
+           OutputOf({"systemctl", "show",
+                     "--property=ActiveState,SubState,Result,NRestarts,ExecMainStatus,"
+                     "ActiveEnterTimestamp,StatusText,MemoryCurrent",
+                     "--", unit},
                     kMost)),
-      Part("unit", UnitWithoutSecrets(OutputOf(absl::StrCat("systemctl cat ", unit), kMost))),
+      Part("unit", UnitWithoutSecrets(OutputOf({"systemctl", "cat", "--", unit}, kMost))),
       Part("variables", variables.ok() ? OnlyOurVariables(*variables)
                                        : std::string(variables.status().message())),
-      Part("log", OutputOf(absl::StrCat("journalctl --no-pager --no-hostname --output=short-iso "
-                                        "--lines=200 --unit=",
-                                        unit),
+      Part("log", OutputOf({"journalctl", "--no-pager", "--no-hostname", "--output=short-iso",
+                            "--lines=200", "--unit", unit},
                            kMost)));
 }
 

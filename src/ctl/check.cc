@@ -8,6 +8,7 @@
 #include <CLI/CLI.hpp>
 
 #include "config/help_text.h"
+#include "ctl/in_use.h"
 #include "ctl/subcommand.h"
 #include "doctor/checks.h"
 #include "doctor/report.h"
@@ -40,6 +41,7 @@ void AddCheck(CLI::App& app, Run& run) {
       "check", "Look for what is wrong, before or after the start, and say what mends it");
   const auto options = std::make_shared<Options>();
   doctor::Request& request = options->request;
+  request.ask_in_use = AskInUse;
   doctor::Source& source = request.source;
   command->add_option("--unit", source.unit,
                       Wrapped("The systemd service whose configuration it is. Default: "

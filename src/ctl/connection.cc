@@ -4,7 +4,6 @@
 #include "ctl/connection.h"
 
 #include <fcntl.h>
-#include <poll.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 
@@ -17,15 +16,13 @@
 namespace okms::ctl {
 namespace {
 
-constexpr char kSilent[] = "no answer in time";
-
 absl::Status Refused(int error) {
   switch (error) {
     case ENOENT: return absl::NotFoundError("there is no such socket");
     case EACCES: return absl::PermissionDeniedError("this user may not connect");
     case ECONNREFUSED: return absl::UnavailableError("nobody listens there");
     case EAGAIN:
-    case EINPROGRESS: return absl::UnavailableError(kSilent);
+    case EINPROGRESS: return absl::UnavailableError("no answer in time");
     default: return ErrnoStatus(absl::StatusCode::kUnavailable, "no connection", error);
   }
 }
@@ -54,16 +51,6 @@ absl::StatusOr<UniqueFd> Connect(const StatusListen& to, Deadline deadline) {
   const Address& address = std::get<TcpListen>(to).address;
   // A sockaddr is what the socket API calls a sockaddr_storage.
   return Connect(reinterpret_cast<const sockaddr*>(&address.storage), address.size, deadline);
-}
-
-absl::Status Await(int socket, short events, Deadline deadline) {
-  pollfd entry{socket, events, 0};
-  while (true) {
-    const int ready = ::poll(&entry, 1, PollTimeout(deadline));
-    if (ready == 1) return absl::OkStatus();
-    if (ready == 0) return absl::DeadlineExceededError(kSilent);
-    if (errno != EINTR) return ErrnoStatus(absl::StatusCode::kInternal, "poll", errno);
-  }
 }
 
 }  // namespace okms::ctl

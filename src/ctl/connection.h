@@ -6,7 +6,6 @@
 #ifndef OKMS_CTL_CONNECTION_H_
 #define OKMS_CTL_CONNECTION_H_
 
-#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "base/deadline.h"
 #include "base/unique_fd.h"
@@ -18,9 +17,6 @@ namespace okms::ctl {
 // kNotFound there is no such socket; kPermissionDenied; kUnavailable nobody listens, or nobody
 // takes the connection in time.
 absl::StatusOr<UniqueFd> Connect(const StatusListen& to, Deadline deadline);
-
-// Waits for one of `events` of poll(2), or an end of the connection. kDeadlineExceeded.
-absl::Status Await(int socket, short events, Deadline deadline);
 
 }  // namespace okms::ctl
 

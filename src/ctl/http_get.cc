@@ -19,8 +19,8 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "base/await.h"
 #include "base/status.h"
-#include "ctl/connection.h"
 
 namespace okms::ctl {
 namespace {

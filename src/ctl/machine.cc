@@ -9,10 +9,9 @@
 
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <cstdint>
-#include <cstdio>
 #include <filesystem>
-#include <memory>
 #include <span>
 #include <system_error>
 
@@ -24,11 +23,13 @@
 #include "absl/strings/strip.h"
 #include "base/read_file.h"
 #include "base/status.h"
+#include "doctor/program.h"
 
 namespace okms::ctl {
 namespace {
 
-constexpr std::size_t kMost = 16384;  // bytes of a small file
+constexpr std::size_t kMost = 16384;           // bytes of a small file
+constexpr std::chrono::seconds kPatience{10};  // with a program
 constexpr std::size_t kMostProcesses = 16;
 constexpr std::size_t kLongestName = 15;  // of a process: proc(5), comm
 
@@ -72,14 +73,9 @@ absl::StatusOr<std::string> FileText(const std::string& path, std::size_t most) 
   return text;
 }
 
-std::string OutputOf(absl::string_view command, std::size_t most) {
-  const std::string line =
-      absl::StrCat("LC_ALL=C timeout 10 ", command, " 2>&1 </dev/null | head -c ", most);
-  const std::unique_ptr<FILE, int (*)(FILE*)> pipe(::popen(line.c_str(), "re"), ::pclose);
-  if (pipe == nullptr) return "no such program can be started\n";
-  std::string text(most, '\0');
-  text.resize(std::fread(text.data(), 1, most, pipe.get()));
-  return text;
+std::string OutputOf(const std::vector<std::string>& command, std::size_t most) {
+  const auto ended = doctor::RunProgram(command, most, Clock::now() + kPatience);
+  return ended.ok() ? ended->output : absl::StrCat(ended.status().message(), "\n");
 }
 
 std::string KernelText() {

@@ -18,9 +18,9 @@ namespace okms::ctl {
 // `most` bytes of a file at the most. Errors: kUnavailable, with the path.
 absl::StatusOr<std::string> FileText(const std::string& path, std::size_t most);
 
-// What the shell's command says on both streams, `most` bytes of it, within some seconds. The
-// command must not have in it what somebody typed.
-std::string OutputOf(absl::string_view command, std::size_t most);
+// What a program says on both streams, `most` bytes of it, within some seconds; else why it cannot
+// be seen.
+std::string OutputOf(const std::vector<std::string>& command, std::size_t most);
 
 // The kernel, the distribution, and what confines processes: security modules, Landlock, seccomp.
 std::string KernelText();

@@ -75,14 +75,29 @@ void AddHosts(const Json& report, Rows& rows) {
   }
 }
 
+std::string DateText(double unix_time) {
+  return absl::FormatTime("%Y-%m-%d %H:%M UTC", absl::UnixEpoch() + absl::Seconds(unix_time),
+                          absl::UTCTimeZone());
+}
+
+// How long it takes until it is valid; none: it has been already.
+std::optional<double> EarlyBy(const Json& report, const Json& certificate) {
+  const std::optional<double> now = NumberOf(report, "now");
+  const std::optional<double> begin = NumberOf(certificate, "not_before");
+  return now && begin && *begin > *now ? std::optional(*begin - *now) : std::nullopt;
+}
+
 void AddCertificates(const Json& report, Rows& rows) {
   for (const Json& certificate : MemberOf(report, "certificates")) {
-    const absl::Time end =
-        absl::UnixEpoch() + absl::Seconds(NumberOf(certificate, "not_after").value_or(0));
-    rows.Add("certificates",
-             absl::StrCat(LeftText(NumberOf(certificate, "left_seconds").value_or(0)), ", until ",
-                          absl::FormatTime("%Y-%m-%d %H:%M UTC", end, absl::UTCTimeZone()), "  ",
-                          TextOf(certificate, "file"), " ", TextOf(certificate, "path")));
+    const std::optional<double> early = EarlyBy(report, certificate);
+    const std::string validity =
+        early ? absl::StrCat("NOT VALID YET, in ", SpanText(*early), ", from ",
+                             DateText(NumberOf(certificate, "not_before").value_or(0)))
+              : LeftText(NumberOf(certificate, "left_seconds").value_or(0));
+    rows.Add(
+        "certificates",
+        absl::StrCat(validity, ", until ", DateText(NumberOf(certificate, "not_after").value_or(0)),
+                     "  ", TextOf(certificate, "file"), " ", TextOf(certificate, "path")));
   }
   rows.AddIfAny("reload", TextOf(MemberOf(report, "reload"), "trouble"));
 }
@@ -141,6 +156,9 @@ std::string BriefText(const Json& report) {
   }
   std::optional<double> least;
   for (const Json& certificate : MemberOf(report, "certificates")) {
+    if (const auto early = EarlyBy(report, certificate)) {
+      return absl::StrCat(text, ", certificate NOT VALID YET, in ", SpanText(*early));
+    }
     const std::optional<double> left = NumberOf(certificate, "left_seconds");
     if (left && (!least || *left < *least)) least = left;
   }

@@ -60,6 +60,48 @@ void CutUsers(std::string& line) {
   }
 }
 
+// The same without a scheme, as of a host that is none of REST: up to the last @ of a word with a
+// colon before it; the name of a variable stays.
+void CutCredentials(std::string& line) {
+  constexpr char kEnds[] = " \"'";
+  for (std::size_t begin = 0; begin < line.size();) {
+    const std::size_t end = std::min(line.find_first_of(kEnds, begin), line.size());
+    const std::size_t at = line.substr(begin, end - begin).rfind('@');
+    const std::size_t colon = line.find(':', begin);
+    std::size_t size = end - begin;
+    if (at != std::string::npos && colon < begin + at) {
+      const std::size_t equals = line.find('=', begin);
+      const std::size_t from = equals < colon ? equals + 1 : begin;
+      line.replace(from, begin + at - from, kGone);
+      size = from - begin + (sizeof kGone - 1) + (end - begin - at);
+    }
+    begin += size + 1;
+  }
+}
+
+// And where the host itself was forgotten: what stands for a port is a number, after which there
+// may be some signs of a sentence. A password may have a slash in it, so all of the word goes.
+void CutPort(std::string& line, std::size_t begin) {
+  const std::size_t end = std::min(line.find_first_of(",/?# \"'[]", begin), line.size());
+  const std::size_t colon = line.find(':', begin);
+  if (colon >= end || absl::StartsWith(line.substr(colon), "://")) return;
+  const std::size_t digits = line.find_first_not_of("0123456789", colon + 1);
+  if (digits >= end || line.find_first_not_of(":;.)", digits) >= end) return;
+  const std::size_t last = std::min(line.find_first_of(" \"'", begin), line.size());
+  line.replace(colon + 1, last - colon - 1, kGone);
+}
+
+void CutPorts(std::string& line) {
+  constexpr std::array kBegins{"://", "serv_addr=", "serv-addr=", "serv-addr "};
+  for (const char* const begin : kBegins) {
+    for (std::size_t at = 0;
+         (at = absl::AsciiStrToLower(line).find(begin, at)) != std::string::npos;) {
+      at += absl::string_view(begin).size();
+      CutPort(line, at);
+    }
+  }
+}
+
 // "NAME=value", "name: value", "--name value", "Bearer value": nobody knows where a value ends, so
 // all that follows goes.
 void CutNamed(std::string& line) {
@@ -133,6 +175,8 @@ std::string Scrubbed(absl::string_view text) {
     std::string line = OneLine(raw);
     CutNamed(line);
     CutUsers(line);
+    CutCredentials(line);
+    CutPorts(line);
     absl::StrAppend(&result, WithoutKeys(line), "\n");
   }
   return result;

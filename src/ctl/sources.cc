@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <chrono>
 #include <utility>
+#include <variant>
 
 #include <CLI/CLI.hpp>
 
@@ -15,6 +16,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "base/status.h"
+#include "config/flags.h"
 #include "config/help_text.h"
 #include "config/status_listen.h"
 #include "core/key_id_hash.h"
@@ -22,12 +24,12 @@
 #include "ctl/connection.h"
 #include "ctl/http_get.h"
 #include "doctor/kms_status.h"
+#include "version.h"
 
 namespace okms::ctl {
 namespace {
 
-constexpr char kPlainSocket[] = "/var/run/okms_etcd_plugin.sock";  // --sock's default
-constexpr std::chrono::seconds kPatience{5};                       // with one source
+constexpr std::chrono::seconds kPatience{5};  // with one source
 
 bool IsInstance(absl::string_view text) {
   constexpr absl::string_view kOthers = "_.-";  // nixos/module.nix has the same
@@ -43,15 +45,6 @@ absl::StatusOr<StatusListen> ParseStatus(const std::string& text) {
   if (place.ok()) return place;
   return absl::InvalidArgumentError(
       absl::StrReplaceAll(place.status().message(), {{kStatusListenFlag, "--status"}}));
-}
-
-Source Pages(std::string name, StatusListen place) {
-  return {std::move(name), [place = std::move(place)](Deadline deadline) -> absl::StatusOr<Json> {
-            OKMS_ASSIGN_OR_RETURN(const UniqueFd socket, Connect(place, deadline));
-            OKMS_ASSIGN_OR_RETURN(const std::string page,
-                                  HttpGet(socket.get(), "/status", kLargestReport, deadline));
-            return ParseReport(page);
-          }};
 }
 
 // It has less in it than the plugin's own: the verdict and the key.
@@ -83,17 +76,33 @@ Source OnBus(const std::string& instance) {
           [name](Deadline deadline) { return BusReport(name, deadline); }};
 }
 
-Source PagesAt(const std::string& path) { return Pages(path, SocketAddress{path, "", ""}); }
 Source KmsAt(const std::string& path) { return Kms(SocketAddress{path, "", ""}); }
 
 }  // namespace
 
+Source Pages(const StatusListen& place) {
+  const auto* const path = std::get_if<SocketAddress>(&place);
+  std::string name =
+      path != nullptr ? path->ToString() : Printable(std::get<TcpListen>(place).name);
+  return {std::move(name), [place](Deadline deadline) -> absl::StatusOr<Json> {
+            OKMS_ASSIGN_OR_RETURN(const UniqueFd socket, Connect(place, deadline));
+            OKMS_ASSIGN_OR_RETURN(const std::string page,
+                                  HttpGet(socket.get(), "/status", kLargestReport, deadline));
+            return ParseReport(page);
+          }};
+}
+
+std::vector<Source> ReportsOf(const Places& places) {
+  return {OnBus(places.instance),
+          Pages(SocketAddress{absl::StrCat("/run/", places.Folder(), "/status.sock"), "", ""})};
+}
+
 std::string Places::Unit() const {
-  return absl::StrCat(kPlugin, instance.empty() ? "" : absl::StrCat("@", instance), ".service");
+  return absl::StrCat(kProgram, instance.empty() ? "" : absl::StrCat("@", instance), ".service");
 }
 
 std::string Places::Folder() const {
-  return absl::StrCat(kPlugin, instance.empty() ? "" : absl::StrCat("/", instance));
+  return absl::StrCat(kProgram, instance.empty() ? "" : absl::StrCat("/", instance));
 }
 
 void AddPlaces(CLI::App& command, Places& places) {
@@ -115,8 +124,9 @@ absl::StatusOr<std::vector<Source>> SourcesOf(const Places& places) {
                                                    "in the unit's name"));
   }
   if (!places.status.empty()) {
-    OKMS_ASSIGN_OR_RETURN(StatusListen place, ParseStatus(places.status));
-    sources.push_back(Pages(Printable(places.status), std::move(place)));
+    OKMS_ASSIGN_OR_RETURN(const StatusListen place, ParseStatus(places.status));
+    sources.push_back(Pages(place));
+    sources.back().name = Printable(places.status);
   }
   if (!places.socket.empty()) {
     auto place = ParseSocketAddress(places.socket);
@@ -128,10 +138,9 @@ absl::StatusOr<std::vector<Source>> SourcesOf(const Places& places) {
     return absl::InvalidArgumentError("--instance is for the places of the units; leave it out");
   }
   const std::string folder = absl::StrCat("/run/", places.Folder());
-  sources.push_back(OnBus(places.instance));
-  sources.push_back(PagesAt(folder + "/status.sock"));
+  sources = ReportsOf(places);
   sources.push_back(KmsAt(folder + "/kms.sock"));
-  if (places.instance.empty()) sources.push_back(KmsAt(kPlainSocket));
+  if (places.instance.empty()) sources.push_back(KmsAt(kDefaultSocket));
   return sources;
 }
 

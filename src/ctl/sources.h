@@ -13,6 +13,7 @@
 
 #include "absl/status/statusor.h"
 #include "base/deadline.h"
+#include "config/status_listen.h"
 #include "ctl/report.h"
 
 namespace CLI {
@@ -20,8 +21,6 @@ class App;
 }
 
 namespace okms::ctl {
-
-inline constexpr char kPlugin[] = "okms-k8s-encryption-provider";
 
 // As somebody typed it; empty: where the units have it.
 struct Places {
@@ -44,6 +43,11 @@ struct Source {
 // The first is who knows the most. Where places were named, nobody else is asked: it may be another
 // plugin. Errors: kInvalidArgument, a line that begins with the option.
 absl::StatusOr<std::vector<Source>> SourcesOf(const Places& places);
+
+// The status pages at a place.
+Source Pages(const StatusListen& place);
+// Those who know all, where the units have them.
+std::vector<Source> ReportsOf(const Places& places);
 
 struct Found {
   std::string source;

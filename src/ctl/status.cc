@@ -14,8 +14,8 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
-#include "absl/time/time.h"
 #include "base/status.h"
+#include "config/duration.h"
 #include "config/help_text.h"
 #include "ctl/report_text.h"
 #include "ctl/sources.h"
@@ -35,13 +35,10 @@ struct Options {
 };
 
 absl::StatusOr<Deadline> EndOfWait(const std::string& text) {
-  absl::Duration wait = absl::ZeroDuration();
-  if (!text.empty() && (!absl::ParseDuration(text, &wait) || wait < absl::ZeroDuration() ||
-                        wait > absl::Hours(24))) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "--wait ", Printable(text), ": no duration up to 24h; give for example 30s or 5m"));
-  }
-  return Clock::now() + absl::ToChronoMilliseconds(wait);
+  if (text.empty()) return Clock::now();
+  OKMS_ASSIGN_OR_RETURN(const auto wait,
+                        ParseDuration("--wait", text, std::chrono::milliseconds(0)));
+  return Clock::now() + wait;
 }
 
 // Until it is ready or `end`. That somebody else would have to ask is not going to change.

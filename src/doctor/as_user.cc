@@ -127,21 +127,6 @@ absl::StatusOr<User> FindUser(const std::string& text) {
       "user ", Printable(text), " is unknown here; give a name, or UID:GID for who has no entry"));
 }
 
-absl::StatusOr<UniqueFd> ConnectAs(const User& user, absl::string_view socket) {
-  const std::optional<UnixAddress> address = UnixAddress::Of(socket);
-  if (!address) return absl::UnavailableError("the path is too long for a socket");
-  OKMS_ASSIGN_OR_RETURN(Outcome outcome, RunAs(user, [&] {
-                          const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
-                          const bool connected =
-                              fd >= 0 && ::connect(fd, address->get(), address->size()) == 0;
-                          return connected ? fd : -errno;
-                        }));
-  if (outcome.error != 0) {
-    return ErrnoStatus(absl::StatusCode::kUnavailable, "connect", outcome.error);
-  }
-  return std::move(outcome.fd);
-}
-
 std::string ClosedFolder(const User& user, const std::string& path) {
   for (std::size_t slash = path.find('/', 1); slash != std::string::npos;
        slash = path.find('/', slash + 1)) {
@@ -154,6 +139,23 @@ std::string ClosedFolder(const User& user, const std::string& path) {
     if ((info.st_mode & bit) == 0) return folder;
   }
   return "";
+}
+
+absl::StatusOr<UniqueFd> ConnectAs(const User& user, absl::string_view socket) {
+  const std::optional<UnixAddress> address = UnixAddress::Of(socket);
+  if (!address) return absl::UnavailableError("the path is too long for a socket");
+  OKMS_ASSIGN_OR_RETURN(Outcome outcome, RunAs(user, [&] {
+                          const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
+                          const bool connected =
+                              fd >= 0 && ::connect(fd, address->get(), address->size()) == 0;
+                          return connected ? fd : -errno;
+                        }));
+  if (outcome.error != 0) {
+    const bool full = outcome.error == EAGAIN;
+    return ErrnoStatus(full ? absl::StatusCode::kResourceExhausted : absl::StatusCode::kUnavailable,
+                       "connect", outcome.error);
+  }
+  return std::move(outcome.fd);
 }
 
 absl::Status CanRead(const User& user, const std::string& path) {

@@ -29,17 +29,18 @@ struct User {
 // no entry. Errors: kNotFound, one line.
 absl::StatusOr<User> FindUser(const std::string& text);
 
-// Both fork a child that becomes that user, which takes root, and does one thing. They may be
-// called while there are other threads. Errors: kPermissionDenied when we are not root ("only root
-// ..."); kUnavailable, what the kernel said to that user.
-
-// A connection of that user to a unix socket, a path or "@NAME": whoever listens sees that user
-// (SO_PEERCRED is of the moment of connect(2)), whoever goes on to use it.
-absl::StatusOr<UniqueFd> ConnectAs(const User& user, absl::string_view socket);
-
 // The first folder on the way to a path that does not let the user through, by its mode; empty: all
 // do, or it is something else than modes.
 std::string ClosedFolder(const User& user, const std::string& path);
+
+// The two that follow fork a child that becomes that user, which takes root, and does one thing.
+// They may be called while there are other threads. Errors: kPermissionDenied when we are not root
+// ("only root ..."); kUnavailable, what the kernel said to that user.
+
+// A connection of that user to a unix socket, a path or "@NAME": whoever listens sees that user
+// (SO_PEERCRED is of the moment of connect(2)), whoever goes on to use it. kResourceExhausted:
+// somebody listens, and as many wait already as may.
+absl::StatusOr<UniqueFd> ConnectAs(const User& user, absl::string_view socket);
 
 // Whether that user can read the file.
 absl::Status CanRead(const User& user, const std::string& path);

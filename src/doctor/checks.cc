@@ -4,6 +4,9 @@
 #include "doctor/checks.h"
 
 #include <algorithm>
+#include <cstddef>
+#include <optional>
+#include <set>
 #include <string>
 #include <utility>
 
@@ -32,44 +35,55 @@ class Run {
   void Do(const Check& check, Endpoint* endpoint) {
     if (check.asked != nullptr && !check.asked(all_)) return;
     const std::string about = endpoint == nullptr ? "" : endpoint->name;
-    if (Finding* const blocker = BlockerOf(check, about)) {
-      blocker->blocks.emplace_back(check.id);
-      Verdict verdict{Outcome::kSkipped, Blocker(*blocker, about), ""};
-      skipped_.push_back({findings_.size(), static_cast<std::size_t>(blocker - &findings_[0])});
-      findings_.push_back({std::string(check.id), about, std::move(verdict)});
+    if (const auto blocker = BlockerOf(check, about)) {
+      seen_[*blocker].blocks.insert(&check);
+      const Finding& root = seen_[*blocker].finding;
+      Add(check, about, {Outcome::kSkipped, Blocker(root, about), ""}, blocker);
       return;
     }
     if (check.each != nullptr && endpoint == nullptr) return;
     for (Verdict& verdict :
          check.once != nullptr ? check.once(all_) : check.each(all_, *endpoint)) {
-      findings_.push_back({std::string(check.id), about, std::move(verdict)});
+      Add(check, about, std::move(verdict), std::nullopt);
     }
   }
 
-  std::vector<Finding> Take() { return std::move(findings_); }
+  std::vector<Finding> Take() {
+    std::vector<Finding> findings;
+    for (Seen& seen : seen_) {
+      for (const Check* const check : seen.blocks) seen.finding.blocks.emplace_back(check->id);
+      findings.push_back(std::move(seen.finding));
+    }
+    return findings;
+  }
 
  private:
-  // What is behind a skipped one is what it was skipped for: to mend that is what helps.
-  std::size_t RootOf(std::size_t index) const {
-    const auto skip = std::find_if(skipped_.begin(), skipped_.end(),
-                                   [&](const auto& pair) { return pair.first == index; });
-    return skip == skipped_.end() ? index : skip->second;
+  struct Seen {
+    Finding finding;
+    // By place in the table. A row that was skipped for it, at several hosts perhaps, is in it
+    // once.
+    std::set<const Check*> blocks;
+    std::optional<std::size_t> skipped_for;  // what is behind it: to mend that is what helps
+  };
+
+  void Add(const Check& check, const std::string& about, Verdict verdict,
+           std::optional<std::size_t> skipped_for) {
+    seen_.push_back({{std::string(check.id), about, std::move(verdict)}, {}, skipped_for});
   }
 
-  Finding* BlockerOf(const Check& check, absl::string_view about) {
+  std::optional<std::size_t> BlockerOf(const Check& check, absl::string_view about) const {
     for (const absl::string_view need : check.needs) {
-      for (std::size_t i = 0; i < findings_.size(); ++i) {
-        const Finding& finding = findings_[i];
+      for (std::size_t i = 0; i < seen_.size(); ++i) {
+        const Finding& finding = seen_[i].finding;
         const bool same = finding.about.empty() || about.empty() || finding.about == about;
-        if (finding.id == need && same && !IsGood(finding)) return &findings_[RootOf(i)];
+        if (finding.id == need && same && !IsGood(finding)) return seen_[i].skipped_for.value_or(i);
       }
     }
-    return nullptr;
+    return std::nullopt;
   }
 
   Examination& all_;
-  std::vector<Finding> findings_;
-  std::vector<std::pair<std::size_t, std::size_t>> skipped_;  // and what for
+  std::vector<Seen> seen_;
 };
 
 }  // namespace

@@ -14,7 +14,7 @@
 #include "doctor/as_user.h"
 #include "http/proxy.h"
 #include "sandbox/privileges.h"
-#include "service/listener.h"
+#include "version.h"
 
 namespace okms::doctor {
 namespace {
@@ -35,7 +35,7 @@ absl::Status AddEndpoints(Examination& all) {
     endpoint.name = server.Name();
     endpoint.server = &server;
     endpoint.target = server.host;
-    if (!server.url.empty()) {
+    if (server.over_rest()) {
       if (const auto proxy = http::ProxyFor(server.host)) {
         endpoint.proxied = true;
         if (proxy->server) endpoint.target = *proxy->server;
@@ -67,7 +67,7 @@ Verdicts CheckSource(Examination& all) {
 
 Verdicts CheckFlags(Examination& all) {
   const std::string mend = all.EditCommand();
-  std::vector<std::string> argv{"okms-k8s-encryption-provider"};
+  std::vector<std::string> argv{kProgram};
   argv.insert(argv.end(), all.found.flags.begin(), all.found.flags.end());
   if (!all.request.key_id.empty()) {
     // In place of the key of the configuration, whatever names that one.
@@ -105,7 +105,7 @@ Verdicts CheckUser(Examination& all) {
     // Who is not root can become nobody, whoever there is.
     const std::string& user = all.config->user;
     if (::geteuid() != 0 && FindUser(user.substr(0, user.find(':'))).ok()) {
-      return Unknown(std::string(status.message()), "sudo okms-kms-ctl check");
+      return Unknown(std::string(status.message()), all.AsRoot());
     }
     return Failed(std::string(status.message()), "systemd-sysusers");
   }

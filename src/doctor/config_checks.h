@@ -18,6 +18,7 @@ Verdicts CheckFlags(Examination& all);
 Verdicts CheckUser(Examination& all);
 
 // The first of these reads all three files.
+Verdicts CheckTlsSetup(Examination& all);
 Verdicts CheckClientCert(Examination& all);
 Verdicts CheckClientKey(Examination& all);
 Verdicts CheckCa(Examination& all);

@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <filesystem>
 #include <functional>
-#include <map>
 #include <set>
 #include <system_error>
 
@@ -24,6 +23,11 @@ using Provider = EncryptionConfig::Provider;
 using Entry = EncryptionConfig::Entry;
 
 constexpr absl::Duration kDefaultTimeout = absl::Seconds(3);  // pkg/apis/apiserver/v1/defaults.go
+// What an Encrypt needs at least: a connection to the KMS, perhaps, and two operations there.
+constexpr absl::Duration kLeastTimeout = absl::Milliseconds(100);
+
+constexpr std::size_t kLongestField = 200;       // bytes
+using Providers = std::vector<const Provider*>;  // of what was read
 
 std::string EditorAt(const Examination& all, int line) {
   return absl::StrCat("${EDITOR:-vi} +", line, " ", all.request.encryption_config);
@@ -49,36 +53,32 @@ bool IsOurs(const Examination& all, const Provider& provider) {
          Canonical(provider.endpoint) == Canonical(all.socket().ToString());
 }
 
-std::vector<Provider> Where(const Examination& all,
-                            const std::function<bool(const Provider&)>& is) {
-  std::vector<Provider> found;
+Providers Where(const Examination& all, const std::function<bool(const Provider&)>& is) {
+  Providers found;
   for (const Entry& entry : all.apiserver->entries) {
-    std::copy_if(entry.providers.begin(), entry.providers.end(), std::back_inserter(found), is);
+    for (const Provider& provider : entry.providers) {
+      if (is(provider)) found.push_back(&provider);
+    }
   }
   return found;
 }
 
-std::vector<Provider> OurProviders(const Examination& all) {
-  std::vector<Provider> ours = Where(all, [&](const Provider& each) { return IsOurs(all, each); });
+Providers OurProviders(const Examination& all) {
+  Providers ours = Where(all, [&](const Provider& each) { return IsOurs(all, each); });
   if (!ours.empty()) return ours;
   return Where(all, [](const Provider& each) { return each.kind == "kms"; });
-}
-
-bool IsAmong(const Provider& provider, const std::vector<Provider>& some) {
-  return std::any_of(some.begin(), some.end(),
-                     [&](const Provider& each) { return each.line == provider.line; });
 }
 
 // What is wrong with each of ours; `well` when nothing is.
 Verdicts JudgeEach(const Examination& all, const std::string& well,
                    const std::function<Verdicts(const Provider&)>& judge) {
-  const std::vector<Provider> ours = OurProviders(all);
+  const Providers ours = OurProviders(all);
   if (ours.empty()) return {};
   Verdicts verdicts;
-  for (const Provider& provider : ours) {
-    for (Verdict& verdict : judge(provider)) {
-      verdict.line = At(all, provider) + verdict.line;
-      verdict.mend = EditorAt(all, provider.line);
+  for (const Provider* const provider : ours) {
+    for (Verdict& verdict : judge(*provider)) {
+      verdict.line = At(all, *provider) + verdict.line;
+      verdict.mend = EditorAt(all, provider->line);
       verdicts.push_back(std::move(verdict));
     }
   }
@@ -88,12 +88,13 @@ Verdicts JudgeEach(const Examination& all, const std::string& well,
 // The same of each entry that has one of ours, and its place.
 Verdicts JudgeEntries(const Examination& all, const std::string& well,
                       const std::function<Verdicts(const Entry&, std::size_t)>& judge) {
-  const std::vector<Provider> ours = OurProviders(all);
+  const Providers ours = OurProviders(all);
   Verdicts verdicts;
   bool any = false;
   for (const Entry& entry : all.apiserver->entries) {
-    const auto found = std::find_if(entry.providers.begin(), entry.providers.end(),
-                                    [&](const Provider& each) { return IsAmong(each, ours); });
+    const auto found = std::find_if(
+        entry.providers.begin(), entry.providers.end(),
+        [&](const Provider& each) { return std::count(ours.begin(), ours.end(), &each) > 0; });
     if (found == entry.providers.end()) continue;
     any = true;
     for (Verdict& verdict :
@@ -110,10 +111,10 @@ std::string Resources(const Entry& entry) {
 }
 
 // The longest that a round trip with the key took, which is what one Encrypt costs the plugin.
-absl::Duration RoundTripTook(const Examination& all) {
-  absl::Duration longest;
+Clock::duration RoundTripTook(const Examination& all) {
+  Clock::duration longest{};
   for (const Endpoint& endpoint : all.endpoints) {
-    if (endpoint.trip) longest = std::max(longest, absl::FromChrono(endpoint.trip->took));
+    if (endpoint.trip) longest = std::max(longest, endpoint.trip->took);
   }
   return longest;
 }
@@ -124,8 +125,7 @@ Verdicts CheckEncryptionConfig(Examination& all) {
   const std::string& path = all.request.encryption_config;
   const absl::StatusOr<std::string> text = ReadTextFile(path);
   if (absl::IsPermissionDenied(text.status())) {
-    return Unknown(std::string(text.status().message()),
-                   absl::StrCat("sudo okms-kms-ctl check --encryption-config ", path));
+    return Unknown(std::string(text.status().message()), all.AsRoot());
   }
   if (!text.ok()) return Failed(std::string(text.status().message()), absl::StrCat("ls -l ", path));
   auto config = ParseEncryptionConfig(*text);
@@ -137,11 +137,25 @@ Verdicts CheckEncryptionConfig(Examination& all) {
   return Passed(absl::StrCat(Printable(path), ": is an EncryptionConfiguration"));
 }
 
+Verdicts CheckFields(Examination& all) {
+  Verdicts verdicts;
+  for (const EncryptionConfig::Field& field : all.apiserver->unknown) {
+    verdicts.push_back(
+        {Outcome::kFailed,
+         absl::StrCat(Printable(all.request.encryption_config), ":", field.line,
+                      ": kube-apiserver does not start: strict decoding error: unknown field \"",
+                      Printable(field.path, kLongestField), "\"; ",
+                      field.likeness.empty() ? "take it out"
+                                             : absl::StrCat("did you mean ", field.likeness, "?")),
+         EditorAt(all, field.line)});
+  }
+  return verdicts.empty() ? Passed("kube-apiserver knows all fields") : verdicts;
+}
+
 Verdicts CheckApiserverEndpoint(Examination& all) {
   const std::string socket = all.socket().ToString();
-  const std::vector<Provider> kms =
-      Where(all, [](const Provider& each) { return each.kind == "kms"; });
-  const std::string mend = EditorAt(all, kms.empty() ? 1 : kms.front().line);
+  const Providers kms = Where(all, [](const Provider& each) { return each.kind == "kms"; });
+  const std::string mend = EditorAt(all, kms.empty() ? 1 : kms.front()->line);
   const std::string wanted =
       absl::StrCat("endpoint: unix://", all.socket().path.empty() ? "/" : "", socket);
   if (kms.empty()) {
@@ -150,19 +164,19 @@ Verdicts CheckApiserverEndpoint(Examination& all) {
                   mend);
   }
   Verdicts verdicts;
-  for (const Provider& provider : kms) {
-    if (!absl::StartsWith(provider.endpoint, "unix://")) {
+  for (const Provider* const provider : kms) {
+    if (!absl::StartsWith(provider->endpoint, "unix://")) {
       verdicts.push_back({Outcome::kFailed,
-                          absl::StrCat(At(all, provider), "its endpoint is no unix:// address: ",
-                                       Printable(provider.endpoint)),
-                          EditorAt(all, provider.line)});
-    } else if (IsOurs(all, provider)) {
+                          absl::StrCat(At(all, *provider), "its endpoint is no unix:// address: ",
+                                       Printable(provider->endpoint)),
+                          EditorAt(all, provider->line)});
+    } else if (IsOurs(all, *provider)) {
       return Passed(absl::StrCat("a kms provider has ", wanted));
     }
   }
   if (!verdicts.empty()) return verdicts;
   return Failed(
-      absl::StrCat(At(all, kms.front()), "its endpoint is ", Printable(kms.front().endpoint),
+      absl::StrCat(At(all, *kms.front()), "its endpoint is ", Printable(kms.front()->endpoint),
                    ", and the plugin's socket is ", socket, "; write ", wanted),
       mend);
 }
@@ -197,7 +211,7 @@ Verdicts CheckProviderName(Examination& all) {
 }
 
 Verdicts CheckApiserverTimeout(Examination& all) {
-  const absl::Duration took = RoundTripTook(all);
+  const Clock::duration took = RoundTripTook(all);
   const absl::Duration ours =
       all.config ? absl::FromChrono(all.config->timeout) : absl::InfiniteDuration();
   return JudgeEach(all, "its timeout is long enough", [&](const Provider& provider) -> Verdicts {
@@ -208,11 +222,16 @@ Verdicts CheckApiserverTimeout(Examination& all) {
                                  " is no time above 0; write for example 3s"),
                     "");
     }
-    if (took >= timeout) {
+    if (absl::FromChrono(took) >= timeout) {
       return Failed(absl::StrCat("its timeout is ", absl::FormatDuration(timeout),
-                                 ", and a round trip with the key took ",
-                                 absl::FormatDuration(absl::Trunc(took, absl::Milliseconds(1))),
+                                 ", and a round trip with the key took ", TookText(took),
                                  "; nothing could be written; make it longer"),
+                    "");
+    }
+    if (timeout < kLeastTimeout) {
+      return Failed(absl::StrCat("its timeout is ", absl::FormatDuration(timeout),
+                                 ", in which the plugin cannot ask the KMS twice; nothing could be "
+                                 "written; write for example 3s"),
                     "");
     }
     if (timeout > ours) {

@@ -15,7 +15,9 @@ namespace okms::doctor {
 // Reads it.
 Verdicts CheckEncryptionConfig(Examination& all);
 
-// All that follow look at what was read. Is there a kms provider with our socket?
+// All that follow look at what was read. Is there a field that kube-apiserver does not know?
+Verdicts CheckFields(Examination& all);
+// Is there a kms provider with our socket?
 Verdicts CheckApiserverEndpoint(Examination& all);
 // At those, or, where there is none, at all of kms.
 Verdicts CheckApiVersion(Examination& all);

@@ -5,9 +5,12 @@
 
 #include <yaml-cpp/yaml.h>
 
+#include <algorithm>
+
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
+#include "config/nearest.h"
 
 namespace okms::doctor {
 namespace {
@@ -22,6 +25,48 @@ absl::Status Bad(const YAML::Mark& mark, absl::string_view why) {
 std::string Text(const YAML::Node& parent, const char* key) {
   const YAML::Node node = parent[key];
   return node && node.IsScalar() ? node.Scalar() : "";
+}
+
+bool HasList(const YAML::Node& parent, const char* key) {
+  if (!parent.IsMap()) return false;
+  const YAML::Node node = parent[key];
+  return node && node.IsSequence();
+}
+
+using Names = std::vector<std::string>;
+
+// Fields of a map that have none of these names (pkg/apis/apiserver/v1/types_encryption.go of
+// k8s.io/apiserver), which is case-sensitive. What is no map is somebody else's to refuse.
+void LookAtFields(const YAML::Node& map, const std::string& path, const Names& known,
+                  EncryptionConfig& config) {
+  if (!map.IsMap()) return;
+  for (const auto& field : map) {
+    const std::string& name = field.first.Scalar();
+    // What YAML itself merges in there (`<<: *NAME`) are fields of elsewhere.
+    if (name == "<<" || std::find(known.begin(), known.end(), name) != known.end()) continue;
+    config.unknown.push_back({field.first.Mark().line + 1,
+                              absl::StrCat(path, path.empty() ? "" : ".", name),
+                              Nearest(name, known)});
+  }
+}
+
+void LookAtProvider(const YAML::Node& node, const std::string& path, EncryptionConfig& config) {
+  LookAtFields(node, path, {"aesgcm", "aescbc", "secretbox", "identity", "kms"}, config);
+  const std::string kind = node.begin()->first.Scalar();
+  const YAML::Node value = node.begin()->second;
+  const std::string inside = absl::StrCat(path, ".", kind);
+  if (kind == "kms") {
+    LookAtFields(value, inside, {"apiVersion", "name", "cachesize", "endpoint", "timeout"}, config);
+  } else if (kind == "identity") {
+    LookAtFields(value, inside, {}, config);
+  } else if (kind == "aesgcm" || kind == "aescbc" || kind == "secretbox") {
+    LookAtFields(value, inside, {"keys"}, config);
+    if (!HasList(value, "keys")) return;
+    for (std::size_t i = 0; i < value["keys"].size(); ++i) {
+      LookAtFields(value["keys"][i], absl::StrCat(inside, ".keys[", i, "]"), {"name", "secret"},
+                   config);
+    }
+  }
 }
 
 absl::StatusOr<EncryptionConfig::Provider> ReadProvider(const YAML::Node& node) {
@@ -48,21 +93,25 @@ absl::StatusOr<EncryptionConfig> Read(const YAML::Node& root) {
     return Bad(root.Mark(), absl::StrCat("kind is ", Printable(kind.empty() ? "missing" : kind),
                                          ", not ", kKind));
   }
-  const YAML::Node entries = root["resources"];
-  if (!entries || !entries.IsSequence() || entries.size() == 0) {
+  if (!HasList(root, "resources") || root["resources"].size() == 0) {
     return Bad(root.Mark(), "has no list of resources");
   }
   EncryptionConfig config;
-  for (const YAML::Node& node : entries) {
+  LookAtFields(root, "", {"apiVersion", "kind", "resources"}, config);
+  for (const YAML::Node& node : root["resources"]) {
+    const std::string path = absl::StrCat("resources[", config.entries.size(), "]");
     EncryptionConfig::Entry& entry = config.entries.emplace_back();
-    if (!node.IsMap() || !node["resources"].IsSequence() || !node["providers"].IsSequence()) {
+    if (!HasList(node, "resources") || !HasList(node, "providers")) {
       return Bad(node.Mark(), "an entry needs a list of resources and a list of providers");
     }
+    LookAtFields(node, path, {"resources", "providers"}, config);
     for (const YAML::Node& resource : node["resources"]) {
       if (resource.IsScalar()) entry.resources.push_back(resource.Scalar());
     }
     for (const YAML::Node& provider : node["providers"]) {
+      const std::size_t place = entry.providers.size();
       OKMS_ASSIGN_OR_RETURN(entry.providers.emplace_back(), ReadProvider(provider));
+      LookAtProvider(provider, absl::StrCat(path, ".providers[", place, "]"), config);
     }
   }
   return config;

@@ -29,10 +29,17 @@ struct EncryptionConfig {
     std::vector<std::string> resources;
     std::vector<Provider> providers;  // the first one encrypts, all of them decrypt
   };
+  // That kube-apiserver knows none of, and so does not start with.
+  struct Field {
+    int line = 0;
+    std::string path;      // "resources[0].providers[1].kms.cacheSize"
+    std::string likeness;  // the field that may be meant; empty: none is like it
+  };
   std::vector<Entry> entries;
+  std::vector<Field> unknown;
 };
 
-// Takes YAML or JSON. Keys of other providers, which may be in it, are not read. Errors:
+// Takes YAML or JSON. Secrets of other providers, which may be in it, are not read. Errors:
 // kInvalidArgument, one line that says where.
 absl::StatusOr<EncryptionConfig> ParseEncryptionConfig(const std::string& text);
 

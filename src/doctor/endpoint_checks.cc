@@ -18,8 +18,6 @@ namespace {
 
 constexpr std::chrono::seconds kMostAhead{60};
 
-bool IsRest(const Endpoint& endpoint) { return !endpoint.server->url.empty(); }
-
 std::string Through(const Endpoint& endpoint) {
   return endpoint.proxied ? absl::StrCat(" by the proxy ", endpoint.target.ToString()) : "";
 }
@@ -105,7 +103,8 @@ Verdicts CheckHandshake(Examination& all, Endpoint& endpoint) {
       return Failed(Message(verdict), mend);
     }
   }
-  endpoint.answer = IsRest(endpoint) ? TalkRest(all, endpoint) : TalkKmip(all, endpoint);
+  endpoint.answer =
+      endpoint.server->over_rest() ? TalkRest(all, endpoint) : TalkKmip(all, endpoint);
   // By a proxy, this is the first that is seen of it.
   const bool none = endpoint.proxied && !endpoint.answer.ok() && endpoint.version.empty();
   if (none || absl::IsUnauthenticated(endpoint.answer)) {

@@ -7,6 +7,7 @@
 #define OKMS_DOCTOR_EXAMINATION_H_
 
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -18,7 +19,9 @@
 #include "base/deadline.h"
 #include "config/config.h"
 #include "core/backend.h"
+#include "core/round_trip.h"
 #include "doctor/encryption_config.h"
+#include "doctor/in_use.h"
 #include "doctor/kmip_probe.h"
 #include "doctor/source.h"
 #include "net/address.h"
@@ -28,11 +31,15 @@
 
 namespace okms::doctor {
 
+struct Examination;
+
 struct Request {
   Source source;
   std::string key_id;             // to prove that one and leave the plugin alone; empty: the plugin
   std::string as_user;            // who is to connect; empty: nobody but us
   std::string encryption_config;  // kube-apiserver's file; empty: none
+  // Asks the running plugin. Errors: kPermissionDenied; kUnavailable, with a line for each way.
+  std::function<absl::StatusOr<InUse>(const Examination& all)> ask_in_use = nullptr;
 };
 
 // One host of the KMS.
@@ -54,12 +61,14 @@ struct Endpoint {
   std::string key_id;
   std::optional<KeyInfo> key;  // none: the KMS does not show it
   absl::Status hidden;         // why not
-  struct Trip {
-    absl::StatusOr<Ciphertext> result;
-    Clock::duration took;
-  };
-  std::optional<Trip> trip;  // with that key
+  std::optional<Trip> trip;    // with that key
 };
+
+// "12ms", for a line.
+std::string TookText(Clock::duration took);
+
+// `okms-kms-ctl check`, as it was asked for.
+std::string CheckCommand(const Request& request);
 
 // For one thread.
 struct Examination {
@@ -67,9 +76,19 @@ struct Examination {
 
   // By when one step has to be done.
   Deadline NextDeadline() const { return Clock::now() + config->timeout; }
-  // For commands: the service of the configuration, and how to correct that.
-  std::string unit() const;
+  // Commands: to correct the configuration; to start the plugin with it, and to see how that one is
+  // and what it says. An environment file is of no service.
   std::string EditCommand() const;
+  std::string StartCommand() const;
+  std::string StatusCommand() const;
+  std::string LogCommand() const;
+  // To have it take a file anew.
+  std::string ReloadCommand(const std::string& path) const;
+  // The same check as root, who sees more; and of another key.
+  std::string AsRoot() const { return "sudo " + CheckCommand(request); }
+  std::string WithAnotherKey() const;
+  // Whom the plugin is to be.
+  std::string User() const;
   const SocketAddress& socket() const { return found.socket ? *found.socket : config->socket; }
 
   const Request request;

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <ctime>
 
 #include "absl/strings/match.h"
@@ -20,37 +21,44 @@ std::string Install(const NamedFile& file, absl::string_view mode, absl::string_
   return absl::StrCat("install -m ", mode, " ", what, " ", file.path);
 }
 
-bool IsAbout(const absl::Status& mistake, const NamedFile& file) {
-  return absl::StartsWith(mistake.message(), absl::StrCat(file.option, " ")) ||
-         absl::StartsWith(mistake.message(), absl::StrCat(file.option, ":"));
+// Who has to be able to read it: what systemd hands over it reads as root, the rest is read by the
+// plugin's user, at a reload at the latest.
+std::string OwnerOf(const Examination& all, const NamedFile& file) {
+  const auto& passed = all.found.passed;
+  const bool by_systemd = std::find(passed.begin(), passed.end(), file.path) != passed.end();
+  const absl::StatusOr<User> user = FindUser(all.User());
+  return by_systemd || !user.ok() ? "root" : user->name;
 }
 
-// What was found wrong with that file by itself.
-Verdicts Judge(const Examination& all, const NamedFile& file, const std::string& mend) {
-  for (const absl::Status& mistake : all.files.mistakes) {
-    if (!IsAbout(mistake, file) || mistake == all.files.misfit) continue;
-    const std::string line(mistake.message());
-    // Not what the plugin would be told, who may be another user.
-    const bool hidden = absl::IsPermissionDenied(mistake) && ::geteuid() != 0;
-    const bool encrypted = absl::StartsWith(file.path, "/run/credentials/") && !all.found.runs;
-    if (encrypted) {
-      return Unknown(absl::StrCat(file.option,
-                                  ": is encrypted, and read by systemd alone, "
-                                  "when the service starts"),
-                     absl::StrCat("systemctl start ", all.unit()));
-    }
-    return hidden ? Unknown(line, "sudo okms-kms-ctl check") : Failed(line, mend);
+// For its owner alone.
+std::string InstallKey(const Examination& all, absl::string_view what) {
+  const NamedFile& file = all.config->tls.client_key;
+  return absl::StrCat("install -o ", OwnerOf(all, file), " -m 600 ", what, " ", file.path);
+}
+
+// `mistake`: what was found wrong with that file by itself.
+Verdicts Judge(const Examination& all, const NamedFile& file, const absl::Status& mistake,
+               const std::string& mend) {
+  if (mistake.ok()) return Passed(absl::StrCat(file.Name(), ": can be used"));
+  const bool encrypted = absl::StartsWith(file.path, "/run/credentials/") && !all.found.runs;
+  if (encrypted) {
+    return Unknown(absl::StrCat(file.option,
+                                ": is encrypted, and read by systemd alone, "
+                                "when the service starts"),
+                   all.StartCommand());
   }
-  return Passed(absl::StrCat(file.Name(), ": can be used"));
+  const std::string line(mistake.message());
+  // Not what the plugin would be told, who may be another user.
+  const bool hidden = absl::IsPermissionDenied(mistake) && ::geteuid() != 0;
+  return hidden ? Unknown(line, all.AsRoot()) : Failed(line, mend);
 }
 
 Verdicts JudgeDates(const Examination& all, const NamedFile& file) {
   const std::time_t now = std::time(nullptr);
   for (const Validity::Remark& remark : all.files.validity.Remarks(now)) {
-    if (!absl::StartsWith(remark.what, absl::StrCat(file.option, " "))) continue;
-    const bool early = absl::StrContains(remark.what, "not valid before");
+    if (remark.option != file.option) continue;
     const std::string mend =
-        early ? "timedatectl set-ntp true" : Install(file, "644", "NEW-CERTIFICATE.pem");
+        remark.early ? "timedatectl set-ntp true" : Install(file, "644", "NEW-CERTIFICATE.pem");
     return remark.wrong ? Failed(remark.Text(), mend) : Warning(remark.Text(), mend);
   }
   return Passed(absl::StrCat(file.Name(), ": is valid now"));
@@ -58,28 +66,33 @@ Verdicts JudgeDates(const Examination& all, const NamedFile& file) {
 
 }  // namespace
 
-Verdicts CheckClientCert(Examination& all) {
+Verdicts CheckTlsSetup(Examination& all) {
   all.files = TlsContext::Read(all.config->tls);
   all.tls = std::move(all.files.context);
+  if (all.files.setup.ok()) return Passed("OpenSSL is there, with ciphers for TLS");
+  // Which says the same, of the same configuration of OpenSSL's.
+  const char* const conf = std::getenv("OPENSSL_CONF");
+  return Failed(std::string(all.files.setup.message()),
+                absl::StrCat(conf == nullptr ? "" : absl::StrCat("OPENSSL_CONF=", conf, " "),
+                             "openssl ciphers"));
+}
+
+Verdicts CheckClientCert(Examination& all) {
   const NamedFile& file = all.config->tls.client_cert;
-  return Judge(all, file, Install(file, "644", "CERTIFICATE.pem"));
+  return Judge(all, file, all.files.client_cert, Install(file, "644", "CERTIFICATE.pem"));
 }
 
 Verdicts CheckClientKey(Examination& all) {
   const NamedFile& file = all.config->tls.client_key;
-  return Judge(all, file, Install(file, "600", "KEY.pem"));
+  return Judge(all, file, all.files.client_key, InstallKey(all, "KEY.pem"));
 }
 
 Verdicts CheckCa(Examination& all) {
-  NamedFile file = all.config->tls.ca;
-  file.option = "--ca";
-  if (!file.path.empty()) return Judge(all, file, Install(file, "644", "CA.pem"));
-  for (const absl::Status& mistake : all.files.mistakes) {
-    if (absl::StartsWith(mistake.message(), "no system CA")) {
-      return Failed(std::string(mistake.message()), "apt-get install ca-certificates");
-    }
-  }
-  return Passed("the system's CAs are trusted");
+  const NamedFile& file = all.config->tls.ca;
+  const absl::Status& mistake = all.files.ca;
+  if (!file.path.empty()) return Judge(all, file, mistake, Install(file, "644", "CA.pem"));
+  if (mistake.ok()) return Passed("the system's CAs are trusted");
+  return Failed(std::string(mistake.message()), "apt-get install ca-certificates");
 }
 
 Verdicts CheckClientCertDates(Examination& all) {
@@ -112,15 +125,13 @@ Verdicts CheckKeyMode(Examination& all) {
     return Warning(absl::StrCat(file.Name(), ": every user of this machine can read it"),
                    absl::StrCat("chmod o-rwx ", file.path));
   }
-  const absl::StatusOr<User> user = FindUser(!all.found.user.empty()    ? all.found.user
-                                             : all.config->user.empty() ? "okms-kms"
-                                                                        : all.config->user);
+  const absl::StatusOr<User> user = FindUser(all.User());
   const bool known =
       info.st_uid == 0 || info.st_uid == ::geteuid() || (user.ok() && info.st_uid == user->uid);
   if (!known) {
     return Warning(absl::StrCat(file.Name(), ": belongs to user ", info.st_uid,
                                 ", who is neither root nor the plugin's"),
-                   absl::StrCat("chown root ", file.path));
+                   absl::StrCat("chown ", OwnerOf(all, file), " ", file.path));
   }
   return Passed(absl::StrCat(file.Name(), ": nobody but its owner and group can read it"));
 }
@@ -133,7 +144,7 @@ Verdicts CheckReaders(Examination& all) {
     if (std::count(all.found.passed.begin(), all.found.passed.end(), path) > 0) continue;
     const absl::Status status = CanRead(*user, path);
     if (absl::IsPermissionDenied(status)) {
-      return Unknown(std::string(status.message()), "sudo okms-kms-ctl check");
+      return Unknown(std::string(status.message()), all.AsRoot());
     }
     if (!status.ok()) {
       return Failed(absl::StrCat(path, ": user ", user->name, " of ", all.found.unit,
@@ -145,13 +156,14 @@ Verdicts CheckReaders(Examination& all) {
 }
 
 Verdicts CheckKeyFits(Examination& all) {
-  const NamedFile& key = all.config->tls.client_key;
   const NamedFile& cert = all.config->tls.client_cert;
-  const absl::Status& misfit = all.files.misfit;
-  if (misfit.ok()) return Passed("the key is that of the certificate");
-  return Failed(std::string(misfit.message()), IsAbout(misfit, cert)
-                                                   ? Install(cert, "644", "CERTIFICATE.pem")
-                                                   : Install(key, "600", "KEY-OF-IT.pem"));
+  if (const absl::Status& misfit = all.files.cert_misfit; !misfit.ok()) {
+    return Failed(std::string(misfit.message()), Install(cert, "644", "CERTIFICATE.pem"));
+  }
+  if (const absl::Status& misfit = all.files.key_misfit; !misfit.ok()) {
+    return Failed(std::string(misfit.message()), InstallKey(all, "KEY-OF-IT.pem"));
+  }
+  return Passed("the key is that of the certificate");
 }
 
 }  // namespace okms::doctor

@@ -48,7 +48,7 @@ struct Finding {
   std::string id;     // of the check, which stays the same for ever: "client-cert.dates"
   std::string about;  // the host of the KMS, where each is looked at; else empty
   Verdict verdict;
-  std::vector<std::string> blocks = {};  // the checks that were skipped for it, by id
+  std::vector<std::string> blocks = {};  // the checks that were skipped for it, each once
 };
 
 // The code to exit with: 0 all that was asked is good (warnings included); 1 something failed; 3

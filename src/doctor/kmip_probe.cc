@@ -9,9 +9,9 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "base/await.h"
 #include "base/secret.h"
 #include "base/status.h"
-#include "doctor/reach.h"
 #include "kmip/operations.h"
 
 namespace okms::doctor {

@@ -15,6 +15,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/await.h"
 #include "base/status.h"
 #include "base/unique_fd.h"
 #include "net/lookup.h"
@@ -24,19 +25,7 @@ namespace {
 
 constexpr std::chrono::milliseconds kVerdict{300};
 
-absl::Status TooLate() { return absl::DeadlineExceededError("no answer in time"); }
-
 }  // namespace
-
-absl::Status Await(int fd, short events, Deadline deadline) {
-  pollfd ready{fd, events, 0};
-  while (true) {
-    const int count = ::poll(&ready, 1, PollTimeout(deadline));
-    if (count > 0) return absl::OkStatus();
-    if (count == 0) return TooLate();
-    if (errno != EINTR) return ErrnoStatus(absl::StatusCode::kUnavailable, "poll", errno);
-  }
-}
 
 absl::StatusOr<std::vector<Address>> Resolve(const HostPort& target, Deadline deadline) {
   if (const std::optional<Address> address = ParseAddress(target)) return std::vector{*address};

@@ -21,9 +21,6 @@ namespace okms::doctor {
 
 // Each blocks until it is done, or until the deadline.
 
-// Waits until the descriptor is ready for one of these. Errors: kDeadlineExceeded.
-absl::Status Await(int fd, short events, Deadline deadline);
-
 // As the plugin would: by /etc/hosts and DNS. Errors: kUnavailable, kDeadlineExceeded.
 absl::StatusOr<std::vector<Address>> Resolve(const HostPort& target, Deadline deadline);
 

@@ -5,7 +5,6 @@
 
 #include <map>
 #include <nlohmann/json.hpp>
-#include <set>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -18,16 +17,6 @@ namespace {
 
 // A command; a file's name in it may be what should be in the file.
 std::string Shown(const std::string& command) { return OneLine(WithoutPem(command)); }
-
-// Many rows may have been skipped for one, once for each host.
-std::vector<std::string> Distinct(const std::vector<std::string>& names) {
-  std::set<std::string> seen;
-  std::vector<std::string> distinct;
-  for (const std::string& name : names) {
-    if (seen.insert(name).second) distinct.push_back(name);
-  }
-  return distinct;
-}
 
 std::string Counts(const std::vector<Finding>& findings) {
   std::map<Outcome, int> counts;
@@ -51,8 +40,7 @@ std::string AsText(const std::vector<Finding>& findings) {
     if (!verdict.mend.empty())
       absl::StrAppend(&text, "        try     ", Shown(verdict.mend), "\n");
     if (!finding.blocks.empty()) {
-      absl::StrAppend(&text, "        blocks  ", absl::StrJoin(Distinct(finding.blocks), ", "),
-                      "\n");
+      absl::StrAppend(&text, "        blocks  ", absl::StrJoin(finding.blocks, ", "), "\n");
     }
   }
   return absl::StrCat(text, Counts(findings), "\n");
@@ -66,7 +54,7 @@ std::string AsJson(const std::vector<Finding>& findings) {
     one["outcome"] = std::string(ToString(finding.verdict.outcome));
     one["line"] = OneLine(finding.verdict.line);
     if (!finding.verdict.mend.empty()) one["mend"] = Shown(finding.verdict.mend);
-    if (!finding.blocks.empty()) one["blocks"] = Distinct(finding.blocks);
+    if (!finding.blocks.empty()) one["blocks"] = finding.blocks;
     all.push_back(std::move(one));
   }
   const nlohmann::ordered_json report{{"exit_code", ExitCodeOf(findings)}, {"findings", all}};

@@ -3,10 +3,12 @@
 
 #include "doctor/socket_checks.h"
 
+#include <fcntl.h>
 #include <grp.h>
 #include <pwd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -25,18 +27,26 @@ namespace {
 
 constexpr std::chrono::seconds kPatience{3};  // kube-apiserver's
 
-std::string Start(const Examination& all) { return absl::StrCat("systemctl start ", all.unit()); }
+enum class Patience { kNone, kForItsTurn };
 
-absl::StatusOr<UniqueFd> Connect(const std::string& name) {
+// Errors: kPermissionDenied; kResourceExhausted as many wait already as may, which somebody who
+// listens has allowed; kUnavailable.
+absl::StatusOr<UniqueFd> Connect(const std::string& name, Patience patience) {
   const std::optional<UnixAddress> address = UnixAddress::Of(name);
   if (!address) return absl::UnavailableError("the path is too long for a socket");
-  UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  if (!fd || ::connect(fd.get(), address->get(), address->size()) != 0) {
-    const absl::StatusCode code =
-        errno == EACCES ? absl::StatusCode::kPermissionDenied : absl::StatusCode::kUnavailable;
-    return ErrnoStatus(code, "connect", errno);
+  UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  if (fd) {
+    // It bounds connect(2) as well (socket(7)).
+    const timeval bound{kPatience.count(), 0};
+    ::setsockopt(fd.get(), SOL_SOCKET, SO_SNDTIMEO, &bound, sizeof bound);
+    if (patience == Patience::kNone) ::fcntl(fd.get(), F_SETFL, O_NONBLOCK);
+    if (::connect(fd.get(), address->get(), address->size()) == 0) return fd;
   }
-  return fd;
+  switch (errno) {
+    case EACCES: return ErrnoStatus(absl::StatusCode::kPermissionDenied, "connect", errno);
+    case EAGAIN: return absl::ResourceExhaustedError("as many wait already as may");
+    default: return ErrnoStatus(absl::StatusCode::kUnavailable, "connect", errno);
+  }
 }
 
 std::string FileOfVariables(const Examination& all) {
@@ -63,18 +73,24 @@ std::string LetIn(const Examination& all, const User& user) {
   return absl::StrCat("echo OKMS_SOCK_GROUP=", GroupName(user.gid), " >> ", FileOfVariables(all));
 }
 
+Verdicts NotTaken(const Examination& all, const std::string& who) {
+  return Failed(absl::StrCat(who,
+                             " is not let in: as many wait already as may, and the plugin takes "
+                             "nobody"),
+                all.LogCommand());
+}
+
 // What Status answered to whoever that is.
 Verdicts Judge(const Examination& all, const std::string& who,
                const absl::StatusOr<KmsStatus>& status) {
-  const std::string log = absl::StrCat("journalctl -u ", all.unit());
   if (!status.ok()) {
     return Failed(absl::StrCat(who, " connects, and has no answer: ", Message(status.status())),
-                  log);
+                  all.LogCommand());
   }
   if (const absl::Status verdict = status->Verdict(); !verdict.ok()) {
     return Failed(absl::StrCat(who, " is told that the plugin is not ready: ",
                                Printable(Message(verdict), 400)),
-                  absl::StrCat("systemctl status ", all.unit()));
+                  all.StatusCommand());
   }
   return Passed(
       absl::StrCat(who, " is told that the plugin is ready, with key ", Printable(status->key_id)));
@@ -90,27 +106,31 @@ Verdicts CheckSocket(Examination& all) {
     const int error = errno;
     const absl::Status status = ErrnoStatus(absl::StatusCode::kUnavailable, name, error);
     const std::string line(status.message());
-    if (error == EACCES) return Unknown(line, "sudo okms-kms-ctl check");
+    if (error == EACCES) return Unknown(line, all.AsRoot());
     // Before the first start there is none, and nothing is wrong with that.
     const bool should_be = all.found.runs || !all.request.as_user.empty();
-    return should_be ? Failed(line, Start(all))
-                     : Unknown(absl::StrCat(line, "; the plugin does not run"), Start(all));
+    return should_be ? Failed(line, all.StartCommand())
+                     : Unknown(absl::StrCat(line, "; the plugin does not run"), all.StartCommand());
   }
   if (!path.empty() && !S_ISSOCK(info.st_mode)) {
     return Failed(absl::StrCat(name, ": is no socket"), absl::StrCat("rm -r ", path));
   }
   if (!all.found.unit.empty() && !all.found.runs) {
     return Unknown(absl::StrCat(name, ": systemd listens; to ask would start the plugin"),
-                   Start(all));
+                   all.StartCommand());
   }
-  const absl::StatusOr<UniqueFd> connection = Connect(name);
+  const absl::StatusOr<UniqueFd> connection = Connect(name, Patience::kNone);
   if (connection.ok()) return Passed(absl::StrCat(name, ": somebody listens"));
+  if (absl::IsResourceExhausted(connection.status())) {
+    return Passed(absl::StrCat(name, ": somebody listens, and ", connection.status().message()));
+  }
   if (absl::IsPermissionDenied(connection.status())) {
     return Passed(absl::StrCat(name, ": is a socket; whether somebody listens, user ", ::geteuid(),
                                " may not try"));
   }
   const std::string line = absl::StrCat(name, ": nobody listens: ", connection.status().message());
-  return path.empty() && !all.found.runs ? Unknown(line, Start(all)) : Failed(line, Start(all));
+  return path.empty() && !all.found.runs ? Unknown(line, all.StartCommand())
+                                         : Failed(line, all.StartCommand());
 }
 
 Verdicts CheckAccess(Examination& all) {
@@ -147,18 +167,18 @@ Verdicts CheckAccess(Examination& all) {
 Verdicts CheckOwnStatus(Examination& all) {
   const uid_t uid = ::geteuid();
   const std::string who = absl::StrCat("user ", uid, ", who asks this,");
-  absl::StatusOr<UniqueFd> connection = Connect(all.socket().ToString());
+  absl::StatusOr<UniqueFd> connection = Connect(all.socket().ToString(), Patience::kForItsTurn);
+  if (absl::IsResourceExhausted(connection.status())) return NotTaken(all, who);
   if (!connection.ok()) {
     return Unknown(absl::StrCat(who, " may not connect: ", connection.status().message()),
-                   "sudo okms-kms-ctl check");
+                   all.AsRoot());
   }
   const auto& allowed = all.config->allowed_uids;
   const auto status = AskStatus(*std::move(connection), Clock::now() + kPatience);
   // To be turned away oneself says nothing of kube-apiserver.
   if (absl::IsPermissionDenied(status.status()) && uid != 0 &&
       std::count(allowed.begin(), allowed.end(), uid) == 0) {
-    return Unknown(absl::StrCat(who, " has no answer: ", Message(status.status())),
-                   "sudo okms-kms-ctl check");
+    return Unknown(absl::StrCat(who, " has no answer: ", Message(status.status())), all.AsRoot());
   }
   return Judge(all, who, status);
 }
@@ -170,9 +190,9 @@ Verdicts CheckStatusAsUser(Examination& all) {
   const std::string who = absl::StrCat("user ", user->name);
   absl::StatusOr<UniqueFd> connection = ConnectAs(*user, all.socket().ToString());
   if (absl::IsPermissionDenied(connection.status())) {
-    return Unknown(std::string(connection.status().message()),
-                   absl::StrCat("sudo okms-kms-ctl check --as ", name));
+    return Unknown(std::string(connection.status().message()), all.AsRoot());
   }
+  if (absl::IsResourceExhausted(connection.status())) return NotTaken(all, who);
   if (!connection.ok()) {
     return Failed(absl::StrCat(who, " cannot connect to ", all.socket().ToString(), ": ",
                                connection.status().message()),

@@ -20,6 +20,7 @@
 #include "doctor/environment_file.h"
 #include "doctor/text_file.h"
 #include "doctor/unit.h"
+#include "version.h"
 
 namespace okms::doctor {
 namespace {
@@ -29,15 +30,6 @@ constexpr std::array kStores{"/etc/credstore/", "/run/credstore/", "/usr/local/l
                              "/usr/lib/credstore/"};
 // Flags that name the file of a credential of the same name.
 constexpr std::array kFlags{"client-cert", "client-key", "ca", "encryption-key-id-file"};
-
-// What the plugin looks at; the rest of the environment is no business of its.
-bool IsOfThePlugin(absl::string_view name) {
-  constexpr std::array kOthers{
-      "HTTPS_PROXY",  "https_proxy",           "NO_PROXY",    "no_proxy", "SSL_CERT_FILE",
-      "SSL_CERT_DIR", "CREDENTIALS_DIRECTORY", "OPENSSL_CONF"};
-  return absl::StartsWith(name, "OKMS_") ||
-         std::find(kOthers.begin(), kOthers.end(), name) != kOthers.end();
-}
 
 // The file behind it; empty: there is none, and systemd passes none.
 std::string FileOf(const Credential& credential, const std::string& unit) {
@@ -87,7 +79,7 @@ absl::StatusOr<Found> FindUnit(std::string name) {
     found.flags.insert(found.flags.end(), unit.command.begin() + 1, unit.command.end());
   }
   const std::string socket = absl::StrCat(absl::StripSuffix(name, ".service"), ".socket");
-  if (const auto listens = AskUnit(socket); listens.ok()) {
+  if (const auto listens = ShowUnit(socket); listens.ok()) {
     if (const auto address = ParseSocketAddress(listens->listen); address.ok()) {
       found.socket = *address;
     }
@@ -96,6 +88,8 @@ absl::StatusOr<Found> FindUnit(std::string name) {
 }
 
 }  // namespace
+
+std::string DefaultUnit() { return absl::StrCat(kProgram, ".service"); }
 
 std::string Found::Where() const {
   if (!unit.empty()) return absl::StrCat("unit ", unit);
@@ -108,7 +102,7 @@ absl::StatusOr<Found> Find(const Source& source) {
     OKMS_RETURN_IF_ERROR(AddFile(source.environment_file, /*optional=*/false, found.variables));
     found.file = source.environment_file;
   } else if (!source.unit.empty() || source.flags.empty()) {
-    OKMS_ASSIGN_OR_RETURN(found, FindUnit(source.unit.empty() ? kDefaultUnit : source.unit));
+    OKMS_ASSIGN_OR_RETURN(found, FindUnit(source.unit.empty() ? DefaultUnit() : source.unit));
   } else {
     found.own_environment = true;
   }
@@ -122,11 +116,11 @@ void Become(const Found& found) {
     for (char** entry = environ; entry != nullptr && *entry != nullptr; ++entry) {
       const absl::string_view text = *entry;
       const absl::string_view name = text.substr(0, text.find('='));
-      if (IsOfThePlugin(name)) names.emplace_back(name);
+      if (IsKept(name)) names.emplace_back(name);
     }
     for (const std::string& name : names) ::unsetenv(name.c_str());
     for (const auto& [name, value] : found.variables) {
-      if (IsOfThePlugin(name)) ::setenv(name.c_str(), value.c_str(), 1);
+      if (IsKept(name)) ::setenv(name.c_str(), value.c_str(), 1);
     }
   }
   ClearEnvironment();

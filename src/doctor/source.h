@@ -16,11 +16,11 @@
 
 namespace okms::doctor {
 
-inline constexpr char kDefaultUnit[] = "okms-k8s-encryption-provider.service";
+std::string DefaultUnit();
 
 using Variables = std::map<std::string, std::string>;
 
-// What somebody asked for. Without any of it: kDefaultUnit.
+// What somebody asked for. Without any of it: DefaultUnit().
 struct Source {
   std::vector<std::string> flags;  // the plugin's own, after "--"
   std::string environment_file;    // systemd's EnvironmentFile=, which the flags come before

@@ -6,6 +6,7 @@
 #include "doctor/checks.h"
 #include "doctor/config_checks.h"
 #include "doctor/encryption_checks.h"
+#include "doctor/in_use.h"
 #include "doctor/kms_checks.h"
 #include "doctor/socket_checks.h"
 
@@ -15,8 +16,12 @@ namespace {
 bool OfThePlugin(const Examination& all) { return all.request.key_id.empty(); }
 bool OfAUnit(const Examination& all) { return !all.found.unit.empty() && !all.found.user.empty(); }
 bool WithCa(const Examination& all) { return !all.config || !all.config->tls.ca.path.empty(); }
-bool OverKmip(const Examination& all) { return !all.config || all.config->servers[0].url.empty(); }
+bool OverKmip(const Examination& all) { return !all.config || !all.config->servers[0].over_rest(); }
 bool AtSeveralHosts(const Examination& all) { return all.endpoints.size() > 1; }
+bool WithReports(const Examination& all) {
+  return OfThePlugin(all) && all.request.ask_in_use != nullptr &&
+         (!all.config || all.config->status_listen || !all.found.unit.empty());
+}
 bool AsAUser(const Examination& all) { return !all.request.as_user.empty(); }
 bool WithItsFile(const Examination& all) { return !all.request.encryption_config.empty(); }
 
@@ -28,15 +33,16 @@ const std::vector<Check>& AllChecks() {
       {.id = "config.flags", .needs = {"config.source"}, .once = CheckFlags},
       {.id = "config.user", .needs = {"config.flags"}, .asked = OfThePlugin, .once = CheckUser},
 
-      {.id = "client-cert.file", .needs = {"config.flags"}, .once = CheckClientCert},
+      {.id = "tls.setup", .needs = {"config.flags"}, .once = CheckTlsSetup},
+      {.id = "client-cert.file", .needs = {"tls.setup"}, .once = CheckClientCert},
       {.id = "client-cert.dates", .needs = {"client-cert.file"}, .once = CheckClientCertDates},
       {.id = "client-cert.chain", .needs = {"client-cert.file"}, .once = CheckChain},
-      {.id = "client-key.file", .needs = {"config.flags"}, .once = CheckClientKey},
+      {.id = "client-key.file", .needs = {"tls.setup"}, .once = CheckClientKey},
       {.id = "client-key.mode", .needs = {"client-key.file"}, .once = CheckKeyMode},
       {.id = "client-key.fits",
        .needs = {"client-cert.file", "client-key.file"},
        .once = CheckKeyFits},
-      {.id = "ca.file", .needs = {"config.flags"}, .once = CheckCa},
+      {.id = "ca.file", .needs = {"tls.setup"}, .once = CheckCa},
       {.id = "ca.dates", .needs = {"ca.file"}, .asked = WithCa, .once = CheckCaDates},
       {.id = "files.readers",
        .needs = {"config.user", "client-cert.file", "client-key.file", "ca.file"},
@@ -69,6 +75,10 @@ const std::vector<Check>& AllChecks() {
        .needs = {"socket.file"},
        .asked = OfThePlugin,
        .once = CheckOwnStatus},
+      {.id = "socket.certificates",
+       .needs = {"socket.file", "client-cert.file", "ca.file"},
+       .asked = WithReports,
+       .once = CheckInUse},
       {.id = "socket.as-user",
        .needs = {"socket.file"},
        .asked = AsAUser,
@@ -78,6 +88,10 @@ const std::vector<Check>& AllChecks() {
        .needs = {},
        .asked = WithItsFile,
        .once = CheckEncryptionConfig},
+      {.id = "encryption-config.fields",
+       .needs = {"encryption-config.file"},
+       .asked = WithItsFile,
+       .once = CheckFields},
       {.id = "encryption-config.endpoint",
        .needs = {"encryption-config.file", "config.flags"},
        .asked = WithItsFile,

@@ -89,7 +89,7 @@ std::vector<Credential> ParseCredentials(absl::string_view text, absl::string_vi
   return credentials;
 }
 
-absl::StatusOr<Unit> AskUnit(const std::string& name) {
+absl::StatusOr<Unit> ShowUnit(const std::string& name) {
   OKMS_ASSIGN_OR_RETURN(
       const std::string shown,
       OutputOf({"systemctl", "show", "--no-pager",
@@ -101,6 +101,11 @@ absl::StatusOr<Unit> AskUnit(const std::string& name) {
     return absl::NotFoundError(
         absl::StrCat(Printable(name), ": systemd has no such unit (", unit.load_state, ")"));
   }
+  return unit;
+}
+
+absl::StatusOr<Unit> AskUnit(const std::string& name) {
+  OKMS_ASSIGN_OR_RETURN(Unit unit, ShowUnit(name));
   OKMS_ASSIGN_OR_RETURN(const std::string files,
                         OutputOf({"systemctl", "cat", "--no-pager", "--", name}));
   unit.credentials = ParseCredentials(files, name);

@@ -41,7 +41,9 @@ Unit ParseShow(absl::string_view text);
 // Of `systemctl cat`, since `show` prints none of them: what is passed to the service NAME.
 std::vector<Credential> ParseCredentials(absl::string_view text, absl::string_view name);
 
-// Asks for both. `name` with its suffix. Errors: kNotFound, kUnavailable, one line.
+// Asks for the first alone, or for both. `name` with its suffix. Errors: kNotFound, kUnavailable,
+// one line.
+absl::StatusOr<Unit> ShowUnit(const std::string& name);
 absl::StatusOr<Unit> AskUnit(const std::string& name);
 
 }  // namespace okms::doctor

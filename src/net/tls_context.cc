@@ -94,26 +94,33 @@ bool SetRules(SSL_CTX* context) {
   return true;
 }
 
-absl::Status UseIdentity(SSL_CTX* context, const TlsFiles& files, const std::vector<X509Ptr>& chain,
-                         EVP_PKEY* key) {
-  const NamedFile& cert_file = files.client_cert;
-  const NamedFile& key_file = files.client_key;
+bool IsPair(const X509Ptr& certificate, EVP_PKEY* key) {
+  if (X509_check_private_key(certificate.get(), key) == 1) return true;
+  ERR_clear_error();
+  return false;
+}
+
+// `key` is to be that of the first one.
+absl::Status UseChain(SSL_CTX* context, const NamedFile& file, const std::vector<X509Ptr>& chain,
+                      EVP_PKEY* key) {
   bool used = SSL_CTX_use_certificate(context, chain.front().get()) == 1;
   for (std::size_t i = 1; i < chain.size(); ++i) {
     // What SSL_CTX_add1_chain_cert does; the macro has a C cast in it.
     used = used && SSL_CTX_ctrl(context, SSL_CTRL_CHAIN_CERT, 1, chain[i].get()) == 1;
   }
-  if (!used) return cert_file.Bad(absl::StrCat("is not usable for TLS (", OpenSslErrors(), ")"));
-  const auto fitting = std::find_if(chain.begin(), chain.end(), [&](const X509Ptr& each) {
-    return X509_check_private_key(each.get(), key) == 1;
-  });
-  if (fitting != chain.begin()) {
-    ERR_clear_error();
-    if (fitting != chain.end()) {
-      return cert_file.Bad(
-          absl::StrCat("the certificate of this key must come first, and is number ",
-                       fitting - chain.begin() + 1, "; change their order"));
-    }
+  if (!used) return file.Bad(absl::StrCat("is not usable for TLS (", OpenSslErrors(), ")"));
+  const auto fitting = std::find_if(chain.begin(), chain.end(),
+                                    [&](const X509Ptr& each) { return IsPair(each, key); });
+  if (fitting == chain.begin() || fitting == chain.end()) return absl::OkStatus();
+  return file.Bad(absl::StrCat("the certificate of this key must come first, and is number ",
+                               fitting - chain.begin() + 1, "; change their order"));
+}
+
+absl::Status UseKey(SSL_CTX* context, const TlsFiles& files, const X509Ptr& certificate,
+                    EVP_PKEY* key) {
+  const NamedFile& cert_file = files.client_cert;
+  const NamedFile& key_file = files.client_key;
+  if (!IsPair(certificate, key)) {
     return key_file.Bad(absl::StrCat("does not belong to the certificate of ", cert_file.option,
                                      " ", cert_file.path, "; give the pair that was issued"));
   }
@@ -198,28 +205,27 @@ std::vector<std::string> TlsFiles::Paths() const {
 TlsContext::Reading TlsContext::Read(const TlsFiles& files,
                                      std::shared_ptr<const UnreadCertificates> system_roots) {
   Reading reading;
-  const auto note = [&](const absl::Status& status) {
-    if (!status.ok()) reading.mistakes.push_back(status);
-  };
   ERR_clear_error();
   SslCtxPtr context(SSL_CTX_new(TLS_client_method()));
   if (!context || !SetRules(context.get())) {
-    note(absl::InternalError(absl::StrCat("cannot set up TLS: ", OpenSslErrors())));
+    reading.setup = absl::InternalError(absl::StrCat("cannot set up TLS: ", OpenSslErrors()));
     return reading;
   }
 
   const auto chain = LoadCertificates(files.client_cert, PemKind::kCertificate,
                                       "the access certificate of the KMS");
   const auto key = LoadKey(files, reading.warnings);
-  note(chain.status());
-  note(key.status());
+  reading.client_cert = chain.status();
+  reading.client_key = key.status();
   if (chain.ok() && key.ok()) {
-    reading.misfit = UseIdentity(context.get(), files, *chain, key->get());
-    note(reading.misfit);
+    reading.cert_misfit = UseChain(context.get(), files.client_cert, *chain, key->get());
+    if (reading.cert_misfit.ok()) {
+      reading.key_misfit = UseKey(context.get(), files, chain->front(), key->get());
+    }
   }
   if (chain.ok()) reading.chain_trouble = ChainTrouble(*chain);
   const auto anchors = LoadRoots(context.get(), files, std::move(system_roots));
-  note(anchors.status());
+  reading.ca = anchors.status();
   if (chain.ok()) {
     reading.validity.Add(files.client_cert.option, files.client_cert.path,
                          {PeriodOf(chain->front().get())});
@@ -227,7 +233,7 @@ TlsContext::Reading TlsContext::Read(const TlsFiles& files,
   if (anchors.ok()) {
     reading.validity.Add(files.ca.option, files.ca.path, PeriodsOf(*anchors));
   }
-  if (reading.mistakes.empty()) {
+  if (reading.Mistakes().empty()) {
     std::string identity = IdentityOf(context.get(), *anchors);
     reading.context.reset(new TlsContext(std::move(context), reading.validity, std::move(identity),
                                          reading.warnings));
@@ -238,8 +244,14 @@ TlsContext::Reading TlsContext::Read(const TlsFiles& files,
 absl::StatusOr<std::unique_ptr<TlsContext>> TlsContext::Create(
     const TlsFiles& files, std::shared_ptr<const UnreadCertificates> system_roots) {
   Reading reading = Read(files, std::move(system_roots));
-  if (!reading.mistakes.empty()) return reading.mistakes.front();
+  if (reading.context == nullptr) return reading.Mistakes().front();
   return std::move(reading.context);
+}
+
+std::vector<absl::Status> TlsContext::Reading::Mistakes() const {
+  std::vector<absl::Status> mistakes{setup, client_cert, client_key, cert_misfit, key_misfit, ca};
+  std::erase_if(mistakes, [](const absl::Status& status) { return status.ok(); });
+  return mistakes;
 }
 
 std::string TlsContext::Summary() const {

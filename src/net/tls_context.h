@@ -87,14 +87,22 @@ class TlsContext {
 // What came of it.
 struct TlsContext::Reading {
   std::unique_ptr<TlsContext> context;  // none when there is a mistake
-  // kFailedPrecondition, one line that names the option, the file and the remedy: at most one of
-  // each file.
-  std::vector<absl::Status> mistakes;
-  absl::Status misfit;  // that of the mistakes which is of two files, each of which could be read
+  // Without TLS at all, which is of no file; nothing else is looked at then.
+  absl::Status setup;
+  // Of each file by itself; then of the two of a pair, each of which could be read, put together.
+  // kFailedPrecondition, one line that names the option, the file and the remedy.
+  absl::Status client_cert;
+  absl::Status client_key;
+  absl::Status cert_misfit;
+  absl::Status key_misfit;
+  absl::Status ca;  // without a file: of the system's roots
   // Why the certificates of --client-cert do not lead from one to the next; empty: they do.
   std::string chain_trouble;
   Validity validity;  // of what could be read; the same as the context's
   std::vector<std::string> warnings;
+
+  // Those of the above that there are, in their order: at most one of each file.
+  std::vector<absl::Status> Mistakes() const;
 };
 
 // For the log: "TLSv1.3 with TLS_AES_256_GCM_SHA384", of a connection whose handshake is done.

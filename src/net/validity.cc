@@ -127,8 +127,12 @@ std::optional<Validity::Remark> Validity::File::At(std::time_t now) const {
                   [now](const Period& period) { return Includes(period, now); })) {
     const std::optional<std::time_t> mark = MarkAt(Last(), now);
     if (!mark) return std::nullopt;
-    return Remark{false, absl::StrCat(name, ": expires on ", DateAndTime(until)),
-                  absl::StrCat(Left(until - now), ": ", kRenew), until - *mark};
+    return Remark{option,
+                  false,
+                  false,
+                  absl::StrCat(name, ": expires on ", DateAndTime(until)),
+                  absl::StrCat(Left(until - now), ": ", kRenew),
+                  until - *mark};
   }
   // The day is enough: the line is to stay the same for a while.
   const std::string clock = absl::StrCat("this machine's clock, which says ", Date(now));
@@ -137,11 +141,19 @@ std::optional<Validity::Remark> Validity::File::At(std::time_t now) const {
     if (period.from > now) next = std::min(next.value_or(period.from), period.from);
   }
   if (next) {
-    return Remark{true, absl::StrCat(name, ": not valid before ", DateAndTime(*next)),
-                  absl::StrCat("correct ", clock, ", or wait"), *next};
+    return Remark{option,
+                  true,
+                  true,
+                  absl::StrCat(name, ": not valid before ", DateAndTime(*next)),
+                  absl::StrCat("correct ", clock, ", or wait"),
+                  *next};
   }
-  return Remark{true, absl::StrCat(name, ": expired on ", DateAndTime(until)),
-                absl::StrCat(kRenew, ", or correct ", clock), now - (now - until) % kDay};
+  return Remark{option,
+                true,
+                false,
+                absl::StrCat(name, ": expired on ", DateAndTime(until)),
+                absl::StrCat(kRenew, ", or correct ", clock),
+                now - (now - until) % kDay};
 }
 
 const Validity::File* Validity::First() const {

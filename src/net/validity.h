@@ -30,7 +30,9 @@ class Validity {
 
   // What is to be said about a file.
   struct Remark {
+    std::string option;  // that named the file
     bool wrong;          // it is not good; else it soon will not be
+    bool early;          // it is not good yet
     std::string what;    // "--client-cert FILE: expired on 2026-11-27 01:59:46 UTC"
     std::string remedy;  // with the date that the clock says, or the time that is left
     std::time_t since;   // when it came due; the same words from another time on are another one

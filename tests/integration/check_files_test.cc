@@ -23,12 +23,14 @@ const std::vector<std::string> kCertBlocks =
 const std::vector<std::string> kKeyBlocks = With({"client-key.mode", "client-key.fits"}, kHosts);
 const std::vector<std::string> kCaBlocks = With({"ca.dates"}, kHosts);
 const std::vector<std::string> kAll = {
-    "config.user",      "client-cert.file", "client-cert.dates", "client-cert.chain",
-    "client-key.file",  "client-key.mode",  "client-key.fits",   "ca.file",
-    "ca.dates",         "endpoint.resolve", "endpoint.connect",  "endpoint.handshake",
-    "endpoint.version", "endpoint.clock",   "endpoint.batch",    "key.name",
-    "key.state",        "key.usage",        "key.round-trip",    "socket.file",
-    "socket.access",    "socket.status"};
+    "config.user",        "tls.setup",         "client-cert.file",
+    "client-cert.dates",  "client-cert.chain", "client-key.file",
+    "client-key.mode",    "client-key.fits",   "ca.file",
+    "ca.dates",           "endpoint.resolve",  "endpoint.connect",
+    "endpoint.handshake", "endpoint.version",  "endpoint.clock",
+    "endpoint.batch",     "key.name",          "key.state",
+    "key.usage",          "key.round-trip",    "socket.file",
+    "socket.access",      "socket.status",     "socket.certificates"};
 
 constexpr char kLockedKey[] =
     "-----BEGIN EC PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n"
@@ -207,6 +209,25 @@ TEST_F(CheckSources, EnvironmentFileThatIsNotThere) {
   EXPECT_EQ(report.at("config.source").line, "DIR/none: cannot be read: No such file or directory");
   EXPECT_EQ(report.at("config.source").mend, "ls -l DIR/none");
   EXPECT_EQ(report.at("key.round-trip").outcome, "skipped");
+}
+
+// A mistake that is of no file: neither are the files said to be good, nor is anything asked.
+TEST_F(CheckSources, TlsThatCannotBeSetUp) {
+  StartKms();
+  // With one provider named, the default one is not loaded; this one has no ciphers.
+  const std::string conf = Write(
+      "openssl.cnf",
+      "openssl_conf = all\n[all]\nproviders = some\n[some]\nbase = one\n[one]\nactivate = 1\n");
+  const Report report = Check({}, {absl::StrCat("OPENSSL_CONF=", conf)});
+  EXPECT_EQ(report.exit_code, 1) << report.text;
+  EXPECT_EQ(report.at("tls.setup").outcome, "failed") << report.text;
+  EXPECT_THAT(report.at("tls.setup").line, testing::StartsWith("cannot set up TLS: "));
+  EXPECT_EQ(report.at("tls.setup").mend, "OPENSSL_CONF=DIR/openssl.cnf openssl ciphers");
+  for (const char* const id : {"client-cert.file", "client-key.file", "client-key.fits", "ca.file",
+                               "endpoint.handshake", "key.round-trip"}) {
+    EXPECT_EQ(report.at(id).outcome, "skipped") << id;
+  }
+  EXPECT_EQ(report.at("endpoint.connect").outcome, "passed");
 }
 
 TEST_F(CheckSources, WrongCommandLine) {

@@ -9,9 +9,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <string>
+#include <vector>
 
 #include "absl/strings/str_replace.h"
+#include "base/unix_address.h"
 #include "integration/check_test.h"
 #include "integration/unix_socket.h"
 
@@ -62,6 +65,41 @@ TEST_F(CheckSocket, NobodyListens) {
   EXPECT_EQ(report.exit_code, 1);
   EXPECT_EQ(report.at("socket.file").line,
             "DIR/kms.sock: nobody listens: connect: Connection refused");
+}
+
+// As many wait as may, of a plugin that takes nobody: that it is there is no fault of the socket's.
+TEST_F(CheckSocket, SomebodyListensAndTakesNobody) {
+  const UniqueFd listening = Must(BindUnix(socket()));
+  ASSERT_EQ(::listen(listening.get(), 0), 0);
+  std::vector<UniqueFd> waiting;
+  const UnixAddress address = UnixAddress::Of(socket()).value();
+  do {
+    waiting.emplace_back(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  } while (::connect(waiting.back().get(), address.get(), address.size()) == 0);
+  ASSERT_EQ(errno, EAGAIN);
+  const Report report = Check();
+  EXPECT_EQ(report.exit_code, 1);
+  EXPECT_EQ(report.at("socket.file").outcome, "passed");
+  EXPECT_EQ(report.at("socket.file").line,
+            "DIR/kms.sock: somebody listens, and as many wait already as may");
+  EXPECT_EQ(report.at("socket.status").outcome, "failed");
+  EXPECT_EQ(report.at("socket.status").mend, "journalctl -u okms-k8s-encryption-provider.service");
+}
+
+TEST_F(CheckSocket, CertificatesThatThePluginDoesNotUse) {
+  flags_["--status-listen"] = absl::StrCat("unix:", dir_ / "status.sock");
+  StartReady();
+  EXPECT_EQ(Check().at("socket.certificates").line, "the plugin uses the certificates on disk");
+  // A new one without its key, which it does not take.
+  const KeyPairFiles other = Must(pki_.Issue(
+      "other", {.common_name = "plugin", .valid_from = -7200, .valid_until = 100L * 86400}));
+  Write("client.pem", Content(other.certificate));
+  const Said said = Check().at("socket.certificates");
+  EXPECT_EQ(said.outcome, "warning");
+  EXPECT_THAT(said.line, StartsWith("--client-cert DIR/client.pem: is valid from DATE until DATE, "
+                                    "and the plugin still uses what is valid from DATE until "
+                                    "DATE"));
+  EXPECT_EQ(said.mend, "systemctl reload okms-k8s-encryption-provider.service");
 }
 
 TEST_F(CheckSocket, NoSocketAtItsPath) {

@@ -45,6 +45,16 @@ TEST(ClearEnvironment, SeveralAtOnce) {
   EXPECT_THAT(ClearEnvironment(), AllOf(Contains("GRPC_TRACE"), Contains("GRPC_VERBOSITY")));
 }
 
+TEST(IsKept, ByEachNameOfTheTable) {
+  for (const char* const name : {"OKMS_SOCK", "HTTPS_PROXY", "https_proxy", "no_proxy", "TZ",
+                                 "OPENSSL_MODULES", "MALLOC_ARENA_MAX"}) {
+    EXPECT_TRUE(IsKept(name)) << name;
+  }
+  for (const char* const name : {"PATH", "GRPC_TRACE", "HTTPS_PROXY, https_proxy", "TZ2", ""}) {
+    EXPECT_FALSE(IsKept(name)) << name;
+  }
+}
+
 TEST(Variables, EachHasAReason) {
   for (const Variable& variable : ClearedVariables()) EXPECT_STRNE(variable.reason, "");
   for (const Variable& variable : KeptVariables()) EXPECT_STRNE(variable.reason, "");

@@ -180,7 +180,7 @@ TEST_F(FailoverTest, WhoDoesNotReadTheRecordDisagreesAndGetsDecryptsAlone) {
   ReadsRecord(a());  // to compare
   EXPECT_FALSE(Up(1));
   EXPECT_THAT(failover_->Hosts()[1].trouble,
-              StatusIs(Code::kInvalidArgument, "wrong tag; a finds nothing wrong"));
+              StatusIs(Code::kInvalidArgument, "it disagrees: wrong tag; a finds nothing wrong"));
   EXPECT_THAT(log_, ElementsAre(Pair(Severity::kError,
                                      "b disagrees, and is not used to encrypt: INVALID_ARGUMENT: "
                                      "wrong tag; a finds nothing wrong; a serves")));

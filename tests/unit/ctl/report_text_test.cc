@@ -58,6 +58,20 @@ TEST(ReportTextTest, SaysAllThatIsKnown) {
             "ready, key sha256:12, 1 of 2 hosts up, certificate EXPIRED 1 min ago");
 }
 
+TEST(ReportTextTest, SaysFromWhenACertificateIsValid) {
+  const Json report = *ParseReport(
+      R"({"ready":true,"now":3600,"certificates":[{"file":"--ca","path":"/ca.pem",
+          "not_before":0,"not_after":7200,"left_seconds":3600},{"file":"--client-cert",
+          "path":"/c.pem","not_before":90000,"not_after":172800,"left_seconds":169200}]})");
+  EXPECT_EQ(ReportText(report, "/s.sock"),
+            "ready\n"
+            "certificates  1 h left, until 1970-01-01 02:00 UTC  --ca /ca.pem\n"
+            "              NOT VALID YET, in 1 d, from 1970-01-02 01:00 UTC, until "
+            "1970-01-03 00:00 UTC  --client-cert /c.pem\n"
+            "asked at      /s.sock\n");
+  EXPECT_EQ(BriefText(report), "ready, certificate NOT VALID YET, in 1 d");
+}
+
 TEST(ReportTextTest, SaysWhyItIsNotReady) {
   const Json report = *ParseReport(
       R"({"ready":false,"reason":"no \u001b[2J answer","code":"UNAVAILABLE","key":{"id":""},

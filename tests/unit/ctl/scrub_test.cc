@@ -31,6 +31,13 @@ TEST(ScrubbedTest, TakesOutWhatIsSecret) {
       absl::StrCat("-----BEGIN PRIVATE KEY-----\n", kCanary, "\nno end"),
       absl::StrCat("OKMS_SERV_ADDR=https://user:", kCanary, "@kms.example"),
       absl::StrCat("via http://u:", kCanary, "/p@ss@proxy:3128 or http://u:", kCanary, "@other"),
+      absl::StrCat("OKMS_SERV_ADDR=user:", kCanary, "@kms:5696"),
+      absl::StrCat("OKMS_SERV_ADDR=kms-a:5696,user:a=", kCanary, "/@x@kms:5696"),
+      absl::StrCat("--serv-addr 'user:", kCanary, "@kms' d@e a:b"),
+      absl::StrCat("OKMS_SERV_ADDR=https://user:", kCanary),
+      absl::StrCat("https://kms:443/x https://u:p/", kCanary, " y"),
+      absl::StrCat("OKMS_SERV_ADDR=user:", kCanary),
+      absl::StrCat("plugin --serv-addr user:1", kCanary, "/x --sock /s"),
       absl::StrCat("PASSWORD=", kCanary),
       absl::StrCat("db_passwd: ", kCanary),
       absl::StrCat("{\"client_secret\" : \"", kCanary, "\"}"),
@@ -59,6 +66,8 @@ TEST(ScrubbedTest, LeavesWhatHelps) {
       absl::StrCat("key 70001308-5674-43fe-93dd-6270ecac0710, sha256:", kSeedInHex),
       "2026-11-28T08:05:40+0000 okms-k8s-encryption-provider[12]: no answer: secrets stay readable",
       "/nix/store/0c0rmqyvw7yhrsw6cq2kbq4p9dkxjqb1-okms-k8s-encryption-provider-0.2.0/bin",
+      "--serv-addr kms-a:5696,kms-b:5696 --sock @s OKMS_SERV_ADDR=https://kms.example",
+      "https://kms.example:8443: connect: refused; kms-a:5696,kms-b:5696 (via https://[::1]:1).",
       "CapBnd:\t000001ffffffffff",
   };
   EXPECT_EQ(Scrubbed(texts[0]), texts[0] + "\n");

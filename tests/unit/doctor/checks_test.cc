@@ -75,6 +75,13 @@ TEST(RunChecks, LooksAtEachHostApart) {
               ElementsAre("dial a failed: broken", "talk a skipped: needs dial, which failed",
                           "dial b passed: well", "talk b passed: well",
                           "agree  skipped: needs dial of a, which failed"));
+  all.endpoints[1].name = "c";
+  // Each row once, at however many hosts it was skipped, in the order of the table.
+  const std::vector<Check> blocked{{.id = "config", .once = Bad},
+                                   {.id = "dial", .needs = {"config"}, .each = GoodAtB},
+                                   {.id = "talk", .needs = {"dial"}, .each = GoodAtEach},
+                                   {.id = "agree", .needs = {"talk"}, .once = Good}};
+  EXPECT_THAT(RunChecks(blocked, all)[0].blocks, ElementsAre("dial", "talk", "agree"));
 }
 
 TEST(RunChecks, WithoutHostsWhatIsBlockedIsStillToBeSeen) {

@@ -46,7 +46,7 @@ std::string Said(const std::string& text, milliseconds trip) {
   all.endpoints.emplace_back().trip = {Ciphertext(), trip};
   std::string said;
   for (auto* const check :
-       {CheckApiserverEndpoint, CheckApiVersion, CheckCacheSize, CheckProviderName,
+       {CheckFields, CheckApiserverEndpoint, CheckApiVersion, CheckCacheSize, CheckProviderName,
         CheckApiserverTimeout, CheckProviderOrder, CheckIdentity, CheckDuplicates}) {
     for (const Verdict& verdict : check(all)) {
       if (verdict.outcome == Outcome::kPassed) continue;
@@ -107,6 +107,32 @@ const std::vector<Row> kRows{
      "out\n"},
     {"NoName", File(Kms("apiVersion: v2\n          endpoint: unix:///run/kms.sock")),
      "failed: FILE:6: kms: has no name; give one, and never change it\n"},
+    {"TimeoutOfNoUse", File(Kms(absl::StrCat("timeout: 1ms", kRest))),
+     "failed: FILE:6: kms okms: its timeout is 1ms, in which the plugin cannot ask the KMS twice; "
+     "nothing could be written; write for example 3s\n",
+     milliseconds(0)},
+    {"MisspeltField", File(Kms(absl::StrCat("timeOut: 3s", kRest))),
+     "failed: FILE:7: kube-apiserver does not start: strict decoding error: unknown field "
+     "\"resources[0].providers[0].kms.timeOut\"; did you mean timeout?\n"},
+    {"FieldsThatAreNone",
+     File("\n      - kms: {apiVersion: v2, name: okms, endpoint: unix:///run/kms.sock}\n"
+          "      - aescbc: {keys: [{name: k, secret: c2VjcmV0, strength: 256}]}\n"
+          "      - identity: {a: b}\n",
+          "    note: x\nspec: {}\n"),
+     "failed: FILE:10: kube-apiserver does not start: strict decoding error: unknown field "
+     "\"spec\"; take it out\n"
+     "failed: FILE:9: kube-apiserver does not start: strict decoding error: unknown field "
+     "\"resources[0].note\"; take it out\n"
+     "failed: FILE:7: kube-apiserver does not start: strict decoding error: unknown field "
+     "\"resources[0].providers[1].aescbc.keys[0].strength\"; take it out\n"
+     "failed: FILE:8: kube-apiserver does not start: strict decoding error: unknown field "
+     "\"resources[0].providers[2].identity.a\"; take it out\n"},
+    {"MisspeltProvider", File(kWell, "      - secretBox: {keys: []}\n"),
+     "failed: FILE:11: kube-apiserver does not start: strict decoding error: unknown field "
+     "\"resources[0].providers[2].secretBox\"; did you mean secretbox?\n"
+     "warning: FILE:10: identity: is not the last provider of secrets; put it last\n"},
+    {"EntryWithoutProviders", "kind: EncryptionConfiguration\nresources: [{resources: [secrets]}]",
+     "line 2: an entry needs a list of resources and a list of providers"},
     {"NoTimeout", File(Kms(absl::StrCat("timeout: 0s", kRest))),
      "failed: FILE:6: kms okms: its timeout 0s is no time above 0; write for example 3s\n"},
     {"TimeoutThatIsNoTime", File(Kms(absl::StrCat("timeout: 3", kRest))),
@@ -122,6 +148,18 @@ const std::vector<Row> kRows{
      File(absl::StrCat("\n      - identity: {}", Kms(absl::StrCat("timeout: 3s", kRest)))),
      "failed: FILE:6: identity: is the first provider of secrets, so they are written unencrypted; "
      "put kms first\n"},
+    {"IdentityFirstOnOneLine",
+     R"({"kind": "EncryptionConfiguration", "resources": [{"resources": ["secrets"], "providers": )"
+     R"([{"identity": {}}, {"kms": {"apiVersion": "v2", "name": "okms", )"
+     R"("endpoint": "unix:///run/kms.sock"}}]}]})",
+     "failed: FILE:1: identity: is the first provider of secrets, so they are written unencrypted; "
+     "put kms first\n"},
+    {"TwoEntriesOnOneLine",
+     R"({"kind": "EncryptionConfiguration", "resources": [)"
+     R"({"resources": ["pods"], "providers": [{"identity": {}}]}, )"
+     R"({"resources": ["secrets"], "providers": [{"kms": {"apiVersion": "v2", "name": "okms", )"
+     R"("endpoint": "unix:///run/kms.sock"}}, {"identity": {}}]}]})",
+     ""},
     {"AnotherFirst",
      File(absl::StrCat("\n      - aescbc: {keys: [{name: k, secret: c2VjcmV0}]}",
                        Kms(absl::StrCat("timeout: 3s", kRest)))),

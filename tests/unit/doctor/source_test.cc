@@ -68,6 +68,7 @@ class FindUnit : public testing::Test {
 };
 
 constexpr char kSystemctl[] = R"sh(
+echo "$*" >> "$FOLDER/calls"
 case "$*" in
 *show*okms.service)
   echo LoadState=loaded
@@ -84,7 +85,6 @@ case "$*" in
 *show*okms.socket)
   echo LoadState=loaded
   echo 'Listen=/run/okms/kms.sock (Stream)' ;;
-*cat*okms.socket) echo '[Socket]' ;;
 esac
 )sh";
 
@@ -103,6 +103,11 @@ TEST_F(FindUnit, TakesFlagsVariablesFilesCredentialsAndTheSocket) {
   EXPECT_EQ(found->user, "okms-kms");
   EXPECT_TRUE(found->runs);
   EXPECT_THAT(found->passed, ElementsAre("/etc/okms/client.pem"));
+  std::ifstream calls(dir_ / "calls");
+  std::string line;
+  int count = 0;
+  while (std::getline(calls, line)) ++count;
+  EXPECT_EQ(count, 3);  // what the socket's files say nobody asks
 }
 
 TEST_F(FindUnit, SaysWhyThereIsNone) {
@@ -121,6 +126,7 @@ TEST_F(FindUnit, SaysWhyThereIsNone) {
 TEST(Become, TakesTheVariablesOfTheSourceAndNoOthers) {
   const ScopedVariable ours("OKMS_PROTOCOL", "rest");
   const ScopedVariable proxy("HTTPS_PROXY", "http://here");
+  const ScopedVariable modules("OPENSSL_MODULES", "/here");
   const ScopedVariable theirs("OKMS_KEY_ID", std::nullopt);
   const ScopedVariable strange("OTHER_VARIABLE", std::nullopt);
   Found found;
@@ -128,6 +134,7 @@ TEST(Become, TakesTheVariablesOfTheSourceAndNoOthers) {
   Become(found);
   EXPECT_EQ(std::getenv("OKMS_PROTOCOL"), nullptr);
   EXPECT_EQ(std::getenv("HTTPS_PROXY"), nullptr);
+  EXPECT_EQ(std::getenv("OPENSSL_MODULES"), nullptr);
   EXPECT_STREQ(std::getenv("OKMS_KEY_ID"), "k");
   EXPECT_EQ(std::getenv("OTHER_VARIABLE"), nullptr);  // none of the plugin's
 }

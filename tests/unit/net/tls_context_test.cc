@@ -380,12 +380,12 @@ TEST_F(TlsContextTest, WhatIsWrongWithEachFileIsSaid) {
   const TlsContext::Reading reading = TlsContext::Read(files);
   EXPECT_EQ(reading.context, nullptr);
   EXPECT_THAT(
-      reading.mistakes,
+      reading.Mistakes(),
       ElementsAre(Refused("--client-cert", files.client_cert.path,
                           "cannot be read: open: No such file or directory; correct the path"),
                   Refused("--client-key", directory_.path(), "is a directory; name the PEM file"),
                   Refused("--ca", files.ca.path, "is empty; give the PEM file")));
-  EXPECT_THAT(TlsContext::Create(files).status(), reading.mistakes.front());
+  EXPECT_THAT(TlsContext::Create(files).status(), reading.Mistakes().front());
 }
 
 TEST_F(TlsContextTest, APairThatDoesNotFitIsOneMistake) {
@@ -393,11 +393,12 @@ TEST_F(TlsContextTest, APairThatDoesNotFitIsOneMistake) {
   files.client_key.path = Issue("other", {.common_name = "other"}).key;
   files.ca.path = client_.key;
   const TlsContext::Reading reading = TlsContext::Read(files);
-  EXPECT_THAT(reading.mistakes,
+  EXPECT_THAT(reading.Mistakes(),
               ElementsAre(StatusIs(kFailedPrecondition, HasSubstr("does not belong to")),
                           StatusIs(kFailedPrecondition, HasSubstr("holds a private key"))));
-  EXPECT_EQ(reading.misfit, reading.mistakes.front());
-  EXPECT_THAT(TlsContext::Read(Files()).misfit, IsOk());
+  EXPECT_EQ(reading.key_misfit, reading.Mistakes().front());
+  EXPECT_THAT(reading.cert_misfit, IsOk());
+  EXPECT_THAT(TlsContext::Read(Files()).key_misfit, IsOk());
 }
 
 TEST_F(TlsContextTest, ChainThatDoesNotLeadOnIsNoMistake) {
@@ -407,7 +408,7 @@ TEST_F(TlsContextTest, ChainThatDoesNotLeadOnIsNoMistake) {
   EXPECT_EQ(TlsContext::Read(files).chain_trouble, "");
   files.client_cert.path = Write("ends.pem", Read(client_.certificate) + Read(other));
   const TlsContext::Reading reading = TlsContext::Read(files);
-  EXPECT_THAT(reading.mistakes, IsEmpty());
+  EXPECT_THAT(reading.Mistakes(), IsEmpty());
   EXPECT_THAT(reading.chain_trouble,
               MatchesRegex("certificate 2 of the file, \"other\", did not issue the one before it, "
                            "\".*\""));
@@ -419,7 +420,7 @@ TEST_F(TlsContextTest, WhatCouldBeReadIsLookedAtInAnyCase) {
   TlsFiles files = Files();
   files.ca.path = directory_ / "missing.pem";
   const TlsContext::Reading reading = TlsContext::Read(files);
-  EXPECT_THAT(reading.mistakes, ElementsAre(StatusIs(kFailedPrecondition, HasSubstr("--ca "))));
+  EXPECT_THAT(reading.Mistakes(), ElementsAre(StatusIs(kFailedPrecondition, HasSubstr("--ca "))));
   EXPECT_THAT(reading.warnings, ElementsAre(HasSubstr("every user of this machine can read it")));
   ASSERT_TRUE(reading.validity.At(std::time(nullptr)));
   EXPECT_THAT(reading.validity.At(std::time(nullptr))->what, HasSubstr("expired on"));
