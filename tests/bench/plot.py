@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 _PANEL, _HEIGHT = 460, 400  # pixels; a panel's legend is beside its curves
 _LEFT, _RIGHT, _TOP, _BOTTOM = 60, 130, 50, 50
-_HEAD = """\
+HEAD = """\
 <!--
 SPDX-FileCopyrightText: The okms-k8s-encryption-provider authors
 SPDX-License-Identifier: Apache-2.0
@@ -48,8 +48,8 @@ def spread(wanted: Sequence[float], gap: float) -> list[float]:
     return places
 
 
-def _text(x: float, y: float, text: str, anchor: str = "middle", more: str = "") -> str:
-    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"{more}>{escape(text)}</text>'
+def text(x: float, y: float, words: str, anchor: str = "middle", more: str = "") -> str:
+    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"{more}>{escape(words)}</text>'
 
 
 def _panel(panel: Panel, offset: int) -> list[str]:
@@ -66,19 +66,19 @@ def _panel(panel: Panel, offset: int) -> list[str]:
     def down(y: float) -> float:
         return bottom - math.log(y / levels[0]) / math.log(levels[-1] / levels[0]) * (bottom - _TOP)
 
-    lines = [_text(left, _TOP - 24, panel.title, "start", ' font-weight="bold"'),
-             _text((left + right) / 2, _HEIGHT - 12, panel.x_title)]
+    lines = [text(left, _TOP - 24, panel.title, "start", ' font-weight="bold"'),
+             text((left + right) / 2, _HEIGHT - 12, panel.x_title)]
     for y in levels:
         lines.append(f'<path d="M{left} {down(y):.1f}H{right}" stroke="#ddd"/>')
-        lines.append(_text(left - 6, down(y) + 4, f"{y:,g}", "end"))
-    lines += [_text(across(x), bottom + 18, f"{x:g}") for x in xs]
+        lines.append(text(left - 6, down(y) + 4, f"{y:,g}", "end"))
+    lines += [text(across(x), bottom + 18, f"{x:g}") for x in xs]
     names = spread([down(curve.points[-1][1]) for curve in panel.curves], 14)
     for curve, name in zip(panel.curves, names):
         path = "L".join(f"{across(x):.1f} {down(y):.1f}" for x, y in curve.points)
         dashes = ' stroke-dasharray="5 3"' if curve.dashed else ""
         lines.append(f'<path d="M{path}" fill="none" stroke="{curve.colour}" stroke-width="2"'
                      f"{dashes}/>")
-        lines.append(_text(right + 6, name + 4, curve.name, "start", f' fill="{curve.colour}"'))
+        lines.append(text(right + 6, name + 4, curve.name, "start", f' fill="{curve.colour}"'))
     return lines
 
 
@@ -86,7 +86,7 @@ def svg(panels: Sequence[Panel]) -> str:
     width = _PANEL * len(panels)
     body = [line for index, panel in enumerate(panels) for line in _panel(panel, index * _PANEL)]
     return "\n".join([
-        _HEAD,
+        HEAD,
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {_HEIGHT}" '
         'font-family="sans-serif" font-size="12">',
         f'<rect width="{width}" height="{_HEIGHT}" fill="white"/>', *body, "</svg>", ""])

@@ -6,7 +6,8 @@ names: each metric and each label that is used is one of the plugin's, and its t
 texts: each alert says what it is about, how bad it is, and has a part of docs/alerts.md.
 rules: promtool has nothing to say about the rules.
 alerts: promtool runs the tests of each alert, which see it fire and see it not fire.
-dashboard: Grafana could read it, no panel lies on another one, and promtool parses all that it asks.
+dashboard: Grafana could read it, no panel lies on another one, promtool parses all that it asks, and
+  a certificate has the colour of its alert.
 """
 
 from __future__ import annotations
@@ -148,6 +149,28 @@ def check_alerts(sources: Sources) -> None:
     promtool("test", "rules", *sources.tests)
 
 
+def check_certificates(sources: Sources, folder: Path) -> None:
+    """A certificate is under one query of its panel: all is well, or the alert warns, or it is critical."""
+    hour, day = 3600, 24 * 3600
+    cases = ((100 * day, 365 * day), (20 * hour, day)), ((5 * day, 365 * day), (7 * hour, day)), \
+        ((12 * hour, 365 * day), (hour, day))  # what is left, and the whole life
+    series, looks = [], []
+    panel = next(panel for panel in sources.panels() if panel["title"] == "Certificates expire in")
+    for target, certificates in zip(panel["targets"], cases, strict=True):
+        samples = []
+        for left, life in certificates:
+            labels = f'{{job="okms-kms", instance="{left}"}}'
+            for edge, value in (("after", left), ("before", left - life)):
+                series.append({"series": f"okms_kms_certificate_not_{edge}_timestamp_seconds{labels}",
+                               "values": str(value)})
+            samples.append({"labels": labels, "value": left})
+        query = target["expr"].replace("$job", ".*").replace("$instance", ".*")
+        looks.append({"expr": query, "eval_time": "0s", "exp_samples": samples})
+    path = folder / "certificates.json"
+    path.write_text(json.dumps({"tests": [{"input_series": series, "promql_expr_test": looks}]}))
+    promtool("test", "rules", path)
+
+
 def check_dashboard(sources: Sources) -> None:
     everything = sources.dashboard["panels"]
     if len({panel["id"] for panel in everything}) != len(everything):
@@ -168,6 +191,7 @@ def check_dashboard(sources: Sources) -> None:
         path = Path(folder) / "rules.json"  # JSON is YAML
         path.write_text(json.dumps({"groups": [{"name": "panels", "rules": rules}]}))
         promtool("check", "rules", path)
+        check_certificates(sources, Path(folder))
 
 
 def main() -> int:

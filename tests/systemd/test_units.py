@@ -99,7 +99,8 @@ def check_install(tree: Tree, options: argparse.Namespace) -> None:
         prefix / options.dbus_folder / f"{options.bus_name}.conf",
         share / f"dbus-1/interfaces/{options.bus_name}.xml",
         *(share / f"doc/{NAME}" / name
-          for name in ("alerts.md", "encrypted-key.conf", "environment", "operations.md")),
+          for name in ("alerts.md", "dashboard.svg", "encrypted-key.conf", "environment",
+                       "operations.md")),
         *(share / NAME / name for name in ("alerts.yaml", "dashboard.json")),
         *(share / path for program in (NAME, CONTROL) for path in (
             f"man/man8/{program}.8",
