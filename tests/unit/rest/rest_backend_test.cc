@@ -65,7 +65,7 @@ Json Without(Json object, const std::string& field) {
   object.erase(field);
   return object;
 }
-Json Page(Json keys, absl::string_view next = "") {
+Json Page(std::vector<Json> keys, absl::string_view next = "") {
   return {{"objects_list", std::move(keys)},
           {"continuation_token", next},
           {"is_truncated", !next.empty()}};
@@ -285,7 +285,7 @@ TEST_F(LocateTest, KeyOnTheOnlyPage) {
 }
 
 TEST_F(LocateTest, EveryPageIsRead) {
-  answers_ = {{kFirstPage, Ok(Page(Json::array(), "a b"))},
+  answers_ = {{kFirstPage, Ok(Page({}, "a b"))},
               {NextPage("a+b"), Ok(Page({Key()}, "c"))},
               {NextPage("c"), Ok(Page({Key(kOtherKey, "other")}))}};
   EXPECT_THAT(Found(), ElementsAre(kKey));
@@ -375,8 +375,8 @@ TEST_F(LocateTest, KeysWithoutAStateCount) {
 
 TEST_F(LocateTest, EachPageHasADeadlineOfItsOwn) {
   answers_ = {{kFirstPage, Ok(Page({Key()}, "t"))},
-              {NextPage("t"), Ok(Page(Json::array(), "u"))},
-              {NextPage("u"), Ok(Page(Json::array()))}};
+              {NextPage("t"), Ok(Page({}, "u"))},
+              {NextPage("u"), Ok(Page({}))}};
   http_.handler = [this](const Sent& sent) { return answers_.at(sent.path); };
   Deadline deadline = deadline_;
   const auto located = Await<Located>([&](auto done) {
@@ -391,7 +391,7 @@ TEST_F(LocateTest, EachPageHasADeadlineOfItsOwn) {
 }
 
 TEST_F(LocateTest, RepeatingTokenEndsTheSearch) {
-  answers_ = {{kFirstPage, Ok(Page({Key()}, "t"))}, {NextPage("t"), Ok(Page(Json::array(), "t"))}};
+  answers_ = {{kFirstPage, Ok(Page({Key()}, "t"))}, {NextPage("t"), Ok(Page({}, "t"))}};
   EXPECT_THAT(Locate(),
               StatusIs(Code::kDataLoss,
                        "REST list keys: the list does not end (after page 2); name the key by its "
@@ -400,9 +400,9 @@ TEST_F(LocateTest, RepeatingTokenEndsTheSearch) {
 }
 
 TEST_F(LocateTest, RingOfTokensEndsTheSearch) {
-  answers_ = {{kFirstPage, Ok(Page(Json::array(), "a"))},
-              {NextPage("a"), Ok(Page(Json::array(), "b"))},
-              {NextPage("b"), Ok(Page(Json::array(), "a"))}};
+  answers_ = {{kFirstPage, Ok(Page({}, "a"))},
+              {NextPage("a"), Ok(Page({}, "b"))},
+              {NextPage("b"), Ok(Page({}, "a"))}};
   EXPECT_THAT(Locate(), StatusIs(Code::kDataLoss,
                                  "REST list keys: the list does not end (after page 3); name the "
                                  "key by its id"));
@@ -411,7 +411,7 @@ TEST_F(LocateTest, RingOfTokensEndsTheSearch) {
 
 TEST_F(LocateTest, EverNewTokensEndTheSearch) {
   http_.handler = [this](const Sent&) {
-    return Ok(Page(Json::array(), absl::StrCat("t", http_.sent.size())));
+    return Ok(Page({}, absl::StrCat("t", http_.sent.size())));
   };
   EXPECT_THAT(Locate(), StatusIs(Code::kDataLoss,
                                  "REST list keys: the list does not end (after page 1000); name "
@@ -444,7 +444,7 @@ TEST_F(LocateTest, ErrorsOfTheListArePassedOn) {
 TEST_F(RestBackendTest, CallsAndChecksHaveClientsOfTheirOwn) {
   const std::string encrypt = kKeyPath + "/encrypt";
   const std::string decrypt = kKeyPath + "/decrypt";
-  answers_ = {{kFirstPage, Ok(Page(Json::array()))},
+  answers_ = {{kFirstPage, Ok(Page({}))},
               {kKeyPath, Ok(Key())},
               {encrypt, Ok({{"ciphertext", kJwe}})},
               {decrypt, Ok({{"plaintext", ""}})}};
