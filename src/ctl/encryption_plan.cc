@@ -146,6 +146,10 @@ class Planner {
                               " cannot be read with this: see first that `okms-kms-ctl audit` "
                               "finds none of it");
     }
+    if (plan_.step == Step::kReaders && was_first_) {
+      caution_ = absl::StrCat(old_.front().kind, " writes ", what, " again with this, and ",
+                              plan_.name, " no more than reads");
+    }
     if (plan_.step == Step::kWriter && !was_there_) {
       caution_ =
           "where there are several kube-apiservers, all need the output of --step readers first";
