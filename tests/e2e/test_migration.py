@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import os
+import signal
 import subprocess
 import sys
 import unittest
@@ -114,16 +115,52 @@ class Migration(unittest.TestCase):
         self.rewrite_all()
         self.expect_stored(first=PLAIN, second=PLAIN, third=PLAIN, fourth=PLAIN)
 
+    def test_6_kube_apiserver_takes_whatever_is_written(self) -> None:
+        """With a file that it refuses it ends at the start; with a name of no resource it does not, so
+        that is refused here."""
+        before = self.folder / "before.yaml"
+        before.write_text(yaml.safe_dump({
+            "apiVersion": "apiserver.config.k8s.io/v1", "kind": "EncryptionConfiguration",
+            "resources": [
+                {"resources": ["events"], "providers": [{"identity": {}}]},
+                {"resources": ["secrets", "configmaps"], "providers": [
+                    {"kms": {"apiVersion": "v2", "name": "other", "timeout": "500ms",
+                             "endpoint": "unix:///run/nobody.sock"}}, {"identity": {}}]},
+                {"resources": ["*.*"], "providers": [
+                    {kind: {"keys": [{"name": name, "secret": self.key}]}}
+                    for kind, name in (("secretbox", "yes"), ("aesgcm", "1e3"), ("aescbc", "~"))
+                ] + [{"identity": {}}]}]}))
+        plugin = ["--socket", str(self.plugin.socket)]
+        for arguments in (
+                [*plugin, "--resource", "*.*", "--name", "okms/v2@east", "--timeout", "1m"],
+                ["--socket", "@kms", "--timeout", "500ms", "-o", "json", "--resource", "*.",
+                 "--resource", "*.apps", "--resource", "widgets.example.com"],
+                [*plugin, "--from", str(before), "--resource", "secrets", "--resource", "configmaps"],
+                [*plugin, "--from", str(before), "--resource", "*.*", "--step", "readers"]):
+            with self.subTest(arguments), stage(" ".join(arguments[2:])):
+                self.write_new(*arguments)
+                self.apiserver.process.stop(signal.SIGKILL)  # some cannot end for want of a plugin
+                self.new.rename(self.file)
+                self.apiserver.start()
+                self.apiserver.process.wait_until(
+                    lambda: self.apiserver.readiness() is not None, "an answer", PATIENCE)
+        self.assertEqual(subprocess.run([Programs.ctl, "encryption-config", "--resource", "secret"],
+                                        capture_output=True, check=False).returncode, 2)
+
     # ---- The parts
+
+    @property
+    def new(self) -> Path:
+        return self.folder / "new"
+
+    def write_new(self, *arguments: str) -> None:
+        subprocess.run([Programs.ctl, "encryption-config", "-f", self.new, *arguments], check=True)
 
     def next_file(self, *arguments: str) -> None:
         """kube-apiserver starts with what okms-kms-ctl writes."""
-        new = self.folder / f"new-{self._testMethodName}"
-        new.unlink(missing_ok=True)
-        subprocess.run([Programs.ctl, "encryption-config", "--socket", self.plugin.socket,
-                        "-f", new, *arguments], check=True)
+        self.write_new("--socket", str(self.plugin.socket), *arguments)
         self.apiserver.stop()
-        new.rename(self.file)
+        self.new.rename(self.file)
         with stage(" ".join(arguments[-2:])):
             self.apiserver.start()
             self.apiserver.wait_ready(PATIENCE)
