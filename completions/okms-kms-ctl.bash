@@ -15,16 +15,20 @@ _okms_kms_ctl() {
   [[ $COMP_CWORD -lt 2 ]] || command=${COMP_WORDS[1]}
   local action=() places=(--status --socket --instance -h --help)
   case $flag in
-    --status | --socket | -f | --file | --env-file | --encryption-config) action=(-f) ;;
+    --status | --socket | -f | --file | --env-file | --encryption-config | --from) action=(-f) ;;
     -o | --output) action=(-W 'text json') ;;
     --as) action=(-u) ;;
-    --wait | --instance | --unit | --key) return ;; # only the administrator knows
+    --step) action=(-W 'readers writer only') ;;
+    --wait | --instance | --unit | --key | --name | --resource | --timeout) return ;; # only the administrator knows
     *)
       case $command in
         status) action=(-W "--wait --brief -o --output ${places[*]}") ;;
         check) action=(-W '--unit --env-file --key --as --encryption-config -o --output -h --help') ;;
+        encryption-config)
+          action=(-W '--name --resource --timeout --from --from-identity --step -f --file -o --output --socket --instance -h --help')
+          ;;
         bugreport) action=(-W "-f --file ${places[*]}") ;;
-        '') action=(-W 'status check bugreport -h --help --version') ;;
+        '') action=(-W 'status check encryption-config bugreport -h --help --version') ;;
         *) return ;;
       esac
       ;;

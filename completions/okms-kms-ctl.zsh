@@ -4,11 +4,11 @@
 
 local command=
 local -a help=('(- *)'{-h,--help}'[print the help and exit]')
-local -a places=(
-  '--status=[where the status pages are]:place:_files'
+local -a socket=(
   '--socket=[where kube-apiserver connects]:socket:_files'
   '--instance=[the instance of the units]:name: '
 )
+local -a places=('--status=[where the status pages are]:place:_files' $socket)
 if (( CURRENT > 2 )); then
   command=$words[2]
   shift words
@@ -30,6 +30,17 @@ case $command in
       '--encryption-config=[look at this file of kube-apiserver, too]:file:_files' \
       '(-o --output)'{-o+,--output=}'[how to say it]:format:(text json)'
     ;;
+  encryption-config)
+    _arguments $help $socket \
+      '--name=[name of the provider]:name: ' \
+      '*--resource=[what is to be encrypted]:resource: ' \
+      '--timeout=[how long kube-apiserver waits for a call]:duration: ' \
+      '--from=[the file of before]:file:_files' \
+      '--from-identity[nothing was encrypted before]' \
+      '--step=[who writes and who reads]:step:(readers writer only)' \
+      '(-f --file)'{-f+,--file=}'[a new file for it]:file:_files' \
+      '(-o --output)'{-o+,--output=}'[how to say it]:format:(text json)'
+    ;;
   bugreport)
     _arguments $help $places \
       '(-f --file)'{-f+,--file=}'[a new file for it]:file:_files'
@@ -37,6 +48,6 @@ case $command in
   '')
     _arguments $help \
       '(- *)--version[print the version and exit]' \
-      '1:command:(status check bugreport)'
+      '1:command:(status check encryption-config bugreport)'
     ;;
 esac

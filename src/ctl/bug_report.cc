@@ -4,10 +4,6 @@
 // All that somebody elsewhere needs to see what is wrong here, in one text. Each part is bounded,
 // and goes through Scrubbed before it comes to the others.
 
-#include <fcntl.h>
-#include <unistd.h>
-
-#include <cerrno>
 #include <memory>
 #include <span>
 #include <string>
@@ -20,9 +16,8 @@
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "base/status.h"
-#include "base/unique_fd.h"
-#include "config/help_text.h"
 #include "ctl/machine.h"
+#include "ctl/new_file.h"
 #include "ctl/report_text.h"
 #include "ctl/scrub.h"
 #include "ctl/sources.h"
@@ -79,22 +74,6 @@ std::string BugReport(const Places& places, std::span<const Source> sources) {
                            kMost)));
 }
 
-// A new file, for its owner alone.
-absl::Status Write(const std::string& path, absl::string_view text) {
-  const UniqueFd file(
-      ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
-  const auto failed = [&] {
-    return ErrnoStatus(absl::StatusCode::kUnavailable, Printable(path), errno);
-  };
-  if (!file) return failed();
-  while (!text.empty()) {
-    const ssize_t written = ::write(file.get(), text.data(), text.size());
-    if (written < 0) return failed();
-    text.remove_prefix(static_cast<std::size_t>(written));
-  }
-  return absl::OkStatus();
-}
-
 int Report(const Options& options) {
   const auto sources = SourcesOf(options.places);
   if (!sources.ok()) {
@@ -103,9 +82,9 @@ int Report(const Options& options) {
   }
   const std::string text = BugReport(options.places, *sources);
   if (options.file.empty()) return Print(text) ? kGood : kCannotTell;
-  const absl::Status written = Write(options.file, text);
+  const absl::Status written = WriteNewFile(options.file, text);
   if (!written.ok()) {
-    Complain(absl::StrCat("-f ", written.message()));
+    Complain(written.message());
     return kCannotTell;
   }
   return Print(absl::StrCat(Printable(options.file),
@@ -120,8 +99,7 @@ void AddBugReport(CLI::App& app, Run& run) {
   CLI::App* const command = app.add_subcommand(
       "bugreport", "Collect what somebody else needs to see what is wrong, without secrets");
   const auto options = std::make_shared<Options>();
-  command->add_option("-f,--file", options->file,
-                      Wrapped("A new file for it. Default: standard output"));
+  AddNewFile(*command, options->file);
   AddPlaces(*command, options->places);
   command->callback([&run, options] { run = [options] { return Report(*options); }; });
 }

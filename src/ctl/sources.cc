@@ -3,6 +3,8 @@
 
 #include "ctl/sources.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <chrono>
 #include <utility>
@@ -29,6 +31,7 @@
 namespace okms::ctl {
 namespace {
 
+constexpr char kBothPlaces[] = "--instance is for the places of the units; leave it out";
 constexpr std::chrono::seconds kPatience{5};  // with one source
 
 bool IsInstance(absl::string_view text) {
@@ -37,6 +40,13 @@ bool IsInstance(absl::string_view text) {
            return absl::ascii_isalnum(static_cast<unsigned char>(c)) ||
                   absl::StrContains(kOthers, c);
          });
+}
+
+absl::Status CheckInstance(const std::string& name) {
+  if (IsInstance(name)) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("--instance ", Printable(name),
+                   ": no name of an instance; give what follows @ in the unit's name"));
 }
 
 absl::StatusOr<StatusListen> ParseStatus(const std::string& text) {
@@ -109,6 +119,10 @@ void AddPlaces(CLI::App& command, Places& places) {
   command.add_option("--status", places.status,
                      Wrapped("Where the status pages are: /path or host:port. Default: where the "
                              "unit has them"));
+  AddSocketPlace(command, places);
+}
+
+void AddSocketPlace(CLI::App& command, Places& places) {
   command.add_option("--socket", places.socket,
                      Wrapped("Where kube-apiserver connects: /path or @name. Default: where the "
                              "unit has it, else where the plugin has it by itself"));
@@ -116,13 +130,22 @@ void AddPlaces(CLI::App& command, Places& places) {
                      Wrapped("The instance of the units: what follows @ in their names"));
 }
 
+absl::StatusOr<SocketAddress> SocketOf(const Places& places) {
+  OKMS_RETURN_IF_ERROR(CheckInstance(places.instance));
+  if (!places.socket.empty()) {
+    if (!places.instance.empty()) return absl::InvalidArgumentError(kBothPlaces);
+    auto place = ParseSocketAddress(places.socket);
+    return place.ok() ? place : Annotate(place.status(), "--socket");
+  }
+  const std::string of_unit = absl::StrCat("/run/", places.Folder(), "/kms.sock");
+  const bool plain = places.instance.empty() && ::access(of_unit.c_str(), F_OK) != 0 &&
+                     ::access(kDefaultSocket, F_OK) == 0;
+  return SocketAddress{plain ? kDefaultSocket : of_unit, "", ""};
+}
+
 absl::StatusOr<std::vector<Source>> SourcesOf(const Places& places) {
   std::vector<Source> sources;
-  if (!IsInstance(places.instance)) {
-    return absl::InvalidArgumentError(absl::StrCat("--instance ", Printable(places.instance),
-                                                   ": no name of an instance; give what follows @ "
-                                                   "in the unit's name"));
-  }
+  OKMS_RETURN_IF_ERROR(CheckInstance(places.instance));
   if (!places.status.empty()) {
     OKMS_ASSIGN_OR_RETURN(const StatusListen place, ParseStatus(places.status));
     sources.push_back(Pages(place));
@@ -135,7 +158,7 @@ absl::StatusOr<std::vector<Source>> SourcesOf(const Places& places) {
   }
   if (!sources.empty()) {
     if (places.instance.empty()) return sources;
-    return absl::InvalidArgumentError("--instance is for the places of the units; leave it out");
+    return absl::InvalidArgumentError(kBothPlaces);
   }
   const std::string folder = absl::StrCat("/run/", places.Folder());
   sources = ReportsOf(places);

@@ -15,6 +15,7 @@
 #include "base/deadline.h"
 #include "config/status_listen.h"
 #include "ctl/report.h"
+#include "net/socket_address.h"
 
 namespace CLI {
 class App;
@@ -34,6 +35,12 @@ struct Places {
 
 // --socket, --status and --instance.
 void AddPlaces(CLI::App& command, Places& places);
+// Without --status.
+void AddSocketPlace(CLI::App& command, Places& places);
+
+// Where kube-apiserver connects: as somebody named it, else where there is a socket now, else where
+// the unit will have it. Errors: kInvalidArgument, a line that begins with the option.
+absl::StatusOr<SocketAddress> SocketOf(const Places& places);
 
 struct Source {
   std::string name;  // for a line

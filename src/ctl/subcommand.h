@@ -33,6 +33,7 @@ using AddSubcommand = void(CLI::App& app, Run& run);
 
 AddSubcommand AddBugReport;
 AddSubcommand AddCheck;
+AddSubcommand AddEncryptionConfig;
 AddSubcommand AddStatus;
 
 enum class Output { kText, kJson };

@@ -33,7 +33,7 @@ def _help(program: Path, *command: str) -> str:
 def commands_of(program: Path) -> list[str]:
     """Its subcommands; none where it has flags alone."""
     _, _, listed = _help(program).partition("\nSubcommands:\n")
-    return re.findall(r"^ {2}(\w+)", listed, re.MULTILINE)
+    return re.findall(r"^ {2}([\w-]+)", listed, re.MULTILINE)
 
 
 def of_program(program: Path, *command: str) -> list[Option]:

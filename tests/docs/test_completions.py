@@ -43,7 +43,7 @@ VALUES = {
     ],
     CONTROL: [
         ("sta", {"status"}),
-        ("fi", set()),
+        ("file", set()),
         ("status -o ''", {"text", "json"}),
         ("status --output j", {"json"}),
         ("status --status fi", {"file 1.pem"}),
@@ -52,6 +52,8 @@ VALUES = {
         ("status --instance ''", set()),
         ("status --brief --wa", {"--wait"}),
         ("bugreport --wa", set()),
+        ("encryption-config --step ''", {"readers", "writer", "only"}),
+        ("encryption-config --from fi", {"file 1.pem"}),
     ],
 }
 # What is special in bash and fish: a value after "=".
@@ -69,6 +71,7 @@ ZSH_ACTIONS = {
              ("--sock-group", "_groups"), ("--allow-gid", "_groups"),
              *((name, "_files") for name in ("--ca", "--client-cert", "--client-key"))],
     CONTROL: [("-o", "(text json)"), ("--output", "(text json)"),
+              ("--step", "(readers writer only)"), ("--from", "_files"),
               *((name, "_files") for name in ("-f", "--file", "--status", "--socket"))],
 }
 

@@ -3,13 +3,16 @@
 
 // The real okms-kms-ctl, and the real plugin, its sandbox on.
 
+#include <pty.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -215,6 +218,108 @@ TEST_F(CtlTest, LeavesSecretsOutOfABugReport) {
               AllOf(Not(HasSubstr("canary")), Not(HasSubstr("BEGIN")), Not(HasSubstr(seed))));
   for (const absl::string_view line : absl::StrSplit(key, '\n', absl::SkipEmpty())) {
     EXPECT_THAT(ended.out, Not(HasSubstr(std::string(line))));
+  }
+}
+
+constexpr char kSecret[] = "MTIzNDU2Nzg5MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTI=";
+
+// kube-apiserver's file.
+std::string WithKey() {
+  return absl::StrCat(
+      "apiVersion: apiserver.config.k8s.io/v1\nkind: EncryptionConfiguration\nresources:\n"
+      "  - {resources: [secrets], providers: [aescbc: {keys: [{name: a, secret: ",
+      kSecret, "}]}, identity: {}]}\n");
+}
+
+TEST_F(CtlTest, WritesTheEncryptionConfigToItsOwner) {
+  const std::string before = dir_ / "before.yaml";
+  const std::string after = dir_ / "after.yaml";
+  std::ofstream(before) << WithKey();
+  const std::vector<std::string> arguments{
+      "encryption-config", "--socket", socket(), "--from", before, "-f", after};
+  const Ended ended = Run(arguments);
+  EXPECT_EQ(ended.exit_status, kGood) << ended.err;
+  EXPECT_THAT(ended.out, IsEmpty());
+  EXPECT_THAT(ended.err, Not(HasSubstr(kSecret)));
+  EXPECT_THAT(ContentsOf(after), AllOf(HasSubstr(absl::StrCat("endpoint: unix://", socket())),
+                                       HasSubstr(absl::StrCat("secret: ", kSecret))));
+  struct stat info {};
+  ASSERT_EQ(::stat(after.c_str(), &info), 0);
+  EXPECT_EQ(info.st_mode & 0777U, 0600U);
+  const Ended again = Run(arguments);
+  EXPECT_EQ(again.exit_status, kCannotTell);
+  EXPECT_THAT(again.err, HasSubstr("File exists"));
+}
+
+// What it writes when its standard output is a terminal; with its exit status.
+std::pair<int, std::string> OnATerminal(const std::vector<std::string>& arguments) {
+  std::vector<char*> argv{const_cast<char*>(OKMS_CTL_PROGRAM)};
+  for (const std::string& each : arguments) argv.push_back(const_cast<char*>(each.c_str()));
+  argv.push_back(nullptr);
+  int terminal = -1;
+  const pid_t child = ::forkpty(&terminal, nullptr, nullptr, nullptr);
+  if (child == 0) {
+    ::execv(argv[0], argv.data());
+    ::_exit(127);
+  }
+  std::string text;
+  char buffer[4096];
+  // It ends with an error once the child has gone.
+  for (ssize_t size = 0; (size = ::read(terminal, buffer, sizeof buffer)) > 0;) {
+    text.append(buffer, static_cast<std::size_t>(size));
+  }
+  ::close(terminal);
+  int status = 0;
+  EXPECT_EQ(::waitpid(child, &status, 0), child);
+  return {WEXITSTATUS(status), text};
+}
+
+TEST_F(CtlTest, ShowsNoKeyOnATerminal) {
+  const std::string before = dir_ / "before.yaml";
+  std::ofstream(before) << WithKey();
+  const auto [refused, text] = OnATerminal({"encryption-config", "--from", before});
+  EXPECT_EQ(refused, kUsageError);
+  EXPECT_THAT(text, AllOf(HasSubstr("give a new file with -f"), Not(HasSubstr(kSecret))));
+  const auto [shown, without_keys] = OnATerminal({"encryption-config"});
+  EXPECT_EQ(shown, kGood);
+  EXPECT_THAT(without_keys, HasSubstr("kind: EncryptionConfiguration"));
+  // To a pipe it goes: what is there is for the administrator to know.
+  EXPECT_THAT(Run({"encryption-config", "--from", before}).out, HasSubstr(kSecret));
+}
+
+TEST_F(CtlTest, RefusesWhatLeadsToNoEncryptionConfig) {
+  const std::string empty = dir_ / "empty.yaml";
+  std::ofstream(empty).close();
+  struct {
+    std::vector<std::string> arguments;
+    int exit_status;
+    std::string said;
+  } const rows[] = {
+      {{"--name", "a:b"}, kUsageError, "--name a:b: no name that kube-apiserver takes"},
+      {{"--name", "a b"}, kUsageError, "--name a b: no name that kube-apiserver takes"},
+      {{"--name="}, kUsageError, "--name"},
+      {{"--timeout", "0s"}, kUsageError, "--timeout 0s: no time above 0 and up to 1m"},
+      {{"--timeout", "3"}, kUsageError, "--timeout 3: no time"},
+      {{"--timeout", "inf"}, kUsageError, "--timeout inf: no time"},
+      {{"--timeout", "2m"}, kUsageError, "--timeout 2m: no time"},
+      {{"--resource", "Secrets"}, kUsageError, "--resource Secrets: is no name of a resource"},
+      {{"--socket", "kms.sock"}, kUsageError, "--socket: \"kms.sock\" is no absolute path"},
+      {{"--instance", "a/b"}, kUsageError, "--instance a/b: no name of an instance"},
+      {{"--step", "last"}, kUsageError, "--step: give readers, writer or only"},
+      {{"--from-identity", "--from", empty}, kUsageError, "--from-identity excludes --from"},
+      {{"--from", ""}, kCannotTell, "--from: "},
+      {{"--from", "/nonexistent"}, kCannotTell, "--from: /nonexistent: cannot be read: No such"},
+      {{"--from", "/proc"}, kCannotTell, "--from: /proc: is no regular file"},
+      {{"--from", empty}, kFindings, "--from: the file is empty"},
+      {{"-f", "/nonexistent/new"}, kCannotTell, "-f /nonexistent/new: No such file"},
+  };
+  for (const auto& row : rows) {
+    std::vector<std::string> arguments{"encryption-config"};
+    arguments.insert(arguments.end(), row.arguments.begin(), row.arguments.end());
+    const Ended ended = Run(arguments);
+    EXPECT_EQ(ended.exit_status, row.exit_status) << row.said;
+    EXPECT_THAT(ended.err, HasSubstr(row.said));
+    EXPECT_THAT(ended.out, IsEmpty());
   }
 }
 

@@ -26,6 +26,7 @@ class Programs:
     kms_call: Path
     mock_kms: Path
     list_snapshot: Path
+    ctl: Path
     control_plane: Path  # a folder
     schemathesis: Path  # a folder
 

@@ -63,6 +63,20 @@ TEST(SourcesOfTest, SaysWhichOptionIsWrong) {
   mistake({"/k.sock", "", "one"}, "--instance is for the places of the units");
 }
 
+TEST(SocketOfTest, IsWhereKubeApiserverConnects) {
+  EXPECT_EQ(SocketOf({"unix:///k.sock", "", ""})->ToString(), "/k.sock");
+  EXPECT_EQ(SocketOf({"@kms", "", ""})->ToString(), "@kms");
+  EXPECT_EQ(SocketOf({"", "", "one"})->ToString(),
+            "/run/okms-k8s-encryption-provider/one/kms.sock");
+  EXPECT_THAT(SocketOf({"kms.sock", "", ""}),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       HasSubstr("--socket: \"kms.sock\" is no absolute path")));
+  EXPECT_THAT(SocketOf({"", "", "a/b"}),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("--instance a/b: no name")));
+  EXPECT_THAT(SocketOf({"/k.sock", "", "one"}),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("leave it out")));
+}
+
 TEST(AskTest, TakesTheFirstAnswer) {
   std::vector<std::string> asked;
   const auto source = [&asked](const std::string& name, absl::StatusOr<Json> answer) {
