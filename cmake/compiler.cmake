@@ -41,6 +41,7 @@ if(OKMS_SANITIZE)  # instruments generated code too, and replaces _FORTIFY_SOURC
     target_compile_options(okms_hardening INTERFACE
       $<$<BOOL:$<TARGET_PROPERTY:OKMS_TEST_CODE>>:-fno-sanitize=undefined>)
   endif()
+  target_compile_definitions(okms_hardening INTERFACE OKMS_SANITIZED)  # no sandbox, and a heap that keeps what is freed
   target_link_options(okms_hardening INTERFACE -fsanitize=${OKMS_SANITIZE})
 else()
   target_compile_options(okms_hardening INTERFACE

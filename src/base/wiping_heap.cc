@@ -16,7 +16,7 @@
 
 #include "base/wiping_heap.h"
 
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#ifndef OKMS_SANITIZED
 
 #include <dlfcn.h>
 #include <gnu/libc-version.h>

@@ -13,7 +13,14 @@
 namespace okms {
 namespace {
 
-// At least two DNS-1123 labels (k8s.io/apimachinery validation.IsFullyQualifiedDomainName).
+std::size_t AnnotationsSize(const Ciphertext& ciphertext) {
+  std::size_t size = 0;
+  for (const auto& [name, value] : ciphertext.annotations) size += name.size() + value.size();
+  return size;
+}
+
+}  // namespace
+
 bool IsFullyQualifiedDomainName(absl::string_view name) {
   if (name.empty() || name.size() > 253) return false;
   int labels = 0;
@@ -31,14 +38,6 @@ bool IsFullyQualifiedDomainName(absl::string_view name) {
   }
   return labels >= 2;
 }
-
-std::size_t AnnotationsSize(const Ciphertext& ciphertext) {
-  std::size_t size = 0;
-  for (const auto& [name, value] : ciphertext.annotations) size += name.size() + value.size();
-  return size;
-}
-
-}  // namespace
 
 absl::Status CheckKeyId(absl::string_view key_id) {
   if (key_id.empty()) return absl::FailedPreconditionError("the key id is empty");

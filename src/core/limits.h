@@ -25,6 +25,10 @@ inline constexpr std::size_t kSeedSize = 32;  // bytes; what the apiserver has e
 // The largest plaintext that AES-GCM turns into a ciphertext within the limit.
 inline constexpr std::size_t kMaxPlaintextSize = kMaxCiphertextSize - 16;
 
+// What the name of an annotation must be: at least two DNS-1123 labels (k8s.io/apimachinery
+// validation.IsFullyQualifiedDomainName).
+bool IsFullyQualifiedDomainName(absl::string_view name);
+
 // Errors: kFailedPrecondition.
 absl::Status CheckKeyId(absl::string_view key_id);
 

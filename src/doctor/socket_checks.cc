@@ -3,22 +3,18 @@
 
 #include "doctor/socket_checks.h"
 
-#include <fcntl.h>
 #include <grp.h>
 #include <pwd.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/time.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
-#include <optional>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "base/status.h"
-#include "base/unix_address.h"
+#include "client/unix_connection.h"
 #include "doctor/as_user.h"
 #include "doctor/kms_status.h"
 
@@ -26,28 +22,7 @@ namespace okms::doctor {
 namespace {
 
 constexpr std::chrono::seconds kPatience{3};  // kube-apiserver's
-
-enum class Patience { kNone, kForItsTurn };
-
-// Errors: kPermissionDenied; kResourceExhausted as many wait already as may, which somebody who
-// listens has allowed; kUnavailable.
-absl::StatusOr<UniqueFd> Connect(const std::string& name, Patience patience) {
-  const std::optional<UnixAddress> address = UnixAddress::Of(name);
-  if (!address) return absl::UnavailableError("the path is too long for a socket");
-  UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  if (fd) {
-    // It bounds connect(2) as well (socket(7)).
-    const timeval bound{kPatience.count(), 0};
-    ::setsockopt(fd.get(), SOL_SOCKET, SO_SNDTIMEO, &bound, sizeof bound);
-    if (patience == Patience::kNone) ::fcntl(fd.get(), F_SETFL, O_NONBLOCK);
-    if (::connect(fd.get(), address->get(), address->size()) == 0) return fd;
-  }
-  switch (errno) {
-    case EACCES: return ErrnoStatus(absl::StatusCode::kPermissionDenied, "connect", errno);
-    case EAGAIN: return absl::ResourceExhaustedError("as many wait already as may");
-    default: return ErrnoStatus(absl::StatusCode::kUnavailable, "connect", errno);
-  }
-}
+constexpr std::chrono::seconds kNow{0};
 
 std::string FileOfVariables(const Examination& all) {
   return all.found.file.empty() ? "ENVIRONMENT-FILE" : all.found.file;
@@ -119,7 +94,7 @@ Verdicts CheckSocket(Examination& all) {
     return Unknown(absl::StrCat(name, ": systemd listens; to ask would start the plugin"),
                    all.StartCommand());
   }
-  const absl::StatusOr<UniqueFd> connection = Connect(name, Patience::kNone);
+  const absl::StatusOr<UniqueFd> connection = client::ConnectUnix(name, kNow);
   if (connection.ok()) return Passed(absl::StrCat(name, ": somebody listens"));
   if (absl::IsResourceExhausted(connection.status())) {
     return Passed(absl::StrCat(name, ": somebody listens, and ", connection.status().message()));
@@ -167,7 +142,7 @@ Verdicts CheckAccess(Examination& all) {
 Verdicts CheckOwnStatus(Examination& all) {
   const uid_t uid = ::geteuid();
   const std::string who = absl::StrCat("user ", uid, ", who asks this,");
-  absl::StatusOr<UniqueFd> connection = Connect(all.socket().ToString(), Patience::kForItsTurn);
+  absl::StatusOr<UniqueFd> connection = client::ConnectUnix(all.socket().ToString(), kPatience);
   if (absl::IsResourceExhausted(connection.status())) return NotTaken(all, who);
   if (!connection.ok()) {
     return Unknown(absl::StrCat(who, " may not connect: ", connection.status().message()),

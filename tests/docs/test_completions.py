@@ -23,6 +23,7 @@ from options import Option
 
 PLUGIN = "okms-k8s-encryption-provider"
 CONTROL = "okms-kms-ctl"
+CONFORMANCE = "okms-kms-conformance"
 SKIPPED = 77  # what CTest is told to count as skipped
 # By program: a line, but for its name, and what completes its last word.
 VALUES = {
@@ -55,16 +56,26 @@ VALUES = {
         ("encryption-config --step ''", {"readers", "writer", "only"}),
         ("encryption-config --from fi", {"file 1.pem"}),
     ],
+    CONFORMANCE: [
+        ("--socket fi", {"file 1.pem"}),
+        ("-o ''", {"tap", "json"}),
+        ("--list --output j", {"json"}),
+        ("--patience ''", set()),
+        ("fi", set()),
+        ("--list --kms-", {"--kms-counts"}),
+    ],
 }
 # What is special in bash and fish: a value after "=".
 BASH_VALUES = {
     PLUGIN: [("-protocol r", {"rest"}), ("--protocol=", {"kmip", "rest"}),
              ("--protocol=r", {"rest"}), ("--ca=fi", {"file 1.pem"})],
     CONTROL: [("status --output=j", {"json"}), ("bugreport --file=fi", {"file 1.pem"})],
+    CONFORMANCE: [("--output=j", {"json"}), ("--socket=fi", {"file 1.pem"})],
 }
 FISH_VALUES = {
     PLUGIN: [("--protocol=r", {"--protocol=rest"})],
     CONTROL: [("status --output=j", {"--output=json"})],
+    CONFORMANCE: [("--output=j", {"--output=json"})],
 }
 ZSH_ACTIONS = {
     PLUGIN: [("--protocol", "(kmip rest)"), ("--user", "_users"), ("--allow-uid", "_users"),
@@ -73,6 +84,7 @@ ZSH_ACTIONS = {
     CONTROL: [("-o", "(text json)"), ("--output", "(text json)"),
               ("--step", "(readers writer only)"), ("--from", "_files"),
               *((name, "_files") for name in ("-f", "--file", "--status", "--socket"))],
+    CONFORMANCE: [("-o", "(tap json)"), ("--output", "(tap json)"), ("--socket", "_files")],
 }
 
 

@@ -3,14 +3,19 @@
 
 // okms-mock-kms: a KMIP server, and if wanted an OKMS REST server of the same keys, to try the
 // plugin with. Its keys are gone when it ends, and whoever has a certificate of its CA may use
-// them: never for real data. On SIGUSR1 it says how often it was asked for what over KMIP.
+// them: never for real data. On SIGUSR1 it says how often it was asked for what, by the names that
+// KMIP has for it, and of REST "list", "get", "encrypt" and "decrypt". On SIGHUP it reads --keys
+// again.
 
 #include <signal.h>
 
+#include <algorithm>
 #include <chrono>
 #include <exception>
 #include <filesystem>
+#include <fstream>
 #include <iostream>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -20,21 +25,26 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "absl/time/time.h"
 #include "base/status.h"
 #include "kmip/enums.h"
 #include "mock_kms/mock_kms.h"
 #include "mock_kms/mock_okms.h"
+#include "mock_kms/rest_route.h"
 #include "support/test_pki.h"
 
 namespace okms::test {
 namespace {
 
+constexpr uint32_t kGetOperation = 0x0A;  // which is not among those that the plugin uses
+
 struct Flags {
   uint16_t port = 0;
   std::string pki;
   std::vector<std::string> keys;
+  std::string keys_file;
   std::string versions;
   std::string delay = "0";
   std::string item_delay = "0";
@@ -121,6 +131,42 @@ absl::StatusOr<std::unique_ptr<MockOkms>> StartRest(const Flags& flags, const Mo
   return okms;
 }
 
+// What it holds is from now on all that there is.
+absl::Status ReadKeys(const std::string& path, KeyStore& keys) {
+  std::ifstream file(path);
+  if (!file) return absl::NotFoundError(absl::StrCat("--keys ", path, ": cannot be read"));
+  std::vector<MockKey> read;
+  for (std::string line; std::getline(file, line);) {
+    if (line.empty()) continue;
+    OKMS_ASSIGN_OR_RETURN(MockKey key, ParseMockKey(line));
+    // Without material, a key that is there stays what it is.
+    const std::optional<MockKey> known = keys.Find(key.id);
+    if (known && line.find("material=") == std::string::npos) key.material = known->material;
+    read.push_back(std::move(key));
+  }
+  // No key is away for a moment.
+  for (const MockKey& key : read) keys.Put(key);
+  for (const MockKey& key : keys.List()) {
+    const bool stays = std::any_of(read.begin(), read.end(),
+                                   [&](const MockKey& each) { return each.id == key.id; });
+    if (!stays) keys.Remove(key.id);
+  }
+  return absl::OkStatus();
+}
+
+std::map<std::string, int> Counts(MockKms& kms, const MockOkms* okms) {
+  std::map<std::string, int> counts;
+  for (const auto& [operation, times] : kms.handler().Counts()) {
+    const std::string name = kmip::ToString(static_cast<kmip::Operation>(operation));
+    counts[operation == kGetOperation ? "Get" : absl::StrReplaceAll(name, {{" ", "-"}})] += times;
+  }
+  if (okms == nullptr) return counts;
+  for (const RestRequest& request : okms->Requests()) {
+    if (const auto call = CallOf(request)) ++counts[std::string(ToString(*call))];
+  }
+  return counts;
+}
+
 absl::Status Run(const Flags& flags) {
   // Blocked here, before any thread, so that they wait for sigwait.
   sigset_t signals;
@@ -128,6 +174,7 @@ absl::Status Run(const Flags& flags) {
   sigaddset(&signals, SIGTERM);
   sigaddset(&signals, SIGINT);
   sigaddset(&signals, SIGUSR1);
+  sigaddset(&signals, SIGHUP);
   ::pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   ::signal(SIGPIPE, SIG_IGN);
 
@@ -144,6 +191,9 @@ absl::Status Run(const Flags& flags) {
   }
   OKMS_ASSIGN_OR_RETURN(const std::unique_ptr<MockKms> kms, MockKms::Start(options));
   for (MockKey& key : keys) kms->handler().Put(std::move(key));
+  if (!flags.keys_file.empty()) {
+    OKMS_RETURN_IF_ERROR(ReadKeys(flags.keys_file, kms->handler().keys()));
+  }
   kms->SetFault(fault);
   std::unique_ptr<MockOkms> okms;  // after the KMS, whose keys it uses
   if (flags.rest_port) {
@@ -155,10 +205,15 @@ absl::Status Run(const Flags& flags) {
   while (true) {
     int received = 0;
     ::sigwait(&signals, &received);
+    if (received == SIGHUP && !flags.keys_file.empty()) {
+      const absl::Status status = ReadKeys(flags.keys_file, kms->handler().keys());
+      if (!status.ok()) std::cerr << "okms-mock-kms: " << status.message() << std::endl;
+      continue;
+    }
     if (received != SIGUSR1) return absl::OkStatus();
     std::cout << "asked so far:";
-    for (const auto& [operation, times] : kms->handler().Counts()) {
-      std::cout << ' ' << kmip::ToString(static_cast<kmip::Operation>(operation)) << ' ' << times;
+    for (const auto& [what, times] : Counts(*kms, okms.get())) {
+      std::cout << ' ' << what << ' ' << times;
     }
     std::cout << std::endl;
   }
@@ -178,6 +233,8 @@ int Main(int argc, char** argv) {
   app.add_option("--key", flags.keys,
                  "A key, as id=ID[,name=NAME][,bits=256][,state=Active][,usage=encrypt+decrypt]"
                  "[,material=HEX]; may be given again. REST shows those whose ID is a UUID");
+  app.add_option("--keys", flags.keys_file,
+                 "A file of such keys, one a line; read again on SIGHUP");
   app.add_option("--versions", flags.versions, "KMIP versions, in the order of the answer");
   app.add_option("--delay", flags.delay, "Time before each answer, for example 5ms");
   app.add_option("--item-delay", flags.item_delay,

@@ -26,12 +26,14 @@ USES = {
     "audit": {"base", "core", "net"},
 }
 USES["app"] = set(USES)
+USES["client"] = {"base"}
 USES["doctor"] = set(USES)
 USES["ctl"] = set(USES)
+USES["conformance"] = {"base", "client", "config", "core"}  # another program, too
 GENERATED = {"version.h"}  # of the top folder
 
 # The files that see gRPC.
-GRPC = {"doctor/kms_status.cc", "service/completions.cc", "service/completions.h",
+GRPC = {"client/kms_client.cc", "service/completions.cc", "service/completions.h",
         "service/health_service.cc", "service/health_service.h", "service/kms_server.cc",
         "service/kms_service.cc", "service/kms_service.h", "service/other_calls.cc",
         "service/other_calls.h"}
@@ -52,11 +54,12 @@ RESTRICTED = [
     ("openssl/", {"net"}),
     ("ares", {"net/lookup.cc"}),
     ("curl/", {"http/libcurl.h"}),
-    ("nlohmann/", {"rest", "control/report_json.cc", "app/status_pages.cc", "ctl", "doctor/report.cc"}),
+    ("nlohmann/", {"rest", "control/report_json.cc", "app/status_pages.cc", "conformance/report.cc", "ctl",
+                   "doctor/report.cc"}),
     ("yaml-cpp/", {"ctl/encryption_file.cc", "doctor/encryption_config.cc"}),
     ("boost/endian/", {"audit"}),
     ("boost/", {"control/http_request.cc", "ctl/http_get.cc"}),
-    ("CLI/", {"config/flags.cc", "ctl"}),
+    ("CLI/", {"config/flags.cc", "conformance/main.cc", "ctl"}),
     ("seccomp.h", {"sandbox/seccomp.cc"}),
     ("cap-ng.h", {"sandbox/privileges.cc"}),
     ("systemd/sd-bus.h", {"control", "ctl/bus_report.cc"}),
@@ -105,6 +108,9 @@ def self_test():
         ("service/listener.cc", "#include <grpcpp/grpcpp.h>"),
         ("app/kms.cc", '#include "ctl/subcommand.h"'),
         ("service/kms_server.h", "#include <grpcpp/grpcpp.h>"),
+        ("conformance/run.cc", "#include <grpcpp/grpcpp.h>"),
+        ("conformance/run.cc", '#include "service/kms_server.h"'),
+        ("app/run.cc", '#include "client/kms_client.h"'),
         ("main.cc", '#include "kms/v2/api.grpc.pb.h"'),
         ("config/config.cc", '#include "app/check_config.h"'),
         ("app/kms.cc", "#include <curl/curl.h>"),

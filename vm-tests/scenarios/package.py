@@ -8,6 +8,7 @@
 start_all()
 machine.wait_for_unit("okms-mock-kms.service")
 CONTROL = "okms-kms-ctl"
+CONFORMANCE = "okms-kms-conformance"
 FOLDER = f"/etc/{PLUGIN}"
 PKI = "/var/lib/okms-mock-kms/pki"
 OKMS_ID = "3f0c7a52-9d1e-4b68-8c35-e2a4617bd90f"  # the mock's
@@ -60,16 +61,18 @@ with subtest("what it brings is in place"):
                      for instance in ("", "@one") for kind in kinds)
     said = machine.succeed(f"systemd-analyze verify --man=no {units} 2>&1")
     assert said == "", said
-    for program in (PLUGIN, CONTROL):
+    for program in (PLUGIN, CONFORMANCE, CONTROL):
         machine.succeed(f"gunzip --stdout /usr/share/man/man8/{program}.8.gz | grep {program}",
                         f"bash -n /usr/share/bash-completion/completions/{program}",
                         f"test -s /usr/share/zsh/vendor-completions/_{program}",
                         f"test -s /usr/share/fish/vendor_completions.d/{program}.fish")
     machine.succeed(f"gunzip --stdout /usr/share/man/man8/{PLUGIN}.8.gz | grep LoadCredential",
                     f"test -s /usr/share/doc/{PLUGIN}/alerts.md",
+                    f"test -s /usr/share/doc/{PLUGIN}/conformance.md",
                     f"test -s /usr/share/doc/{PLUGIN}/operations.md",
                     f"test -s /usr/share/{PLUGIN}/alerts.yaml",
-                    f"test -s /usr/share/{PLUGIN}/dashboard.json", f"{CONTROL} --version")
+                    f"test -s /usr/share/{PLUGIN}/dashboard.json", f"{CONTROL} --version",
+                    f"{CONFORMANCE} --version")
     # Nothing runs yet, which it says.
     assert "systemctl status" in machine.fail(f"{CONTROL} status 2>&1")
     assert machine.succeed(f"dpkg --listfiles {PLUGIN} | grep -E 'mock|call|bench' || true") == ""
