@@ -5,13 +5,14 @@
 from __future__ import annotations
 
 import base64
+import http.client
 import json
 import subprocess
 import sys
+import threading
 import time
-import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -65,13 +66,21 @@ class Etcd:
         start = folder.encode()
         return self._range(key=start, range_end=start[:-1] + bytes([start[-1] + 1]))
 
+    def store(self, key: str, value: bytes) -> None:
+        self._ask("put", key=key.encode(), value=value)
+
+    def delete(self, key: str) -> None:
+        self._ask("deleterange", key=key.encode())
+
     def _range(self, **keys: bytes) -> dict[str, bytes]:
-        body = {name: base64.b64encode(key).decode() for name, key in keys.items()}
-        request = urllib.request.Request(f"{self.url}/v3/kv/range", data=json.dumps(body).encode())
-        with urllib.request.urlopen(request, timeout=10) as response:
-            found = json.load(response).get("kvs", [])
         return {base64.b64decode(each["key"]).decode(): base64.b64decode(each["value"])
-                for each in found}
+                for each in self._ask("range", **keys).get("kvs", [])}
+
+    def _ask(self, what: str, **fields: bytes) -> Any:
+        body = {name: base64.b64encode(value).decode() for name, value in fields.items()}
+        request = urllib.request.Request(f"{self.url}/v3/kv/{what}", data=json.dumps(body).encode())
+        with urllib.request.urlopen(request, timeout=10) as response:
+            return json.load(response)
 
     def _healthy(self) -> bool:
         try:
@@ -79,34 +88,6 @@ class Etcd:
                 return bool(json.load(response)["health"] == "true")
         except (OSError, ValueError):
             return False
-
-
-def key_id_of(stored: bytes, provider: str) -> str:
-    """Under which key the KMS v2 provider has stored that: the keyID of its EncryptedObject, a
-    protobuf message (k8s.io/apiserver, pkg/storage/value/encrypt/envelope/kmsv2/v2/api.proto)."""
-    prefix = f"k8s:enc:kms:v2:{provider}:".encode()
-    if not stored.startswith(prefix):
-        raise ValueError(f"not encrypted by {provider}: {stored[:40]!r}")
-    at = len(prefix)
-
-    def varint() -> int:
-        nonlocal at
-        value = shift = 0
-        while True:
-            byte = stored[at]
-            value |= (byte & 0x7F) << shift
-            at, shift = at + 1, shift + 7
-            if byte < 0x80:
-                return value
-
-    while at < len(stored):
-        field, kind = divmod(varint(), 8)
-        number = varint()  # the value, or how long it is
-        if kind == 2:
-            if field == 2:
-                return stored[at:at + number].decode()
-            at += number
-    raise ValueError(f"no keyID in {stored[:80]!r}")
 
 
 class Response(NamedTuple):
@@ -126,23 +107,24 @@ class Readiness(NamedTuple):
 
 
 class ApiServer:
-    """kube-apiserver whose Secrets are encrypted by one KMS v2 provider and nothing else."""
+    """kube-apiserver with an EncryptionConfiguration."""
 
-    def __init__(self, program: Path, folder: Path, pki: Pki, etcd: Etcd, kms_socket: Path,
-                 provider: str) -> None:
+    def __init__(self, program: Path, folder: Path, pki: Pki, etcd: Etcd,
+                 encryption: dict[str, Any], *flags: str) -> None:
         folder.mkdir(parents=True)
-        port = free_port()
-        self._url = f"https://127.0.0.1:{port}"
+        self._port = free_port()
+        self._connections: dict[int, tuple[http.client.HTTPSConnection, float]] = {}
         self._context = pki.client_context()
         (folder / "tokens.csv").write_text(f"{_TOKEN},admin,admin,system:masters\n")
-        (folder / "encryption.json").write_text(json.dumps(_encryption(kms_socket, provider)))
+        self._encryption = folder / "encryption.json"
+        self.configure(encryption)
         service_account_key = folder / "service-account.key"
         subprocess.run(["openssl", "genpkey", "-algorithm", "RSA",
                         "-out", str(service_account_key)], check=True, capture_output=True)
         self._argv = [
             str(program), "--etcd-servers", etcd.url,
             "--bind-address", "127.0.0.1", "--advertise-address", "127.0.0.1",
-            "--secure-port", str(port),
+            "--secure-port", str(self._port),
             "--tls-cert-file", str(pki.certificate("server")),
             "--tls-private-key-file", str(pki.key("server")),
             "--token-auth-file", str(folder / "tokens.csv"), "--authorization-mode", "RBAC",
@@ -153,15 +135,24 @@ class ApiServer:
             # There is no controller manager that would make service accounts, and from 1.37 on
             # the reconciler refuses to advertise a loopback address.
             "--disable-admission-plugins", "ServiceAccount", "--endpoint-reconciler-type", "none",
-            "--encryption-provider-config", str(folder / "encryption.json"),
+            "--encryption-provider-config", str(self._encryption), *flags,
         ]
         self.process = Process("kube-apiserver", folder / "apiserver.log")
+
+    def configure(self, encryption: dict[str, Any]) -> None:
+        """Of one piece, as whoever reads it again while it is replaced must find it."""
+        new = self._encryption.with_suffix(".new")
+        new.write_text(json.dumps(encryption))
+        new.rename(self._encryption)
 
     def start(self) -> None:
         """Returns at once: when it is ready is what the test is about."""
         self.process.start(self._argv)
 
     def stop(self) -> None:
+        for connection, _ in self._connections.values():
+            connection.close()
+        self._connections.clear()
         self.process.stop()
 
     def readiness(self) -> Readiness | None:
@@ -190,6 +181,16 @@ class ApiServer:
             return readiness is not None and readiness.only_the_kms_is_missing
 
         self._wait(missed, "state in which nothing but the KMS is missing", seconds)
+
+    def wait_until_it_misses_the_kms(self, seconds: float) -> None:
+        """For up to 20 seconds it believes the last answer, that all was well."""
+        self._wait(lambda readiness: readiness is not None and readiness.only_the_kms_is_missing,
+                   "state in which nothing but the KMS is missing", seconds)
+
+    def wait_until_it_misses_its_secrets(self, seconds: float) -> None:
+        """The KMS is there, but does not decrypt them."""
+        self._wait(lambda readiness: readiness is not None and readiness.failing == _CACHE_CHECKS,
+                   "state in which nothing but caches is missing", seconds)
 
     def _wait(self, condition: Callable[[Readiness | None], bool], what: str,
               seconds: float) -> None:
@@ -220,46 +221,57 @@ class ApiServer:
             raise RuntimeError(f"reading secret {name}: {status} {answer.decode()}")
         return base64.b64decode(json.loads(answer)["data"]["value"])
 
-    def rewrite_secrets(self) -> None:
-        """As kubectl get secrets -A -o json | kubectl replace -f - does."""
-        status, answer = self.request("GET", "/api/v1/secrets")
-        if status != 200:
-            raise RuntimeError(f"listing secrets: {status} {answer.decode()}")
-        for secret in json.loads(answer)["items"]:
-            self.rewrite_secret(secret["metadata"]["name"], secret["metadata"]["namespace"])
+    def metric(self, name: str, *labels: str) -> float:
+        """The sum of those that have all of `labels`, as they are written: status="success"."""
+        answer = self.request("GET", "/metrics")
+        if answer.status != 200:
+            raise RuntimeError(f"/metrics: {answer.status} {answer.body.decode()}")
+        return sum(float(line.rpartition(" ")[2]) for line in answer.body.decode().splitlines()
+                   if line.startswith((f"{name}{{", f"{name} ")) and all(l in line for l in labels))
 
-    def rewrite_secret(self, name: str, namespace: str = "default") -> None:
-        path = f"/api/v1/namespaces/{namespace}/secrets/{name}"
-        status, answer = self.request("GET", path)
-        if status == 200:
-            status, answer = self.request("PUT", path, json.loads(answer))
-        if status != 200:
-            raise RuntimeError(f"rewriting secret {name}: {status} {answer.decode()}")
-
-    def request(self, method: str, path: str, body: Any = None) -> Response:
-        request = urllib.request.Request(
-            self._url + path, method=method,
-            data=None if body is None else json.dumps(body).encode(),
-            headers={"Authorization": f"Bearer {_TOKEN}", "Content-Type": "application/json"})
+    def request(self, method: str, path: str, body: Any = None, *,
+                content: str = "application/json") -> Response:
+        connection = self._connection()
         try:
-            with urllib.request.urlopen(request, timeout=30, context=self._context) as response:
+            connection.request(method, path, None if body is None else json.dumps(body),
+                               {"Authorization": f"Bearer {_TOKEN}", "Content-Type": content})
+            with connection.getresponse() as response:
                 return Response(response.status, response.read())
-        except urllib.error.HTTPError as error:
-            with error:
-                return Response(error.code, error.read())
+        except http.client.HTTPException as error:
+            connection.close()
+            raise ConnectionError(f"{method} {path}: {error!r}") from None
+        except BaseException:
+            connection.close()
+            raise
+
+    def _connection(self) -> http.client.HTTPSConnection:
+        """Each thread has its own, and keeps it: handshakes are most of what a request costs."""
+        now = time.monotonic()
+        thread = threading.get_ident()
+        connection, used = self._connections.get(thread) or (http.client.HTTPSConnection(
+            "127.0.0.1", self._port, timeout=30, context=self._context), now)
+        if now - used > 30:
+            connection.close()  # before the other side does; it is opened again by itself
+        self._connections[thread] = connection, now
+        return connection
 
 
-def _encryption(kms_socket: Path, provider: str) -> dict[str, Any]:
+def encryption(resources: Sequence[str], *providers: dict[str, Any]) -> dict[str, Any]:
+    """The first of `providers` writes; all of them read."""
     return {
         "apiVersion": "apiserver.config.k8s.io/v1",
         "kind": "EncryptionConfiguration",
-        "resources": [{
-            "resources": ["secrets"],
-            "providers": [{"kms": {
-                "apiVersion": "v2",  # the default is v1
-                "name": provider,
-                "endpoint": f"unix://{kms_socket}",
-                "timeout": "3s",
-            }}],
-        }],
+        "resources": [{"resources": list(resources), "providers": list(providers)}],
     }
+
+
+IDENTITY: dict[str, Any] = {"identity": {}}  # in clear
+
+
+def kms_provider(name: str, socket: Path) -> dict[str, Any]:
+    return {"kms": {
+        "apiVersion": "v2",  # the default is v1
+        "name": name,
+        "endpoint": f"unix://{socket}",
+        "timeout": "3s",
+    }}

@@ -23,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "interop"))
 
 # pylint: disable=wrong-import-position
 import runner  # noqa: E402
-from control_plane import ApiServer, Etcd, stage  # noqa: E402
+from control_plane import ApiServer, Etcd, encryption, kms_provider, stage  # noqa: E402
 from kms import LABEL, Kms, OverKmip, OverRest  # noqa: E402
 from peers import Plugin  # noqa: E402
 from pki import Pki  # noqa: E402
@@ -69,7 +69,8 @@ class ControlPlane(unittest.TestCase):
         cls.etcd.start()
 
         cls.apiserver = ApiServer(Programs.control_plane / "kube-apiserver", folder / "apiserver",
-                                  pki, cls.etcd, cls.plugin.socket, PROVIDER)
+                                  pki, cls.etcd, encryption(
+                                      ["secrets"], kms_provider(PROVIDER, cls.plugin.socket)))
         cls.addClassCleanup(cls.apiserver.stop)
         with stage("first start: ready"):
             cls.apiserver.start()

@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "interop"))
 
 # pylint: disable=wrong-import-position
 import runner  # noqa: E402
-from control_plane import ApiServer, Etcd, stage  # noqa: E402
+from control_plane import ApiServer, Etcd, encryption, kms_provider, stage  # noqa: E402
 from okms import OkmsMock  # noqa: E402
 from peers import Plugin  # noqa: E402
 from pki import Pki  # noqa: E402
@@ -70,8 +70,8 @@ class Migration(unittest.TestCase):
         cls.addClassCleanup(cls.etcd.stop)
         cls.etcd.start()
         cls.apiserver = ApiServer(Programs.control_plane / "kube-apiserver",
-                                  cls.folder / "apiserver", pki, cls.etcd, cls.plugin.socket,
-                                  PROVIDER)
+                                  cls.folder / "apiserver", pki, cls.etcd, encryption(
+                                      ["secrets"], kms_provider(PROVIDER, cls.plugin.socket)))
         cls.addClassCleanup(cls.apiserver.stop)
         cls.file = cls.folder / "apiserver" / "encryption.json"
         cls.file.write_text(yaml.safe_dump({

@@ -149,10 +149,11 @@ class Plugin:
         self.socket = folder / "kms.sock"
         self._kms_call = kms_call
         protocol = ["rest", "--okms-id", okms_id] if okms_id else ["kmip"]
-        self._argv = [str(program), "--protocol", *protocol, "--serv-addr", kms_address, *key,
+        self.flags = ["--protocol", *protocol, "--serv-addr", kms_address, *key,
                       "--client-cert", str(pki.certificate(user)),
                       "--client-key", str(pki.key(user)), "--ca", str(pki.authority),
                       "--sock", str(self.socket), "--timeout", "10s", *flags]
+        self._argv = [str(program), *self.flags]
         self.process = Process("plugin", folder / "plugin.log")
 
     def start(self) -> None:

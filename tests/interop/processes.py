@@ -24,7 +24,8 @@ POLL_SECONDS = 0.05
 TAIL_LINES = 25
 
 
-def wait_until(predicate: Callable[[], T], what: str, seconds: float) -> T:
+def wait_until(predicate: Callable[[], T], what: str, seconds: float, *,
+               every: float = POLL_SECONDS) -> T:
     """The first true answer of `predicate`; TimeoutError with its last answer otherwise."""
     deadline = time.monotonic() + seconds
     while True:
@@ -33,7 +34,7 @@ def wait_until(predicate: Callable[[], T], what: str, seconds: float) -> T:
             return answer
         if time.monotonic() >= deadline:
             raise TimeoutError(f"no {what} within {seconds:g} s; last answer: {answer!r}")
-        time.sleep(POLL_SECONDS)
+        time.sleep(every)
 
 
 def free_port() -> int:
@@ -86,7 +87,8 @@ class Process:
     def running(self) -> bool:
         return self._child is not None and self._child.poll() is None
 
-    def wait_until(self, predicate: Callable[[], T], what: str, seconds: float) -> T:
+    def wait_until(self, predicate: Callable[[], T], what: str, seconds: float, *,
+                   every: float = POLL_SECONDS) -> T:
         """As the function of that name, but gives up at once when the program has ended."""
         def answer() -> T:
             if not self.running():
@@ -94,7 +96,7 @@ class Process:
                 raise RuntimeError(f"{self.name} ended with status {status}, see its log")
             return predicate()
 
-        return wait_until(answer, f"{what} of {self.name}", seconds)
+        return wait_until(answer, f"{what} of {self.name}", seconds, every=every)
 
     def stop(self, with_signal: signal.Signals = signal.SIGTERM, seconds: float = 15) -> int | None:
         """The exit status. A program that does not end in time is killed (status -9)."""
