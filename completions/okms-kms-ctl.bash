@@ -15,11 +15,12 @@ _okms_kms_ctl() {
   [[ $COMP_CWORD -lt 2 ]] || command=${COMP_WORDS[1]}
   local action=() places=(--status --socket --instance -h --help)
   case $flag in
-    --status | --socket | -f | --file | --env-file | --encryption-config | --from) action=(-f) ;;
+    --status | --socket | -f | --file | --env-file | --encryption-config | --from | --snapshot | --etcd-*) action=(-f) ;;
     -o | --output) action=(-W 'text json') ;;
     --as) action=(-u) ;;
     --step) action=(-W 'readers writer only') ;;
     --wait | --instance | --unit | --key | --name | --resource | --timeout) return ;; # only the administrator knows
+    --endpoints | --prefix | --fail-unless-key | --fail-on-plaintext | --round-trip) return ;;
     *)
       case $command in
         status) action=(-W "--wait --brief -o --output ${places[*]}") ;;
@@ -27,8 +28,12 @@ _okms_kms_ctl() {
         encryption-config)
           action=(-W '--name --resource --timeout --from --from-identity --step -f --file -o --output --socket --instance -h --help')
           ;;
+        audit)
+          action=(-W '--endpoints --etcd-cacert --etcd-cert --etcd-key --snapshot --prefix --history
+            --fail-unless-key --fail-on-plaintext --round-trip --verbose -o --output -h --help')
+          ;;
         bugreport) action=(-W "-f --file ${places[*]}") ;;
-        '') action=(-W 'status check encryption-config bugreport -h --help --version') ;;
+        '') action=(-W 'status check audit encryption-config bugreport -h --help --version') ;;
         *) return ;;
       esac
       ;;

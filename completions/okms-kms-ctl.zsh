@@ -30,6 +30,21 @@ case $command in
       '--encryption-config=[look at this file of kube-apiserver, too]:file:_files' \
       '(-o --output)'{-o+,--output=}'[how to say it]:format:(text json)'
     ;;
+  audit)
+    _arguments $help \
+      '--endpoints=[where etcd is]:urls: ' \
+      '--etcd-cacert=[the CA that signed its certificates]:file:_files' \
+      '--etcd-cert=[the certificate to show etcd]:file:_files' \
+      '--etcd-key=[its key]:file:_files' \
+      '--snapshot=[a file of etcd in its place]:file:_files' \
+      '--prefix=[what the keys to read begin with]:prefix: ' \
+      '--history[read old revisions, too]' \
+      '--fail-unless-key=[exit with 1 unless all is under this key]:id: ' \
+      '--fail-on-plaintext=[exit with 1 when one of these is in plain text]:resources: ' \
+      '--round-trip=[how long a Decrypt takes]:duration: ' \
+      '--verbose[name the first few objects, and all resources]' \
+      '(-o --output)'{-o+,--output=}'[how to say it]:format:(text json)'
+    ;;
   encryption-config)
     _arguments $help $socket \
       '--name=[name of the provider]:name: ' \
@@ -48,6 +63,6 @@ case $command in
   '')
     _arguments $help \
       '(- *)--version[print the version and exit]' \
-      '1:command:(status check encryption-config bugreport)'
+      '1:command:(status check audit encryption-config bugreport)'
     ;;
 esac

@@ -24,8 +24,10 @@ int Main(int argc, char** argv) {
   app.require_subcommand(1);
   app.failure_message(CLI::FailureMessage::simple);
   Run run;
-  for (AddSubcommand* const add : {AddStatus, AddCheck, AddEncryptionConfig, AddBugReport})
+  for (AddSubcommand* const add :
+       {AddStatus, AddCheck, AddAudit, AddEncryptionConfig, AddBugReport}) {
     add(app, run);
+  }
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& stop) {  // --help and --version are such, too

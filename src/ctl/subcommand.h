@@ -31,6 +31,7 @@ using Run = std::function<int()>;
 // to `app`, and has `run` set when it is the one that was named. Both outlive the options.
 using AddSubcommand = void(CLI::App& app, Run& run);
 
+AddSubcommand AddAudit;
 AddSubcommand AddBugReport;
 AddSubcommand AddCheck;
 AddSubcommand AddEncryptionConfig;

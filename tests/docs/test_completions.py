@@ -55,6 +55,10 @@ VALUES = {
         ("bugreport --wa", set()),
         ("encryption-config --step ''", {"readers", "writer", "only"}),
         ("encryption-config --from fi", {"file 1.pem"}),
+        ("audit --snapshot fi", {"file 1.pem"}),
+        ("audit --etcd-cert fi", {"file 1.pem"}),
+        ("audit --fail-u", {"--fail-unless-key"}),
+        ("audit --endpoints ''", set()),
     ],
     CONFORMANCE: [
         ("--socket fi", {"file 1.pem"}),

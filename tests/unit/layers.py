@@ -37,12 +37,15 @@ GRPC = {"client/kms_client.cc", "service/completions.cc", "service/completions.h
         "service/health_service.cc", "service/health_service.h", "service/kms_server.cc",
         "service/kms_service.cc", "service/kms_service.h", "service/other_calls.cc",
         "service/other_calls.h"}
+ETCD = {"audit/etcd.cc", "audit/etcd_client.cc", "audit/etcd_client.h", "audit/etcd_history.cc",
+        "audit/etcd_watch.cc", "audit/etcd_watch.h"}
 
 # Headers of other projects that only some files may see.
 # Each row: what the header's name begins with, and the files or layers that may include it.
 RESTRICTED = [
-    ("grpcpp/", GRPC),
+    ("grpcpp/", GRPC | ETCD),
     ("grpc/", GRPC),
+    ("etcd/", ETCD),
     ("google/protobuf/", GRPC | {"audit/wire.cc"}),
     ("kms/v2/", GRPC),
     ("openssl/crypto.h", {"net", "base/secret.h"}),
@@ -55,7 +58,7 @@ RESTRICTED = [
     ("ares", {"net/lookup.cc"}),
     ("curl/", {"http/libcurl.h"}),
     ("nlohmann/", {"rest", "control/report_json.cc", "app/status_pages.cc", "conformance/report.cc", "ctl",
-                   "doctor/report.cc"}),
+                   "doctor/report.cc", "audit/creation_time.cc", "audit/report.h", "audit/report_json.cc"}),
     ("yaml-cpp/", {"ctl/encryption_file.cc", "doctor/encryption_config.cc"}),
     ("boost/endian/", {"audit"}),
     ("boost/", {"control/http_request.cc", "ctl/http_get.cc"}),

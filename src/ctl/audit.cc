@@ -1,0 +1,158 @@
+// SPDX-FileCopyrightText: The okms-k8s-encryption-provider authors
+// SPDX-License-Identifier: Apache-2.0
+
+#include <algorithm>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <CLI/CLI.hpp>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "absl/time/time.h"
+#include "audit/etcd.h"
+#include "audit/findings.h"
+#include "audit/report.h"
+#include "audit/snapshot.h"
+#include "audit/survey.h"
+#include "base/status.h"
+#include "config/help_text.h"
+#include "ctl/progress.h"
+#include "ctl/report.h"
+#include "ctl/subcommand.h"
+
+namespace okms::ctl {
+namespace {
+
+struct Options {
+  audit::EtcdOptions etcd;
+  std::string snapshot;
+  audit::Scope scope;
+  std::string key;
+  std::string plaintext;
+  bool fail_on_plaintext = false;
+  std::string round_trip;
+  bool verbose = false;
+  Output output = Output::kText;
+};
+
+absl::StatusOr<audit::Demands> DemandsOf(const Options& options) {
+  audit::Demands demands;
+  demands.key = options.key;
+  demands.no_plaintext = options.fail_on_plaintext;
+  demands.no_plaintext_of = absl::StrSplit(options.plaintext, ',', absl::SkipEmpty());
+  if (options.round_trip.empty()) return demands;
+  absl::Duration round_trip;
+  if (!absl::ParseDuration(options.round_trip, &round_trip) || round_trip <= absl::ZeroDuration() ||
+      round_trip > absl::Minutes(10)) {
+    return absl::InvalidArgumentError(absl::StrCat("--round-trip ", Printable(options.round_trip),
+                                                   ": no duration; give for example 20ms"));
+  }
+  demands.round_trip = round_trip;
+  return demands;
+}
+
+absl::StatusOr<std::unique_ptr<audit::Store>> OpenStore(const Options& options) {
+  const audit::EtcdOptions& etcd = options.etcd;
+  if (options.snapshot.empty() == etcd.endpoints.empty()) {
+    return absl::InvalidArgumentError("give --endpoints or --snapshot, one of them");
+  }
+  if (options.snapshot.empty()) return audit::OpenEtcd(etcd);
+  if (!etcd.ca.empty() || !etcd.cert.empty() || !etcd.key.empty()) {
+    return absl::InvalidArgumentError(
+        "--etcd-cacert, --etcd-cert and --etcd-key are for --endpoints");
+  }
+  return audit::OpenSnapshot(options.snapshot);
+}
+
+int Failed(const absl::Status& status) {
+  Complain(status.message());
+  return absl::IsInvalidArgument(status) ? kUsageError : kCannotTell;
+}
+
+std::string Shown(const audit::Survey& survey, const std::vector<audit::Finding>& findings,
+                  ExitCode code, const Options& options) {
+  if (options.output == Output::kText) return AsText(survey, findings, options.verbose);
+  Json report = AsJson(survey, findings);
+  report["exit_code"] = static_cast<int>(code);
+  // Nothing but ASCII: a terminal shows it as it is.
+  return report.dump(2, ' ', true, Json::error_handler_t::replace) + "\n";
+}
+
+int Audit(const Options& options) {
+  const absl::StatusOr<audit::Demands> demands = DemandsOf(options);
+  if (!demands.ok()) return Failed(demands.status());
+  const absl::StatusOr<std::unique_ptr<audit::Store>> store = OpenStore(options);
+  if (!store.ok()) return Failed(store.status());
+
+  Progress progress;
+  const std::vector<audit::Observer*> observers{&progress};
+  const absl::StatusOr<audit::Survey> survey = audit::TakeSurvey(**store, options.scope, observers);
+  progress.Clear();
+  if (!survey.ok()) {
+    Complain(survey.status().message());
+    return kCannotTell;
+  }
+  const std::vector<audit::Finding> findings = FindingsOf(*survey, *demands);
+  const bool wrong = std::any_of(findings.begin(), findings.end(),
+                                 [](const audit::Finding& finding) { return finding.wrong; });
+  const ExitCode code = wrong ? kFindings : kGood;
+  return Print(Shown(*survey, findings, code, options)) ? code : kCannotTell;
+}
+
+void AddSource(CLI::App& command, Options& options) {
+  audit::EtcdOptions& etcd = options.etcd;
+  command.add_option(
+      "--endpoints", etcd.endpoints,
+      Wrapped("Where etcd is: https://host:port, several of one cluster with commas"));
+  command.add_option(
+      "--etcd-cacert", etcd.ca,
+      Wrapped("PEM file of the CA that signed etcd's certificates. Default: the system's roots"));
+  command.add_option("--etcd-cert", etcd.cert,
+                     Wrapped("PEM file of the certificate to show etcd; where etcd has users, its "
+                             "CN is one that may read the prefix"));
+  command.add_option("--etcd-key", etcd.key, Wrapped("PEM file of its key"));
+  command.add_option(
+      "--snapshot", options.snapshot,
+      Wrapped("A file of etcd's in place of --endpoints: a snapshot, or the database "
+              "of one that does not run"));
+}
+
+void AddDemands(CLI::App& command, Options& options) {
+  command.add_option("--fail-unless-key", options.key,
+                     Wrapped("Exit with 1 unless all that is encrypted is so under this key id "
+                             "(or its hash, sha256:...)"));
+  command
+      .add_option("--fail-on-plaintext", options.plaintext,
+                  Wrapped("Exit with 1 when one of these resources, with commas between, is in "
+                          "plain text. Default: secrets, and those encrypted in part"))
+      ->expected(0, 1);
+}
+
+}  // namespace
+
+void AddAudit(CLI::App& app, Run& run) {
+  CLI::App* const command = app.add_subcommand(
+      "audit", "Say by which keys what stands in etcd is encrypted, and what is not");
+  const auto options = std::make_shared<Options>();
+  AddSource(*command, *options);
+  command->add_option("--prefix", options->scope.prefix,
+                      Wrapped("What the keys to read begin with. Default: /registry/"));
+  command->add_flag("--history", options->scope.history,
+                    Wrapped("Read old revisions, too: all that etcd has not compacted yet; of a "
+                            "snapshot also what stands on freed pages"));
+  AddDemands(*command, *options);
+  command->add_option("--round-trip", options->round_trip,
+                      Wrapped("How long a Decrypt takes, such as 20ms, to say how long a "
+                              "kube-apiserver takes to start"));
+  command->add_flag("--verbose", options->verbose,
+                    Wrapped("Name the first few objects of each finding, and all resources"));
+  AddOutput(*command, options->output);
+  command->callback([command, options, &run] {
+    options->fail_on_plaintext = command->count("--fail-on-plaintext") > 0;
+    run = [options] { return Audit(*options); };
+  });
+}
+
+}  // namespace okms::ctl
