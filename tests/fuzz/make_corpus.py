@@ -462,6 +462,55 @@ SNAPSHOTS = {
     "gzip": b"\x1f\x8b\x08\0",
     "magic_alone": bytes(16) + struct.pack("<I", 0xED0CDAED),
     "format_3": bolt(2, leaf(2), version=3),
+
+
+def varint(number):
+    out = b""
+    while number >= 0x80:
+        out += bytes([number & 0x7F | 0x80])
+        number >>= 7
+    return out + bytes([number])
+
+
+def field(number, value):
+    if isinstance(value, int):
+        return varint(number << 3) + varint(value)
+    return varint(number << 3 | 2) + varint(len(value)) + value
+
+
+def encrypted(*more, key_id=b"key-1", kind=1):
+    """What KMS v2 stores, after its prefix."""
+    return (b"k8s:enc:kms:v2:okms:" + field(1, bytes(80)) + field(2, key_id) + field(3, b"sealed")
+            + b"".join(more) + field(5, kind))
+
+
+ANNOTATION = field(4, field(1, b"tag.okms.internal") + field(2, b"tag"))
+OBJECT = field(1, field(1, b"name") + field(8, field(1, 1700000000) + field(2, 0)))
+ENVELOPES = {
+    "kms_v2": encrypted(),
+    "kms_v2_key": encrypted(kind=0),
+    "kms_v2_annotations": encrypted(ANNOTATION, ANNOTATION),
+    "kms_v2_annotation_cut": encrypted(field(4, b"\x0a\xff")),
+    "kms_v2_type": encrypted(kind=2**63),
+    "kms_v2_key_id": encrypted(key_id=b"\xff"),
+    "kms_v2_unknown_fields": encrypted(field(15, b"x"), field(2**29 - 1, 1), b"\x5d\1\2\3\4"),
+    "kms_v2_group": encrypted(b"\x53" * 200),
+    "kms_v2_length": encrypted(b"\x0a\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"),
+    "kms_v2_no_name": b"k8s:enc:kms:v2::",
+    "kms_v1": b"k8s:enc:kms:v1:okms:\0\3abc" + bytes(60),
+    "kms_v1_cut": b"k8s:enc:kms:v1:okms:\xff\xffabc",
+    "aescbc": b"k8s:enc:aescbc:v1:key1:" + bytes(64),
+    "aesgcm": b"k8s:enc:aesgcm:v1:key1:" + bytes(64),
+    "secretbox": b"k8s:enc:secretbox:v1:key1:" + bytes(64),
+    "unknown_provider": b"k8s:enc:future:v9:\x1b[31m:",
+    "protobuf": b"k8s\0" + field(1, field(1, b"v1")) + field(2, OBJECT),
+    "protobuf_deep": b"k8s\0" + field(2, b"\x0b" * 5000),
+    "json": b'{"kind":"A","metadata":{"creationTimestamp":"2023-11-14T22:13:20Z"}}',
+    "json_deep": b'{"metadata":' * 500,
+    "json_array": b'{"metadata":{"creationTimestamp":[["2023-11-14T22:13:20Z"]]}}',
+    "cbor": b"\xd9\xd9\xf7\xa0",
+    "empty": b"",
+    "key": b"/registry/a.b/things/ns/\x1b[31m",
 }
 
 
@@ -470,7 +519,8 @@ def main():
                            ("kmip_connection", CONNECTIONS),
                            ("addresses", ADDRESSES), ("config", CONFIGS),
                            ("http_request", REQUESTS),
-                           ("rest_answer", ANSWERS), ("bbolt", SNAPSHOTS)):
+                           ("rest_answer", ANSWERS), ("bbolt", SNAPSHOTS),
+                           ("envelope", ENVELOPES)):
         folder = CORPUS / target
         folder.mkdir(parents=True, exist_ok=True)
         for name, value in inputs.items():

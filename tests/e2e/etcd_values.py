@@ -1,0 +1,48 @@
+# SPDX-FileCopyrightText: The okms-k8s-encryption-provider authors
+# SPDX-License-Identifier: Apache-2.0
+"""Values as kube-apiserver stores them, without a kube-apiserver."""
+
+from __future__ import annotations
+
+import json
+
+
+def _varint(number: int) -> bytes:
+    out = b""
+    while number >= 0x80:
+        out += bytes([number & 0x7F | 0x80])
+        number >>= 7
+    return out + bytes([number])
+
+
+def _field(number: int, value: bytes | int) -> bytes:
+    if isinstance(value, int):
+        return _varint(number << 3) + _varint(value)
+    return _varint(number << 3 | 2) + _varint(len(value)) + value
+
+
+def kms_v2(provider: str, key_id: str, seed: bytes, size: int = 100) -> bytes:
+    """A seed from which each object has a key."""
+    return (f"k8s:enc:kms:v2:{provider}:".encode() + _field(1, bytes(32 + 12 + size + 16))
+            + _field(2, key_id.encode()) + _field(3, seed)
+            + _field(4, _field(1, b"tag.okms.internal") + _field(2, b"tag")) + _field(5, 1))
+
+
+def kms_v1(provider: str, key: bytes) -> bytes:
+    return f"k8s:enc:kms:v1:{provider}:".encode() + len(key).to_bytes(2, "big") + key + bytes(60)
+
+
+def local(kind: str, key: str) -> bytes:
+    """aescbc, aesgcm or secretbox."""
+    return f"k8s:enc:{kind}:v1:{key}:".encode() + bytes(96)
+
+
+def protobuf(created: int) -> bytes:
+    """In plain text, as most resources are. `created`: seconds since 1970."""
+    metadata = _field(1, b"name") + _field(8, _field(1, created))
+    return b"k8s\0" + _field(1, _field(1, b"v1")) + _field(2, _field(1, metadata))
+
+
+def custom(created: str) -> bytes:
+    """The same, of a custom resource."""
+    return json.dumps({"apiVersion": "a/v1", "metadata": {"creationTimestamp": created}}).encode()
