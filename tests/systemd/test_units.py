@@ -20,6 +20,8 @@ from pathlib import Path
 
 NAME = "okms-k8s-encryption-provider"
 CONTROL = "okms-kms-ctl"
+CONFORMANCE = "okms-kms-conformance"
+GUIDES = Path(__file__).parents[2] / "docs/guides"
 SKIPPED = 77  # what CTest is told to count as skipped
 # Exposure, times ten, as --threshold= wants it.
 MOST_EXPOSURE = 10
@@ -91,6 +93,7 @@ def check_install(tree: Tree, options: argparse.Namespace) -> None:
     found = tree.files()
     same(found, (
         prefix / "bin" / NAME,
+        prefix / "bin" / CONFORMANCE,
         prefix / "bin" / CONTROL,
         prefix / "libexec" / NAME / "renew",
         *(units / name for name in UNITS if "@one" not in name),
@@ -99,10 +102,11 @@ def check_install(tree: Tree, options: argparse.Namespace) -> None:
         prefix / options.dbus_folder / f"{options.bus_name}.conf",
         share / f"dbus-1/interfaces/{options.bus_name}.xml",
         *(share / f"doc/{NAME}" / name
-          for name in ("alerts.md", "dashboard.svg", "encrypted-key.conf", "environment",
+          for name in ("alerts.md", "conformance.md", "dashboard.svg", "encrypted-key.conf", "environment",
                        "operations.md")),
+        *(share / f"doc/{NAME}/guides" / page.name for page in GUIDES.glob("*.md")),
         *(share / NAME / name for name in ("alerts.yaml", "dashboard.json")),
-        *(share / path for program in (NAME, CONTROL) for path in (
+        *(share / path for program in (NAME, CONFORMANCE, CONTROL) for path in (
             f"man/man8/{program}.8",
             f"bash-completion/completions/{program}",
             f"zsh/site-functions/_{program}",
