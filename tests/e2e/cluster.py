@@ -5,11 +5,12 @@ mock KMS, whose keys change as a story wants it."""
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 import unittest
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -165,6 +166,23 @@ class Cluster(unittest.TestCase):
                 for stored in self.etcd.stored_below(kind.folder.removesuffix("default/")).values()}
 
     # ---- What the command line says
+
+    def audit(self, *demands: str, wrong: Set[str] = frozenset()) -> dict[str, Any]:
+        """The report of okms-kms-ctl. `wrong`: the findings that are against the demands."""
+        done = self.ctl("audit", "--endpoints", self.etcd.url, "--output", "json", *demands)
+        self.assertEqual(done.returncode, 1 if wrong else 0, done.stdout + done.stderr)
+        report: dict[str, Any] = json.loads(done.stdout)
+        self.assertEqual({each["id"] for each in report["findings"] if each["wrong"]}, wrong,
+                         report["findings"])
+        return report
+
+    def audited_keys(self, report: dict[str, Any]) -> dict[str, int]:
+        """How many values are under each key."""
+        found: dict[str, int] = {}
+        for group in report["groups"]:
+            if "key_id" in group:
+                found[group["key_id"]] = found.get(group["key_id"], 0) + group["objects"]
+        return found
 
     def ctl(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run([str(Programs.ctl), *arguments], capture_output=True, text=True,

@@ -78,6 +78,7 @@ class Outage(Cluster):
         self.write_all()
         self.assert_all_are_readable()
         self.assertEqual(self.all_stored_under(), {"key-1"})
+        self.audit("--fail-unless-key", "key-1", "--fail-on-plaintext", ",".join(self.RESOURCES))
 
     def write_all(self) -> None:
         for kind, name in self.expected:

@@ -46,6 +46,7 @@ class Reload(Cluster):
     def test_1_in_clear(self) -> None:
         self.write(self.reloading, "clear")
         self.assert_begins("clear", IN_CLEAR)
+        self.audit("--fail-on-plaintext", wrong={"plaintext"})
 
     def test_2_encryption_is_switched_on(self) -> None:
         self.configure(self.provider(), IDENTITY)
@@ -67,8 +68,10 @@ class Reload(Cluster):
         self.write(self.other, "after-restart")
         self.assert_begins("after-restart", ENCRYPTED)
 
+        self.audit("--fail-on-plaintext", wrong={"plaintext"})
         SECRETS.rewrite_all(self.reloading)
         self.assertEqual(self.all_stored_under([SECRETS]), {"key-1"})
+        self.audit("--fail-on-plaintext", "--fail-unless-key", "key-1")
 
     def test_3_an_absent_plugin_changes_nothing(self) -> None:
         absent = kms_provider("absent", self.folder / "absent.sock")
@@ -90,6 +93,8 @@ class Reload(Cluster):
         for name in self.expected:
             self.assert_begins(name, IN_CLEAR)
         self.assert_all_are_readable(self.other)
+        self.audit("--fail-on-plaintext", wrong={"plaintext"})
+        self.assertEqual(self.audited_keys(self.audit()), {})
 
     # ---- The parts
 

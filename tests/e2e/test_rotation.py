@@ -17,6 +17,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
@@ -50,7 +51,7 @@ class Rotation(Cluster):
             self.assertEqual(self.stored_under("first-0"), "key-1")  # nothing is written by itself
             self.assert_first_are_readable()
             self.rewrite_everything()
-            self.assertEqual(self.all_stored_under(), {"key-2"})
+            self.expect_all_under("key-2")
             self.assertEqual([node.plugin.process.pid for node in self.nodes], processes)
         self.assert_nothing_is_lost()
         self.expect_the_old_key_is_needed_no_more("key-1", record)
@@ -71,7 +72,7 @@ class Rotation(Cluster):
             self.name_in_file(files[1], "key-3", second)
             self.expect_use_of("key-3", [second])
             self.rewrite_everything()
-            self.assertEqual(self.all_stored_under(), {"key-3"})
+            self.expect_all_under("key-3")
             self.assertEqual([node.plugin.process.pid for node in self.nodes], processes)
         self.assert_nothing_is_lost()
         self.expect_the_old_key_is_needed_no_more("key-2", record)
@@ -123,6 +124,23 @@ class Rotation(Cluster):
         SECRETS.change(behind.apiserver, f"by-{old}", self.expected[SECRETS, f"by-{old}"])
         self.assertEqual(self.stored_under(f"by-{old}"), old)
 
+        # An audit sees both, and says which is still needed.
+        for wanted, other in ((new, old), (old, new)):
+            report = self.audit("--fail-unless-key", wanted, wrong={"other-key"})
+            self.assertEqual(set(self.audited_keys(report)), {new, old})
+            self.assertIn(f"key {other} is still needed by ", self.said(report, "other-key"))
+
+    def expect_all_under(self, key_id: str) -> None:
+        """Now. What etcd has of the past is not."""
+        self.assertEqual(self.all_stored_under(), {key_id})
+        demands = ["--fail-unless-key", key_id, "--fail-on-plaintext", ",".join(self.RESOURCES)]
+        self.assertEqual(set(self.audited_keys(self.audit(*demands))), {key_id})
+        report = self.audit(*demands, "--history", wrong={"other-key"})
+        self.assertIn("old revisions of secrets", self.said(report, "other-key"))
+
+    def said(self, report: dict[str, Any], finding: str) -> str:
+        return "\n".join(each["line"] for each in report["findings"] if each["id"] == finding)
+
     def rewrite_everything(self) -> None:
         for kind in KINDS:
             kind.rewrite_all(self.nodes[0].apiserver)
@@ -145,6 +163,7 @@ class Rotation(Cluster):
             self.write(node, f"without-{old}-{number}")
         self.assert_nothing_is_lost()
         self.assertNotIn(old, self.all_stored_under())
+        self.assertNotIn(old, self.audited_keys(self.audit()))
 
     # ---- The parts of those
 

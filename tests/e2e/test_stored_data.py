@@ -80,6 +80,7 @@ class StoredData(Cluster):
         print(f"\n  {decrypts:.0f} Decrypts", file=sys.stderr, end=" ")
         self.assertGreaterEqual(decrypts, len(self.expected))
         self.assertLess(decrypts, 2 * len(self.expected))
+        self.assertEqual(self.audit()["cold_start_decrypts"], len(self.expected))
 
     def test_4_the_key_is_destroyed_for_good(self) -> None:
         plugin, api = self.nodes[0]
@@ -129,6 +130,10 @@ class StoredData(Cluster):
         SECRETS.create(api, "after", value)
         self.assertEqual(self.stored_under("after"), OTHER)
         self.assertEqual(SECRETS.read(api, "after"), value)
+
+        # Who had asked before had known.
+        report = self.audit("--fail-unless-key", OTHER, wrong={"other-key"})
+        self.assertEqual(self.audited_keys(report), {KEY: len(self.expected) + 1, OTHER: 1})
 
     # ---- The parts
 
