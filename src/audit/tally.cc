@@ -19,6 +19,16 @@ absl::string_view BytesOf(const Digest& digest) {
   return {reinterpret_cast<const char*>(digest.data()), digest.size()};
 }
 
+// The first ones by name, in whichever order they come.
+void AddName(absl::string_view key, std::vector<std::string>& names) {
+  if (names.size() == Tally::kMostNames) {
+    if (key >= names.back()) return;
+    names.pop_back();
+  }
+  std::string name = Printable(key, kShownKey);
+  names.insert(std::upper_bound(names.begin(), names.end(), name), std::move(name));
+}
+
 }  // namespace
 
 Tally::Tally(absl::string_view prefix) : root_(RootOf(prefix)) {}
@@ -41,7 +51,7 @@ void Tally::Add(const StoredValue& value, const Envelope& envelope) {
   ++count.objects;
   count.oldest = std::min(count.oldest, value.mod_revision);
   count.newest = std::max(count.newest, value.mod_revision);
-  if (count.first.size() < kMostNames) count.first.push_back(Printable(value.key, kShownKey));
+  AddName(value.key, count.first);
   if (!envelope.seed) return;
   if (value.standing == Standing::kLive) live_seeds_.insert(*envelope.seed);
   const Digest here = DigestOf({absl::StrCat(count.number), BytesOf(*envelope.seed)});

@@ -39,7 +39,7 @@ struct Count {
   std::int64_t newest = 0;
   std::uint64_t seeds = 0;         // different ones in this group
   std::uint64_t number = 0;        // of the group, as it came
-  std::vector<std::string> first;  // keys, the first few that came; printable
+  std::vector<std::string> first;  // keys, the first few by name; printable
 };
 
 class Tally {

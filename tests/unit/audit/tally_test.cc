@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 
 #include <string>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "unit/audit/values.h"
@@ -60,9 +61,15 @@ TEST_F(TallyTest, KeepsApartWhatIsNotLive) {
 }
 
 TEST_F(TallyTest, KeepsNoMoreThanAFewNames) {
-  for (int i = 0; i < 1000; ++i) Add(absl::StrCat("/registry/secrets/a/", i), Protobuf(1), 1 + i);
+  // A snapshot is read from its end.
+  for (int i = 1999; i >= 1000; --i) {
+    Add(absl::StrCat("/registry/secrets/a/", i), Protobuf(1), 1 + i);
+  }
   ASSERT_THAT(tally.groups(), SizeIs(1));
-  EXPECT_THAT(tally.groups().begin()->second.first, SizeIs(Tally::kMostNames));
+  const std::vector<std::string>& names = tally.groups().begin()->second.first;
+  ASSERT_THAT(names, SizeIs(Tally::kMostNames));
+  EXPECT_EQ(names.front(), "/registry/secrets/a/1000");
+  EXPECT_EQ(names.back(), "/registry/secrets/a/1009");
 }
 
 TEST_F(TallyTest, IsBoundedWhateverThereIs) {
