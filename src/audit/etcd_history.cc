@@ -120,6 +120,8 @@ absl::StatusOr<std::int64_t> CompactedRevision(EtcdClient& client, absl::string_
 }
 
 absl::Status ReadHistory(EtcdClient& client, const History& history, OnValue on_value) {
+  // Of what is still to come etcd never says that it has sent all.
+  if (history.until <= history.compacted) return absl::OkStatus();
   Reader reader(client, history, on_value);
   const std::size_t most = kMostFailures * client.endpoints();
   for (std::size_t failures = 1;; ++failures) {

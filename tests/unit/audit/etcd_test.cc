@@ -263,6 +263,14 @@ TEST_F(EtcdHistoryTest, HasNoneWhereNothingHappened) {
   EXPECT_THAT(read.old, IsEmpty());
 }
 
+TEST_F(EtcdHistoryTest, IsEmptyWhereAllIsCompacted) {
+  etcd.revision = kCompacted;
+  const Read read = ReadAll(Options(etcd.url()), scope);
+  ASSERT_TRUE(read.status.ok()) << read.status;
+  EXPECT_THAT(read.live, SizeIs(1));
+  EXPECT_EQ(etcd.watches, 1) << "etcd would not answer how far it is: the second begins later";
+}
+
 TEST_F(EtcdHistoryTest, GoesOnWhereAnotherBrokeOff) {
   FakeEtcd second;
   Fill(second, 1);
