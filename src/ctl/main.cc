@@ -3,6 +3,8 @@
 
 // okms-kms-ctl, the program beside the plugin: it looks, and says what it sees.
 
+#include <stdlib.h>
+
 #include <exception>
 
 #include <CLI/CLI.hpp>
@@ -17,6 +19,8 @@ namespace {
 
 int Main(int argc, char** argv) {
   QuietLibraries();
+  // What gRPC would write about a handshake comes in our own line.
+  ::setenv("GRPC_VERBOSITY", "NONE", /*overwrite=*/0);
   CLI::App app{"Look after okms-k8s-encryption-provider", "okms-kms-ctl"};
   app.get_formatter()->column_width(kDescription);
   app.set_help_flag("-h,--help", "Print this help and exit");
