@@ -15,12 +15,12 @@ _okms_kms_ctl() {
   [[ $COMP_CWORD -lt 2 ]] || command=${COMP_WORDS[1]}
   local action=() places=(--status --socket --instance -h --help)
   case $flag in
-    --status | --socket | -f | --file | --env-file | --encryption-config | --from | --snapshot | --etcd-*) action=(-f) ;;
+    --status | --socket | -f | --file | --env-file | --encryption-config | --from | --snapshot | --etcd-* | --apiserver-metrics) action=(-f) ;;
     -o | --output) action=(-W 'text json') ;;
     --as) action=(-u) ;;
     --step) action=(-W 'readers writer only') ;;
     --wait | --instance | --unit | --key | --name | --resource | --timeout) return ;; # only the administrator knows
-    --endpoints | --prefix | --fail-unless-key | --fail-on-plaintext | --round-trip) return ;;
+    --endpoints | --prefix | --fail-unless-key | --fail-on-plaintext | --round-trip | --rate | --provider | --kubernetes) return ;;
     *)
       case $command in
         status) action=(-W "--wait --brief -o --output ${places[*]}") ;;
@@ -30,7 +30,8 @@ _okms_kms_ctl() {
           ;;
         audit)
           action=(-W '--endpoints --etcd-cacert --etcd-cert --etcd-key --snapshot --prefix --history
-            --fail-unless-key --fail-on-plaintext --round-trip --verbose -o --output -h --help')
+            --fail-unless-key --fail-on-plaintext --round-trip --prove-readable --rate --provider --plan
+            --kubernetes --apiserver-metrics --socket --instance --verbose -o --output -h --help')
           ;;
         bugreport) action=(-W "-f --file ${places[*]}") ;;
         '') action=(-W 'status check audit encryption-config bugreport -h --help --version') ;;

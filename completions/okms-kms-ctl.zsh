@@ -42,6 +42,14 @@ case $command in
       '--fail-unless-key=[exit with 1 unless all is under this key]:id: ' \
       '--fail-on-plaintext=[exit with 1 when one of these is in plain text]:resources: ' \
       '--round-trip=[how long a Decrypt takes]:duration: ' \
+      '--prove-readable[have the plugin decrypt each different seed, once]' \
+      '--rate=[how many of these a second]:number: ' \
+      '--provider=[prove what this one has encrypted alone]:name: ' \
+      '--plan[say what to do next until all is under one key]' \
+      '--kubernetes=[the version of the cluster]:version: ' \
+      '*--apiserver-metrics=[what a kube-apiserver has at /metrics]:file:_files' \
+      '--socket=[where kube-apiserver connects]:socket:_files' \
+      '--instance=[the instance of the units]:name: ' \
       '--verbose[name the first few objects, and all resources]' \
       '(-o --output)'{-o+,--output=}'[how to say it]:format:(text json)'
     ;;

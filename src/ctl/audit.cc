@@ -3,7 +3,9 @@
 
 #include <algorithm>
 #include <memory>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <CLI/CLI.hpp>
@@ -18,8 +20,11 @@
 #include "audit/survey.h"
 #include "base/status.h"
 #include "config/help_text.h"
+#include "ctl/plan.h"
 #include "ctl/progress.h"
+#include "ctl/prove.h"
 #include "ctl/report.h"
+#include "ctl/sources.h"
 #include "ctl/subcommand.h"
 
 namespace okms::ctl {
@@ -33,6 +38,9 @@ struct Options {
   std::string plaintext;
   bool fail_on_plaintext = false;
   std::string round_trip;
+  ProveOptions prove;
+  PlanOptions plan;
+  Places places;
   bool verbose = false;
   Output output = Output::kText;
 };
@@ -71,34 +79,70 @@ int Failed(const absl::Status& status) {
   return absl::IsInvalidArgument(status) ? kUsageError : kCannotTell;
 }
 
-std::string Shown(const audit::Survey& survey, const std::vector<audit::Finding>& findings,
-                  ExitCode code, const Options& options) {
-  if (options.output == Output::kText) return AsText(survey, findings, options.verbose);
-  Json report = AsJson(survey, findings);
+// All that is said.
+struct Result {
+  audit::Survey survey;
+  std::optional<audit::Proof> proof;
+  std::optional<audit::Plan> plan;
+  std::vector<audit::Finding> findings;
+};
+
+std::string Shown(const Result& result, ExitCode code, const Options& options) {
+  if (options.output == Output::kText) {
+    return absl::StrCat(result.plan ? AsText(*result.plan) + "\n" : "",
+                        AsText(result.survey, result.findings, options.verbose));
+  }
+  Json report = AsJson(result.survey, result.findings);
+  if (result.proof) report["proof"] = AsJson(*result.proof);
+  if (result.plan) report["plan"] = AsJson(*result.plan);
   report["exit_code"] = static_cast<int>(code);
   // Nothing but ASCII: a terminal shows it as it is.
   return report.dump(2, ' ', true, Json::error_handler_t::replace) + "\n";
 }
 
-int Audit(const Options& options) {
-  const absl::StatusOr<audit::Demands> demands = DemandsOf(options);
-  if (!demands.ok()) return Failed(demands.status());
-  const absl::StatusOr<std::unique_ptr<audit::Store>> store = OpenStore(options);
-  if (!store.ok()) return Failed(store.status());
+absl::StatusOr<Result> Examine(const Options& options) {
+  OKMS_ASSIGN_OR_RETURN(audit::Demands demands, DemandsOf(options));
+  OKMS_ASSIGN_OR_RETURN(const std::unique_ptr<audit::Store> store, OpenStore(options));
+  OKMS_ASSIGN_OR_RETURN(audit::PlanInput input,
+                        PlanInputOf(options.plan, options.key, options.places));
+  OKMS_ASSIGN_OR_RETURN(const std::unique_ptr<audit::Prover> prover,
+                        NewProver(options.prove, options.places));
 
   Progress progress;
-  const std::vector<audit::Observer*> observers{&progress};
-  const absl::StatusOr<audit::Survey> survey = audit::TakeSurvey(**store, options.scope, observers);
-  progress.Clear();
-  if (!survey.ok()) {
-    Complain(survey.status().message());
-    return kCannotTell;
+  std::vector<audit::Observer*> observers{&progress};
+  if (prover != nullptr) observers.push_back(prover.get());
+  ProvenStore proven(*store, prover.get());
+  absl::StatusOr<audit::Survey> survey = audit::TakeSurvey(proven, options.scope, observers);
+  // Whatever it says, the command line was right.
+  if (!survey.ok()) return WithCode(survey.status(), absl::StatusCode::kUnavailable);
+  Result result{*std::move(survey), {}, {}, {}};
+  if (prover != nullptr) {
+    OKMS_ASSIGN_OR_RETURN(result.proof, prover->Finish());
+    if (!demands.round_trip && !result.proof->good.empty()) {
+      demands.round_trip = result.proof->median;
+    }
+    result.findings = FindingsOf(*result.proof);
   }
-  const std::vector<audit::Finding> findings = FindingsOf(*survey, *demands);
+  for (audit::Finding& finding : FindingsOf(result.survey, demands)) {
+    result.findings.push_back(std::move(finding));
+  }
+  std::stable_partition(result.findings.begin(), result.findings.end(),
+                        [](const audit::Finding& finding) { return finding.wrong; });
+  if (options.plan.wanted) {
+    input.freed_pages = !options.snapshot.empty() && options.scope.history;
+    result.plan = MakePlan(result.survey, input);
+  }
+  return result;
+}
+
+int Audit(const Options& options) {
+  const absl::StatusOr<Result> result = Examine(options);
+  if (!result.ok()) return Failed(result.status());
+  const std::vector<audit::Finding>& findings = result->findings;
   const bool wrong = std::any_of(findings.begin(), findings.end(),
                                  [](const audit::Finding& finding) { return finding.wrong; });
   const ExitCode code = wrong ? kFindings : kGood;
-  return Print(Shown(*survey, findings, code, options)) ? code : kCannotTell;
+  return Print(Shown(*result, code, options)) ? code : kCannotTell;
 }
 
 void AddSource(CLI::App& command, Options& options) {
@@ -146,6 +190,9 @@ void AddAudit(CLI::App& app, Run& run) {
   command->add_option("--round-trip", options->round_trip,
                       Wrapped("How long a Decrypt takes, such as 20ms, to say how long a "
                               "kube-apiserver takes to start"));
+  AddProve(*command, options->prove);
+  AddPlan(*command, options->plan);
+  AddSocketPlace(*command, options->places);
   command->add_flag("--verbose", options->verbose,
                     Wrapped("Name the first few objects of each finding, and all resources"));
   AddOutput(*command, options->output);

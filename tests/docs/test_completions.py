@@ -59,6 +59,9 @@ VALUES = {
         ("audit --etcd-cert fi", {"file 1.pem"}),
         ("audit --fail-u", {"--fail-unless-key"}),
         ("audit --endpoints ''", set()),
+        ("audit --prove", {"--prove-readable"}),
+        ("audit --apiserver-metrics fi", {"file 1.pem"}),
+        ("audit --socket fi", {"file 1.pem"}),
     ],
     CONFORMANCE: [
         ("--socket fi", {"file 1.pem"}),

@@ -42,12 +42,6 @@ KINDS = {
     "yaml": r"parsed|EncryptionConfiguration(?: unencrypted| foreign)?",
     "nix": r"parsed",
 }
-# What the pages speak of and the program is still to learn; counts for nothing once it has that command.
-# True: with a value.
-PLANNED = {"audit": {"--endpoints": True, "--etcd-cacert": True, "--etcd-cert": True,
-                     "--etcd-key": True, "--prefix": True, "--snapshot": True, "--history": False,
-                     "--fail-unless-key": True, "--fail-on-plaintext": False,
-                     "--prove-readable": False, "--plan": False, "-o": True}}
 
 
 class Failure(Exception):
@@ -132,9 +126,6 @@ def check_commands(arguments: argparse.Namespace) -> None:
                      for name in options.commands_of(arguments.program)}}
     every = {command: {name: option for option in found for name in option.names}
              for command, found in by_command.items()}
-    for command, planned in PLANNED.items():
-        every.setdefault(command, {name: options.Option((name,), takes_value, None, None, "")
-                                   for name, takes_value in planned.items()})
     checked = 0
     for page in pages(arguments):
         for words in commands_in(page.read_text()):

@@ -48,7 +48,8 @@ def items_of_page(page: Path) -> dict[str, tuple[str, str]]:
     section = re.search(r"^OPTIONS\n(.*?)^[A-Z]", plain, re.MULTILINE | re.DOTALL)
     if section is None:
         raise Failure(f"{page} has no OPTIONS")
-    items = re.findall(r"^ {5}(-\S.*)\n {6,}(\S.*)$", section.group(1), re.MULTILINE)
+    # Beside a short head, its text begins on the same line.
+    items = re.findall(r"^ {5}(-\S.*?)(?:\n {6,}| {2,})(\S.*)$", section.group(1), re.MULTILINE)
     return {re.split("[, ]", head)[0]: (head, " ".join(text.split())) for head, text in items}
 
 

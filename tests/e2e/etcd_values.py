@@ -5,6 +5,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from types import MappingProxyType
 
 
 def _varint(number: int) -> bytes:
@@ -21,11 +23,14 @@ def _field(number: int, value: bytes | int) -> bytes:
     return _varint(number << 3 | 2) + _varint(len(value)) + value
 
 
-def kms_v2(provider: str, key_id: str, seed: bytes, size: int = 100) -> bytes:
+def kms_v2(provider: str, key_id: str, seed: bytes, size: int = 100,
+           annotations: Mapping[str, bytes] = MappingProxyType({"tag.okms.internal": b"tag"})
+           ) -> bytes:
     """A seed from which each object has a key."""
     return (f"k8s:enc:kms:v2:{provider}:".encode() + _field(1, bytes(32 + 12 + size + 16))
             + _field(2, key_id.encode()) + _field(3, seed)
-            + _field(4, _field(1, b"tag.okms.internal") + _field(2, b"tag")) + _field(5, 1))
+            + b"".join(_field(4, _field(1, name.encode()) + _field(2, value))
+                       for name, value in annotations.items()) + _field(5, 1))
 
 
 def kms_v1(provider: str, key: bytes) -> bytes:
