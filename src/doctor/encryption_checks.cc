@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <functional>
+#include <optional>
 #include <set>
 #include <system_error>
 
@@ -110,11 +111,13 @@ std::string Resources(const Entry& entry) {
   return Printable(absl::StrJoin(entry.resources, ", "), 100);
 }
 
-// The longest that a round trip with the key took, which is what one Encrypt costs the plugin.
-Clock::duration RoundTripTook(const Examination& all) {
-  Clock::duration longest{};
+// The longest that a round trip with the key took, which is what one Encrypt costs the plugin;
+// none: there was no round trip.
+std::optional<Clock::duration> RoundTripTook(const Examination& all) {
+  std::optional<Clock::duration> longest;
   for (const Endpoint& endpoint : all.endpoints) {
-    if (endpoint.trip) longest = std::max(longest, endpoint.trip->took);
+    if (!endpoint.trip) continue;
+    longest = std::max(longest.value_or(endpoint.trip->took), endpoint.trip->took);
   }
   return longest;
 }
@@ -211,7 +214,7 @@ Verdicts CheckProviderName(Examination& all) {
 }
 
 Verdicts CheckApiserverTimeout(Examination& all) {
-  const Clock::duration took = RoundTripTook(all);
+  const std::optional<Clock::duration> took = RoundTripTook(all);
   const absl::Duration ours =
       all.config ? absl::FromChrono(all.config->timeout) : absl::InfiniteDuration();
   return JudgeEach(all, "its timeout is long enough", [&](const Provider& provider) -> Verdicts {
@@ -222,11 +225,18 @@ Verdicts CheckApiserverTimeout(Examination& all) {
                                  " is no time above 0; write for example 3s"),
                     "");
     }
-    if (absl::FromChrono(took) >= timeout) {
+    if (took && absl::FromChrono(*took) >= timeout) {
       return Failed(absl::StrCat("its timeout is ", absl::FormatDuration(timeout),
-                                 ", and a round trip with the key took ", TookText(took),
+                                 ", and a round trip with the key took ", TookText(*took),
                                  "; nothing could be written; make it longer"),
                     "");
+    }
+    if (timeout < kLeastTimeout && took) {
+      return Warning(absl::StrCat("its timeout is ", absl::FormatDuration(timeout),
+                                  ", and a round trip with the key took ", TookText(*took),
+                                  ": with a new connection, or a slower answer, nothing could be "
+                                  "written; write for example 3s"),
+                     "");
     }
     if (timeout < kLeastTimeout) {
       return Failed(absl::StrCat("its timeout is ", absl::FormatDuration(timeout),

@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -33,7 +34,7 @@ std::string File(const std::string& providers, const std::string& more = "") {
 }
 
 // What all checks say that is not "passed"; or what is wrong with the file.
-std::string Said(const std::string& text, milliseconds trip) {
+std::string Said(const std::string& text, std::optional<milliseconds> trip) {
   Request request;
   request.encryption_config = "FILE";
   Examination all(request);
@@ -43,7 +44,8 @@ std::string Said(const std::string& text, milliseconds trip) {
   all.config.emplace();
   all.config->timeout = std::chrono::seconds(10);
   all.config->socket.path = "/run/kms.sock";
-  all.endpoints.emplace_back().trip = {Ciphertext(), trip};
+  Endpoint& endpoint = all.endpoints.emplace_back();
+  if (trip) endpoint.trip = {Ciphertext(), *trip};
   std::string said;
   for (auto* const check :
        {CheckFields, CheckApiserverEndpoint, CheckApiVersion, CheckCacheSize, CheckProviderName,
@@ -68,7 +70,8 @@ struct Row {
   std::string name;
   std::string text;
   std::string said;
-  milliseconds trip = milliseconds(1);  // a round trip with the key
+  // A round trip with the key; none: there was none.
+  std::optional<milliseconds> trip = milliseconds(1);
 };
 void PrintTo(const Row& row, std::ostream* out) { *out << row.name; }
 
@@ -110,7 +113,15 @@ const std::vector<Row> kRows{
     {"TimeoutOfNoUse", File(Kms(absl::StrCat("timeout: 1ms", kRest))),
      "failed: FILE:6: kms okms: its timeout is 1ms, in which the plugin cannot ask the KMS twice; "
      "nothing could be written; write for example 3s\n",
-     milliseconds(0)},
+     std::nullopt},
+    {"TimeoutOfLittleUse", File(Kms(absl::StrCat("timeout: 50ms", kRest))),
+     "warning: FILE:6: kms okms: its timeout is 50ms, and a round trip with the key took 4ms: with "
+     "a new connection, or a slower answer, nothing could be written; write for example 3s\n",
+     milliseconds(4)},
+    {"TimeoutShorterThanTheRoundTrip", File(Kms(absl::StrCat("timeout: 50ms", kRest))),
+     "failed: FILE:6: kms okms: its timeout is 50ms, and a round trip with the key took 60ms; "
+     "nothing could be written; make it longer\n",
+     milliseconds(60)},
     {"MisspeltField", File(Kms(absl::StrCat("timeOut: 3s", kRest))),
      "failed: FILE:7: kube-apiserver does not start: strict decoding error: unknown field "
      "\"resources[0].providers[0].kms.timeOut\"; did you mean timeout?\n"},
