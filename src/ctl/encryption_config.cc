@@ -1,6 +1,7 @@
 // SPDX-FileCopyrightText: The okms-k8s-encryption-provider authors
 // SPDX-License-Identifier: Apache-2.0
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -84,6 +85,14 @@ int Fail(const absl::Status& status, ExitCode code) {
   return code;
 }
 
+// Where keys on standard output would be seen by others; null: nowhere.
+const char* WhereSeen() {
+  if (::isatty(STDOUT_FILENO) != 0) return "on the screen";
+  struct stat info {};
+  const bool file = ::fstat(STDOUT_FILENO, &info) == 0 && S_ISREG(info.st_mode);
+  return file && (info.st_mode & 077U) != 0 ? "in a file that others may open" : nullptr;
+}
+
 int Write(const Options& options) {
   absl::StatusOr<EncryptionPlan> plan = PlanOf(options);
   if (!plan.ok()) return Fail(plan.status(), kUsageError);
@@ -97,9 +106,10 @@ int Write(const Options& options) {
   }
   const absl::StatusOr<EncryptionText> text = WriteEncryptionConfig(*plan);
   if (!text.ok()) return Fail(text.status(), plan->from.empty() ? kUsageError : kFindings);
-  if (text->holds_keys && options.file.empty() && ::isatty(STDOUT_FILENO) != 0) {
-    return Fail(absl::FailedPreconditionError(
-                    "--from has keys, which would be on the screen; give a new file with -f"),
+  const char* const seen = text->holds_keys && options.file.empty() ? WhereSeen() : nullptr;
+  if (seen != nullptr) {
+    return Fail(absl::FailedPreconditionError(absl::StrCat("--from has keys, which would be ", seen,
+                                                           "; give a new file with -f")),
                 kUsageError);
   }
   if (!text->caution.empty()) Complain(text->caution);

@@ -13,17 +13,29 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
+#include "ctl/resource_name.h"
 #include "doctor/encryption_config.h"
+#include "doctor/shown_text.h"
 
 namespace okms::ctl {
 namespace {
 
 using Value = EncryptionFile::Value;
 
-constexpr char kCacheSize[] = "cachesize";  // the one field that is no text
+constexpr char kCacheSize[] = "cachesize";  // the one field that is a number
+constexpr char kKeys[] = "keys";            // and the one that is a list
 
 absl::Status Bad(const YAML::Node& node, absl::string_view why) {
   return absl::InvalidArgumentError(absl::StrCat("line ", node.Mark().line + 1, ": ", why));
+}
+
+absl::Status CheckMerges(const YAML::Node& map) {
+  for (const auto& field : map) {
+    if (field.first.Scalar() == "<<") {
+      return Bad(field.first, "merges another map (<<); write it out");
+    }
+  }
+  return absl::OkStatus();
 }
 
 absl::StatusOr<Value> ReadFields(const YAML::Node& node, bool with_keys);
@@ -34,32 +46,30 @@ absl::StatusOr<Value> ReadField(const std::string& name, const YAML::Node& node,
     if (!YAML::convert<int>::decode(node, size)) return Bad(node, "cachesize is no number");
     return Value(size);
   }
-  if (node.IsScalar()) return Value(node.Scalar());
-  if (!with_keys || name != "keys" || !node.IsSequence()) {
-    return Bad(node, absl::StrCat(Printable(name), " is not what it should be"));
+  if (node.IsScalar() && name != kKeys) return Value(node.Scalar());
+  if (!with_keys || name != kKeys || !node.IsSequence()) {
+    return Bad(node, absl::StrCat(doctor::ShownName(name), " is not what it should be"));
   }
   Value keys = Value::array();
   for (const YAML::Node& key : node) {
     OKMS_ASSIGN_OR_RETURN(Value fields, ReadFields(key, /*with_keys=*/false));
+    for (const char* const wanted : {"name", "secret"}) {
+      if (!fields.value(wanted, "").empty()) continue;
+      return Bad(key, absl::StrCat("keys[", keys.size(), "] has no ", wanted,
+                                   "; is there a blank behind the colon?"));
+    }
     keys.push_back(std::move(fields));
   }
   return keys;
 }
 
-bool IsKind(const std::string& text) {
-  static constexpr std::array<absl::string_view, 5> kKinds{"kms", "identity", "aescbc", "aesgcm",
-                                                           "secretbox"};
-  return std::find(kKinds.begin(), kKinds.end(), text) != kKinds.end();
-}
-
 // name: text, and a list of such for "keys".
 absl::StatusOr<Value> ReadFields(const YAML::Node& node, bool with_keys) {
   if (!node.IsMap()) return Bad(node, "has nothing in it; write {} where nothing is meant");
+  OKMS_RETURN_IF_ERROR(CheckMerges(node));
   Value fields = Value::object();
   for (const auto& field : node) {
-    if (!field.first.IsScalar()) return Bad(node, "has a field without a name");
     const std::string& name = field.first.Scalar();
-    if (name == "<<") return Bad(node, "merges another map (<<); write it out");
     OKMS_ASSIGN_OR_RETURN(fields[name], ReadField(name, field.second, with_keys));
   }
   return fields;
@@ -67,18 +77,20 @@ absl::StatusOr<Value> ReadFields(const YAML::Node& node, bool with_keys) {
 
 absl::StatusOr<EncryptionFile> Read(const YAML::Node& root) {
   EncryptionFile file;
+  OKMS_RETURN_IF_ERROR(CheckMerges(root));
   for (const YAML::Node& node : root["resources"]) {
     EncryptionFile::Entry& entry = file.entries.emplace_back();
+    OKMS_RETURN_IF_ERROR(CheckMerges(node));
     for (const YAML::Node& resource : node["resources"]) {
       if (!resource.IsScalar()) return Bad(node, "a resource is no text");
       entry.resources.push_back(resource.Scalar());
     }
+    if (const absl::Status taken = CheckResources(entry.resources, "resource"); !taken.ok()) {
+      return Bad(node["resources"], taken.message());
+    }
     for (const YAML::Node& provider : node["providers"]) {
+      OKMS_RETURN_IF_ERROR(CheckMerges(provider));
       const auto first = provider.begin();
-      if (!IsKind(first->first.Scalar())) {
-        return Bad(provider, absl::StrCat(Printable(first->first.Scalar()),
-                                          " is no provider of kube-apiserver's"));
-      }
       OKMS_ASSIGN_OR_RETURN(Value value, ReadFields(first->second, /*with_keys=*/true));
       entry.providers.push_back(
           {first->first.Scalar(), std::move(value), provider.Mark().line + 1});
@@ -149,8 +161,13 @@ std::string EncryptionFile::Provider::Text(const char* field) const {
 }
 
 absl::StatusOr<EncryptionFile> ReadEncryptionFile(const std::string& text) {
-  // It says what is wrong with the shape, so that only what is in the providers is left.
-  OKMS_RETURN_IF_ERROR(doctor::ParseEncryptionConfig(text).status());
+  // It says what is wrong with the shape and the fields, so that only what is in those is left.
+  OKMS_ASSIGN_OR_RETURN(const auto config, doctor::ParseEncryptionConfig(text));
+  if (!config.wrong.empty()) {
+    const auto& field = config.wrong.front();
+    return absl::InvalidArgumentError(
+        absl::StrCat("line ", field.line, ": ", field.what, "; ", field.remedy));
+  }
   try {
     return Read(YAML::Load(text));
   } catch (const YAML::Exception& error) {  // without what it says: that may quote a value

@@ -18,10 +18,12 @@
 #include "base/status.h"
 #include "ctl/encryption_file.h"
 #include "ctl/resource_name.h"
+#include "doctor/shown_text.h"
 
 namespace okms::ctl {
 namespace {
 
+using doctor::ShownValue;
 using Step = EncryptionPlan::Step;
 using Provider = EncryptionFile::Provider;
 using Providers = std::vector<Provider>;
@@ -62,10 +64,16 @@ class Planner {
   absl::Status ChooseResources() {
     resources_ = plan_.resources;
     if (resources_.empty() && plan_.from.empty()) resources_ = {"secrets"};
-    if (!resources_.empty()) return CheckResources(resources_);
+    if (!resources_.empty()) return CheckResources(resources_, "--resource");
     for (const Entry& entry : file_.entries) {
       if (std::all_of(entry.providers.begin(), entry.providers.end(), IsIdentity)) continue;
       resources_.insert(resources_.end(), entry.resources.begin(), entry.resources.end());
+    }
+    // Each entry's are well, but not therefore those of several in one.
+    if (!CheckResources(resources_, "").ok()) {
+      return absl::InvalidArgumentError(
+          "--from: resources of several entries overlap, which kube-apiserver refuses in one; take "
+          "them one by one with --resource, each with a --name of its own");
     }
     if (!resources_.empty()) return absl::OkStatus();
     return absl::InvalidArgumentError(
@@ -112,13 +120,13 @@ class Planner {
     for (const Provider& each : old_) {
       if (IsOurs(each) && each.Text("endpoint") != plan_.endpoint) {
         return Bad(each.line, absl::StrCat("kms ", Printable(plan_.name), " is at ",
-                                           Printable(each.Text("endpoint")),
+                                           ShownValue(each.Text("endpoint")),
                                            "; name that with --socket, or give another --name"));
       }
       if (IsKms(each) && !IsOurs(each) && each.Text("endpoint") == plan_.endpoint) {
-        return Bad(each.line, absl::StrCat("kms ", Printable(each.Text("name")),
+        return Bad(each.line, absl::StrCat("kms ", ShownValue(each.Text("name")),
                                            " is at that socket already; give --name ",
-                                           Printable(each.Text("name")),
+                                           ShownValue(each.Text("name")),
                                            ", which stands before all that it has encrypted"));
       }
     }
@@ -208,7 +216,7 @@ class Planner {
         const std::string name = each.Text("name");
         if (!IsKms(each) || twice.count(name) == 0) continue;
         return Bad(each.line,
-                   absl::StrCat("kms ", Printable(name), " encrypts ",
+                   absl::StrCat("kms ", ShownValue(name), " encrypts ",
                                 Printable(absl::StrJoin(entry.resources, ", ")),
                                 ", too, and kube-apiserver takes a name in one entry alone; give ",
                                 name == plan_.name ? "another --name, or " : "",

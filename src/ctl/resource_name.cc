@@ -11,7 +11,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
-#include "base/status.h"
+#include "doctor/shown_text.h"
 
 namespace okms::ctl {
 namespace {
@@ -77,16 +77,16 @@ bool Covers(absl::string_view one, absl::string_view other) {
   return group == other_group && (resource == "*" || resource == other_resource);
 }
 
-absl::Status CheckResources(const std::vector<std::string>& resources) {
+absl::Status CheckResources(const std::vector<std::string>& resources, absl::string_view what) {
   for (std::size_t i = 0; i < resources.size(); ++i) {
-    const std::string option = absl::StrCat("--resource ", Printable(resources[i]), ": ");
+    const std::string begin = absl::StrCat(what, " ", doctor::ShownValue(resources[i]), ": ");
     if (const std::string wrong = WrongWith(resources[i]); !wrong.empty()) {
-      return absl::InvalidArgumentError(option + wrong);
+      return absl::InvalidArgumentError(begin + wrong);
     }
     for (std::size_t j = 0; j < i; ++j) {
       if (!Overlap(resources[i], resources[j])) continue;
       return absl::InvalidArgumentError(absl::StrCat(
-          option, "overlaps with ", resources[j], ", which kube-apiserver refuses; leave one out"));
+          begin, "overlaps with ", resources[j], ", which kube-apiserver refuses; leave one out"));
     }
   }
   return absl::OkStatus();

@@ -21,8 +21,8 @@ bool Covers(absl::string_view one, absl::string_view other);
 // Whether kube-apiserver takes them in one list, and whether each leads to something: a name that
 // is not there is no error of kube-apiserver's, and leaves all unencrypted. By
 // pkg/apis/apiserver/validation/validation_encryption.go of k8s.io/apiserver. Errors:
-// kInvalidArgument, one line that begins with the option.
-absl::Status CheckResources(const std::vector<std::string>& resources);
+// kInvalidArgument, one line that begins with `what` they are, an option for one.
+absl::Status CheckResources(const std::vector<std::string>& resources, absl::string_view what);
 
 }  // namespace okms::ctl
 

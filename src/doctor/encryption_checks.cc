@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <functional>
+#include <optional>
 #include <set>
 #include <system_error>
 
@@ -14,6 +15,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/time/time.h"
 #include "base/status.h"
+#include "doctor/shown_text.h"
 #include "doctor/text_file.h"
 
 namespace okms::doctor {
@@ -26,7 +28,6 @@ constexpr absl::Duration kDefaultTimeout = absl::Seconds(3);  // pkg/apis/apiser
 // What an Encrypt needs at least: a connection to the KMS, perhaps, and two operations there.
 constexpr absl::Duration kLeastTimeout = absl::Milliseconds(100);
 
-constexpr std::size_t kLongestField = 200;       // bytes
 using Providers = std::vector<const Provider*>;  // of what was read
 
 std::string EditorAt(const Examination& all, int line) {
@@ -36,7 +37,7 @@ std::string EditorAt(const Examination& all, int line) {
 std::string At(const Examination& all, const Provider& provider) {
   return absl::StrCat(
       Printable(all.request.encryption_config), ":", provider.line, ": ", provider.kind,
-      provider.name.empty() ? "" : absl::StrCat(" ", Printable(provider.name)), ": ");
+      provider.name.empty() ? "" : absl::StrCat(" ", ShownValue(provider.name)), ": ");
 }
 
 // Two names of one file (/var/run is a link to /run) are the same.
@@ -107,14 +108,19 @@ Verdicts JudgeEntries(const Examination& all, const std::string& well,
 }
 
 std::string Resources(const Entry& entry) {
-  return Printable(absl::StrJoin(entry.resources, ", "), 100);
+  const auto append = [](std::string* out, const std::string& each) {
+    out->append(ShownValue(each));
+  };
+  return Printable(absl::StrJoin(entry.resources, ", ", append), 100);
 }
 
-// The longest that a round trip with the key took, which is what one Encrypt costs the plugin.
-Clock::duration RoundTripTook(const Examination& all) {
-  Clock::duration longest{};
+// The longest that a round trip with the key took, which is what one Encrypt costs the plugin;
+// none: there was no round trip.
+std::optional<Clock::duration> RoundTripTook(const Examination& all) {
+  std::optional<Clock::duration> longest;
   for (const Endpoint& endpoint : all.endpoints) {
-    if (endpoint.trip) longest = std::max(longest, endpoint.trip->took);
+    if (!endpoint.trip) continue;
+    longest = std::max(longest.value_or(endpoint.trip->took), endpoint.trip->took);
   }
   return longest;
 }
@@ -139,15 +145,12 @@ Verdicts CheckEncryptionConfig(Examination& all) {
 
 Verdicts CheckFields(Examination& all) {
   Verdicts verdicts;
-  for (const EncryptionConfig::Field& field : all.apiserver->unknown) {
-    verdicts.push_back(
-        {Outcome::kFailed,
-         absl::StrCat(Printable(all.request.encryption_config), ":", field.line,
-                      ": kube-apiserver does not start: strict decoding error: unknown field \"",
-                      Printable(field.path, kLongestField), "\"; ",
-                      field.likeness.empty() ? "take it out"
-                                             : absl::StrCat("did you mean ", field.likeness, "?")),
-         EditorAt(all, field.line)});
+  for (const EncryptionConfig::Field& field : all.apiserver->wrong) {
+    verdicts.push_back({Outcome::kFailed,
+                        absl::StrCat(Printable(all.request.encryption_config), ":", field.line,
+                                     ": kube-apiserver does not start: strict decoding error: ",
+                                     field.what, "; ", field.remedy),
+                        EditorAt(all, field.line)});
   }
   return verdicts.empty() ? Passed("kube-apiserver knows all fields") : verdicts;
 }
@@ -168,7 +171,7 @@ Verdicts CheckApiserverEndpoint(Examination& all) {
     if (!absl::StartsWith(provider->endpoint, "unix://")) {
       verdicts.push_back({Outcome::kFailed,
                           absl::StrCat(At(all, *provider), "its endpoint is no unix:// address: ",
-                                       Printable(provider->endpoint)),
+                                       ShownValue(provider->endpoint)),
                           EditorAt(all, provider->line)});
     } else if (IsOurs(all, *provider)) {
       return Passed(absl::StrCat("a kms provider has ", wanted));
@@ -176,7 +179,7 @@ Verdicts CheckApiserverEndpoint(Examination& all) {
   }
   if (!verdicts.empty()) return verdicts;
   return Failed(
-      absl::StrCat(At(all, *kms.front()), "its endpoint is ", Printable(kms.front()->endpoint),
+      absl::StrCat(At(all, *kms.front()), "its endpoint is ", ShownValue(kms.front()->endpoint),
                    ", and the plugin's socket is ", socket, "; write ", wanted),
       mend);
 }
@@ -186,7 +189,7 @@ Verdicts CheckApiVersion(Examination& all) {
     if (provider.api_version == "v2") return {};
     return Failed(provider.api_version.empty()
                       ? "has no apiVersion, which means v1, which is gone; write apiVersion: v2"
-                      : absl::StrCat("has apiVersion ", Printable(provider.api_version),
+                      : absl::StrCat("has apiVersion ", ShownValue(provider.api_version),
                                      "; the plugin speaks v2 alone"),
                   "");
   });
@@ -211,22 +214,29 @@ Verdicts CheckProviderName(Examination& all) {
 }
 
 Verdicts CheckApiserverTimeout(Examination& all) {
-  const Clock::duration took = RoundTripTook(all);
+  const std::optional<Clock::duration> took = RoundTripTook(all);
   const absl::Duration ours =
       all.config ? absl::FromChrono(all.config->timeout) : absl::InfiniteDuration();
   return JudgeEach(all, "its timeout is long enough", [&](const Provider& provider) -> Verdicts {
     absl::Duration timeout = kDefaultTimeout;
     if (!provider.timeout.empty() &&
         (!absl::ParseDuration(provider.timeout, &timeout) || timeout <= absl::ZeroDuration())) {
-      return Failed(absl::StrCat("its timeout ", Printable(provider.timeout),
+      return Failed(absl::StrCat("its timeout ", ShownValue(provider.timeout),
                                  " is no time above 0; write for example 3s"),
                     "");
     }
-    if (absl::FromChrono(took) >= timeout) {
+    if (took && absl::FromChrono(*took) >= timeout) {
       return Failed(absl::StrCat("its timeout is ", absl::FormatDuration(timeout),
-                                 ", and a round trip with the key took ", TookText(took),
+                                 ", and a round trip with the key took ", TookText(*took),
                                  "; nothing could be written; make it longer"),
                     "");
+    }
+    if (timeout < kLeastTimeout && took) {
+      return Warning(absl::StrCat("its timeout is ", absl::FormatDuration(timeout),
+                                  ", and a round trip with the key took ", TookText(*took),
+                                  ": with a new connection, or a slower answer, nothing could be "
+                                  "written; write for example 3s"),
+                     "");
     }
     if (timeout < kLeastTimeout) {
       return Failed(absl::StrCat("its timeout is ", absl::FormatDuration(timeout),
@@ -292,7 +302,7 @@ Verdicts CheckDuplicates(Examination& all) {
       if (!resources.insert(resource).second) {
         verdicts.push_back(
             {Outcome::kWarning,
-             absl::StrCat(Printable(all.request.encryption_config), ": ", Printable(resource),
+             absl::StrCat(Printable(all.request.encryption_config), ": ", ShownValue(resource),
                           " stands in two entries, of which the first counts"),
              EditorAt(all, line)});
       }

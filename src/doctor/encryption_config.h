@@ -17,7 +17,7 @@ namespace okms::doctor {
 struct EncryptionConfig {
   struct Provider {
     int line = 0;      // of the file; the first one is 1
-    std::string kind;  // "kms", "identity", "aescbc"
+    std::string kind;  // "kms", "identity", "aescbc"; what can be none is not shown
     // Of kms alone; empty: not given.
     std::string name;
     std::string api_version;
@@ -29,18 +29,19 @@ struct EncryptionConfig {
     std::vector<std::string> resources;
     std::vector<Provider> providers;  // the first one encrypts, all of them decrypt
   };
-  // That kube-apiserver knows none of, and so does not start with.
+  // With which kube-apiserver does not start.
   struct Field {
     int line = 0;
-    std::string path;      // "resources[0].providers[1].kms.cacheSize"
-    std::string likeness;  // the field that may be meant; empty: none is like it
+    std::string what;    // "unknown field "resources[0].providers[1].kms.cacheSize""
+    std::string remedy;  // "did you mean cachesize?"
   };
   std::vector<Entry> entries;
-  std::vector<Field> unknown;
+  std::vector<Field> wrong;
 };
 
-// Takes YAML or JSON. Secrets of other providers, which may be in it, are not read. Errors:
-// kInvalidArgument, one line that says where.
+// Takes YAML or JSON. Secrets of other providers, which may be in it, are not read;
+// neither they nor what may be one are in any text that is made here. Errors: kInvalidArgument, one
+// line that says where.
 absl::StatusOr<EncryptionConfig> ParseEncryptionConfig(const std::string& text);
 
 }  // namespace okms::doctor

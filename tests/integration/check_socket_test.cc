@@ -13,10 +13,12 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "base/unix_address.h"
 #include "integration/check_test.h"
 #include "integration/unix_socket.h"
+#include "support/misplaced_keys.h"
 
 namespace okms::test {
 namespace {
@@ -227,6 +229,26 @@ TEST_F(CheckSocket, ApiserversFile) {
   EXPECT_EQ(other.at("encryption-config.endpoint").line,
             "DIR/config:3: kms okms: its endpoint is unix://DIR/kms.sock, and the plugin's socket "
             "is /run/another.sock; write endpoint: unix:///run/another.sock");
+}
+
+TEST_F(CheckSocket, ApiserversFileWithAMisplacedKey) {
+  // Nobody is asked: there are no certificates.
+  const std::string variables =
+      Write("environment", absl::StrCat("OKMS_PROTOCOL=kmip\nOKMS_SERV_ADDR=127.0.0.1:1\n"
+                                        "OKMS_KEY_ID=key\nOKMS_CLIENT_CERT=/nonexistent\n"
+                                        "OKMS_CLIENT_KEY=/nonexistent\nOKMS_SOCK=",
+                                        socket(), "\n"));
+  for (const MisplacedKey& row : MisplacedKeys()) {
+    const std::string file = Write("config", FilesOf(row).front());
+    for (const char* const output : {"text", "json"}) {
+      const Ended ended =
+          Ctl({"check", "--env-file", variables, "--encryption-config", file, "-o", output});
+      EXPECT_EQ(ended.exit_status, 1) << row.name;
+      ExpectNoKey(ended.out);
+      ExpectNoKey(ended.err);
+      EXPECT_THAT(ended.out, HasSubstr("encryption-config.file"));
+    }
+  }
 }
 
 }  // namespace

@@ -11,6 +11,7 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -19,6 +20,7 @@
 #include "absl/strings/str_split.h"
 #include "core/key_id_hash.h"
 #include "integration/plugin_test.h"
+#include "support/misplaced_keys.h"
 #include "support/plaintext.h"
 
 namespace okms::test {
@@ -285,6 +287,55 @@ TEST_F(CtlTest, ShowsNoKeyOnATerminal) {
   EXPECT_THAT(without_keys, HasSubstr("kind: EncryptionConfiguration"));
   // To a pipe it goes: what is there is for the administrator to know.
   EXPECT_THAT(Run({"encryption-config", "--from", before}).out, HasSubstr(kSecret));
+}
+
+// Its standard output is a file of this mode, as a shell makes it for ">".
+std::optional<int> IntoAFile(const std::vector<std::string>& arguments, const std::string& path,
+                             mode_t mode, std::string& err) {
+  std::ofstream(path).close();
+  Must(::chmod(path.c_str(), mode) == 0, "chmod");
+  ChildOptions options;
+  options.argv = {"/bin/sh", "-c", "out=$1; shift; exec \"$@\" >\"$out\"",
+                  "sh",      path, OKMS_CTL_PROGRAM};
+  options.argv.insert(options.argv.end(), arguments.begin(), arguments.end());
+  const auto child = Must(ChildProcess::Start(options));
+  const std::optional<int> exit_status = child->Wait();
+  err = child->Err();
+  return exit_status;
+}
+
+TEST_F(CtlTest, WritesNoKeyIntoAFileThatOthersMayOpen) {
+  const std::string before = dir_ / "before.yaml";
+  const std::string after = dir_ / "after.yaml";
+  std::ofstream(before) << WithKey();
+  std::string err;
+  for (const mode_t mode : {0644U, 0640U, 0602U, 0604U}) {
+    EXPECT_EQ(IntoAFile({"encryption-config", "--from", before}, after, mode, err), kUsageError);
+    EXPECT_THAT(err, AllOf(HasSubstr("in a file that others may open; give a new file with -f"),
+                           Not(HasSubstr(kSecret))));
+    EXPECT_THAT(ContentsOf(after), IsEmpty()) << mode;
+  }
+  EXPECT_EQ(IntoAFile({"encryption-config", "--from", before}, after, 0600, err), kGood) << err;
+  EXPECT_THAT(ContentsOf(after), HasSubstr(kSecret));
+  // Nothing secret is in it.
+  EXPECT_EQ(IntoAFile({"encryption-config"}, after, 0644, err), kGood) << err;
+  EXPECT_THAT(ContentsOf(after), HasSubstr("kind: EncryptionConfiguration"));
+}
+
+TEST_F(CtlTest, NeverSaysWhatAMisplacedKeyIs) {
+  const std::string before = dir_ / "before.yaml";
+  for (const MisplacedKey& row : MisplacedKeys()) {
+    std::ofstream(before) << FilesOf(row).front();
+    for (const char* const output : {"text", "json"}) {
+      const Ended ended = Run({"encryption-config", "--from", before, "-o", output});
+      ExpectNoKey(ended.err);
+      if (ended.exit_status == kFindings) {
+        EXPECT_THAT(ended.out, IsEmpty()) << row.name;
+      } else {
+        EXPECT_THAT(row.name, StartsWith("Kms"));
+      }
+    }
+  }
 }
 
 TEST_F(CtlTest, RefusesWhatLeadsToNoEncryptionConfig) {

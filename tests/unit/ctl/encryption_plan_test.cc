@@ -10,8 +10,10 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "doctor/encryption_checks.h"
+#include "support/misplaced_keys.h"
 #include "support/status_is.h"
 
 namespace okms::ctl {
@@ -237,13 +239,62 @@ const std::vector<Mistake> kMistakes{
     {"EmptyProvider", Plan(File(Entry("secrets", "identity: "))),
      "--from: line 4: has nothing in it; write {} where nothing is meant"},
     {"NoProvider", Plan(File(Entry("secrets", "vault: {}"))),
-     "--from: line 4: vault is no provider of kube-apiserver's"},
+     "--from: line 4: unknown field \"resources[0].providers[0].vault\"; take it out"},
     {"NoProviders", Plan(File(Entry("secrets", ""))),
      "--from: line 4: an entry without resources, or without providers"},
     {"ListInAProvider", Plan(File(Entry("secrets", "kms: {name: [a]}"))),
      "--from: line 4: name is not what it should be"},
     {"KeysInAKey", Plan(File(Entry("secrets", "aescbc: {keys: [{keys: [{keys: []}]}]}"))),
-     "--from: line 4: keys is not what it should be"},
+     "--from: line 4: a field of resources[0].providers[0].aescbc.keys[0] that is neither name nor "
+     "secret; is there a blank behind the colon?"},
+    {"NoBlankInAKey",
+     Plan(File(
+         Entry("secrets", absl::StrCat("aescbc: {keys: [{name: key1, secret:", kSecret, "}]}")))),
+     "--from: line 4: a field of resources[0].providers[0].aescbc.keys[0] that is neither name nor "
+     "secret; is there a blank behind the colon?"},
+    {"KeyWithoutASecret", Plan(File(Entry("secrets", "aescbc: {keys: [{name: key1}]}"))),
+     "--from: line 4: keys[0] has no secret; is there a blank behind the colon?"},
+    {"KeyWithoutAName",
+     Plan(File(Entry("secrets", absl::StrCat("aescbc: {keys: [{secret: ", kSecret, "}]}")))),
+     "--from: line 4: keys[0] has no name; is there a blank behind the colon?"},
+    // One of them would be lost, and what it has encrypted.
+    {"KeysTwice",
+     Plan(File(Entry("secrets", "aescbc: {keys: [{name: a, secret: YQ==}], keys: []}"))),
+     "--from: line 4: duplicate field \"resources[0].providers[0].aescbc.keys\"; make one of them"},
+    {"SecretTwice",
+     Plan(File(Entry("secrets", "aescbc: {keys: [{name: a, secret: YQ==, \"secret\": YQ==}]}"))),
+     "--from: line 4: duplicate field \"resources[0].providers[0].aescbc.keys[0].secret\"; make "
+     "one "
+     "of them"},
+    {"ResourcesTwice", Plan(absl::StrCat(File(Entry("secrets", kAes)), "resources: []\n")),
+     "--from: line 5: duplicate field \"resources\"; make one of them"},
+    {"UnknownFieldOfKms",
+     Plan(File(Entry("secrets", "kms: {name: a, endpoint: unix:///a, cacheSize: 1}"))),
+     "--from: line 4: unknown field \"resources[0].providers[0].kms.cacheSize\"; did you mean "
+     "cachesize?"},
+    {"UnknownFieldOfAnEntry",
+     Plan(File("  - {resources: [secrets], providers: [identity: {}], note: a}\n")),
+     "--from: line 4: unknown field \"resources[0].note\"; take it out"},
+    {"UnknownFieldOfTheFile", Plan(absl::StrCat(File(Entry("secrets", kAes)), "spec: {}\n")),
+     "--from: line 5: unknown field \"spec\"; take it out"},
+    {"MergeIntoTheFile", Plan(absl::StrCat(File(Entry("secrets", kAes)), "<<: {a: b}\n")),
+     "--from: line 5: merges another map (<<); write it out"},
+    {"MergeIntoAnEntry",
+     Plan(File("  - {resources: [secrets], providers: [identity: {}], <<: {a: b}}\n")),
+     "--from: line 4: merges another map (<<); write it out"},
+    {"MergeIntoProviders", Plan(File(Entry("secrets", "<<: {identity: {}}"))),
+     "--from: line 4: merges another map (<<); write it out"},
+    {"NoResource", Plan(File(Entry("Secrets", kAes))),
+     "--from: line 4: resource Secrets: is no name of a resource; write it as secrets or "
+     "widgets.example.com, in small letters"},
+    {"ResourceTwice", Plan(File(Entry("secrets, secrets", kAes))),
+     "--from: line 4: resource secrets: overlaps with secrets, which kube-apiserver refuses; leave "
+     "one out"},
+    {"ResourceThatIsNotTaken", Plan(File(Entry("secrets, '*'", kAes)), Step::kWriter, {"secrets"}),
+     "--from: line 4: resource *: write '*.' for all of the core group, or '*.*' for all there is"},
+    {"OverlapOfEntries", Plan(File(absl::StrCat(Entry("secrets", kAes), Entry("'*.'", kAes)))),
+     "--from: resources of several entries overlap, which kube-apiserver refuses in one; take them "
+     "one by one with --resource, each with a --name of its own"},
     {"KeyThatIsAList",
      Plan(File(Entry("secrets", absl::StrCat("aescbc: {keys: [[", kSecret, "]]}")))),
      "--from: line 4: has nothing in it; write {} where nothing is meant"},
@@ -290,6 +341,27 @@ TEST_P(EncryptionPlanMistakes, AreOneLineWithoutASecret) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Table, EncryptionPlanMistakes, testing::ValuesIn(kMistakes),
+                         [](const auto& row) { return row.param.name; });
+
+class EncryptionPlanOfKeys : public testing::TestWithParam<test::MisplacedKey> {};
+
+TEST_P(EncryptionPlanOfKeys, NeverSaysWhatTheyAre) {
+  for (const std::string& text : test::FilesOf(GetParam())) {
+    for (const Step step : {Step::kReaders, Step::kWriter, Step::kOnly}) {
+      for (const char* const name : {"okms", "other"}) {
+        EncryptionPlan plan = Plan(text, step);
+        plan.name = name;
+        const auto written = WriteEncryptionConfig(plan);
+        // What no list of names may have in it is wrong; where a name is, it may be one.
+        EXPECT_TRUE(!written.ok() || absl::StartsWith(GetParam().name, "Kms")) << written->yaml;
+        test::ExpectNoKey(std::string(written.status().message()));
+        if (written.ok()) test::ExpectNoKey(written->caution);
+      }
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Table, EncryptionPlanOfKeys, testing::ValuesIn(test::MisplacedKeys()),
                          [](const auto& row) { return row.param.name; });
 
 }  // namespace

@@ -88,7 +88,7 @@ const std::vector<Row> kRows{
 class CheckResourcesTest : public testing::TestWithParam<Row> {};
 
 TEST_P(CheckResourcesTest, SaysItInOneLine) {
-  EXPECT_EQ(CheckResources(GetParam().resources).message(), GetParam().said);
+  EXPECT_EQ(CheckResources(GetParam().resources, "--resource").message(), GetParam().said);
 }
 
 INSTANTIATE_TEST_SUITE_P(Table, CheckResourcesTest, testing::ValuesIn(kRows),

@@ -7,10 +7,13 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
+#include "support/misplaced_keys.h"
 
 namespace okms::doctor {
 namespace {
@@ -33,7 +36,7 @@ std::string File(const std::string& providers, const std::string& more = "") {
 }
 
 // What all checks say that is not "passed"; or what is wrong with the file.
-std::string Said(const std::string& text, milliseconds trip) {
+std::string Said(const std::string& text, std::optional<milliseconds> trip) {
   Request request;
   request.encryption_config = "FILE";
   Examination all(request);
@@ -43,7 +46,8 @@ std::string Said(const std::string& text, milliseconds trip) {
   all.config.emplace();
   all.config->timeout = std::chrono::seconds(10);
   all.config->socket.path = "/run/kms.sock";
-  all.endpoints.emplace_back().trip = {Ciphertext(), trip};
+  Endpoint& endpoint = all.endpoints.emplace_back();
+  if (trip) endpoint.trip = {Ciphertext(), *trip};
   std::string said;
   for (auto* const check :
        {CheckFields, CheckApiserverEndpoint, CheckApiVersion, CheckCacheSize, CheckProviderName,
@@ -68,7 +72,8 @@ struct Row {
   std::string name;
   std::string text;
   std::string said;
-  milliseconds trip = milliseconds(1);  // a round trip with the key
+  // A round trip with the key; none: there was none.
+  std::optional<milliseconds> trip = milliseconds(1);
 };
 void PrintTo(const Row& row, std::ostream* out) { *out << row.name; }
 
@@ -110,7 +115,15 @@ const std::vector<Row> kRows{
     {"TimeoutOfNoUse", File(Kms(absl::StrCat("timeout: 1ms", kRest))),
      "failed: FILE:6: kms okms: its timeout is 1ms, in which the plugin cannot ask the KMS twice; "
      "nothing could be written; write for example 3s\n",
-     milliseconds(0)},
+     std::nullopt},
+    {"TimeoutOfLittleUse", File(Kms(absl::StrCat("timeout: 50ms", kRest))),
+     "warning: FILE:6: kms okms: its timeout is 50ms, and a round trip with the key took 4ms: with "
+     "a new connection, or a slower answer, nothing could be written; write for example 3s\n",
+     milliseconds(4)},
+    {"TimeoutShorterThanTheRoundTrip", File(Kms(absl::StrCat("timeout: 50ms", kRest))),
+     "failed: FILE:6: kms okms: its timeout is 50ms, and a round trip with the key took 60ms; "
+     "nothing could be written; make it longer\n",
+     milliseconds(60)},
     {"MisspeltField", File(Kms(absl::StrCat("timeOut: 3s", kRest))),
      "failed: FILE:7: kube-apiserver does not start: strict decoding error: unknown field "
      "\"resources[0].providers[0].kms.timeOut\"; did you mean timeout?\n"},
@@ -123,14 +136,52 @@ const std::vector<Row> kRows{
      "\"spec\"; take it out\n"
      "failed: FILE:9: kube-apiserver does not start: strict decoding error: unknown field "
      "\"resources[0].note\"; take it out\n"
-     "failed: FILE:7: kube-apiserver does not start: strict decoding error: unknown field "
-     "\"resources[0].providers[1].aescbc.keys[0].strength\"; take it out\n"
+     "failed: FILE:7: kube-apiserver does not start: strict decoding error: a field of "
+     "resources[0].providers[1].aescbc.keys[0] that is neither name nor secret; is there a blank "
+     "behind the colon?\n"
      "failed: FILE:8: kube-apiserver does not start: strict decoding error: unknown field "
      "\"resources[0].providers[2].identity.a\"; take it out\n"},
     {"MisspeltProvider", File(kWell, "      - secretBox: {keys: []}\n"),
      "failed: FILE:11: kube-apiserver does not start: strict decoding error: unknown field "
      "\"resources[0].providers[2].secretBox\"; did you mean secretbox?\n"
      "warning: FILE:10: identity: is not the last provider of secrets; put it last\n"},
+    // What may be a key is not said.
+    {"FieldsWithoutABlank",
+     File("\n      - kms: {apiVersion: v2, name: okms, endpoint: unix:///run/kms.sock}\n"
+          "      - aescbc: {Keys: []}\n"
+          "      - secretbox: {keys: [{name: k, secret:c2VjcmV0}, {Name: k}]}\n"
+          "      - kms: {name:other}\n      - c2VjcmV0Cg==: {}\n      - identity: {name:a}\n",
+          "    secret:c2VjcmV0: {}\nspec:c2VjcmV0: {}\n"),
+     absl::StrReplaceAll(
+         "NO13: START: a field of the file that is none of apiVersion, kind, resources; BLANK\n"
+         "NO12: START: a field of resources[0] that is neither resources nor providers; BLANK\n"
+         "NO7: START: a field of resources[0].providers[1].aescbc that is not keys; did you mean "
+         "keys?\n"
+         "NO8: START: a field of resources[0].providers[2].secretbox.keys[0] that is neither name "
+         "nor secret; BLANK\n"
+         "NO8: START: a field of resources[0].providers[2].secretbox.keys[1] that is neither name "
+         "nor secret; did you mean name?\n"
+         "NO9: START: a field of resources[0].providers[3].kms that is none of apiVersion, name, "
+         "cachesize, endpoint, timeout; BLANK\n"
+         "NO10: START: a field of resources[0].providers[4] that is none of aesgcm, aescbc, "
+         "secretbox, identity, kms; BLANK\n"
+         "NO11: START: a field of resources[0].providers[5].identity, which has none; BLANK\n",
+         {{"NO", "failed: FILE:"},
+          {"START", "kube-apiserver does not start: strict decoding error"},
+          {"BLANK", "is there a blank behind the colon?"}})},
+    {"FieldsTwice",
+     File("\n      - kms: {apiVersion: v2, name: okms, endpoint: unix:///run/kms.sock}\n"
+          "      - aescbc: {keys: [{name: k, secret: a, secret: c2VjcmV0}], \"keys\": []}\n",
+          "    resources: [configmaps]\nkind: EncryptionConfiguration\n"),
+     absl::StrReplaceAll(
+         "9: START \"kind\"; ONE\n8: START \"resources[0].resources\"; ONE\n"
+         "7: START \"resources[0].providers[1].aescbc.keys\"; ONE\n"
+         "7: START \"resources[0].providers[1].aescbc.keys[0].secret\"; ONE\n",
+         {{"9:", "failed: FILE:9:"},
+          {"8:", "failed: FILE:8:"},
+          {"7:", "failed: FILE:7:"},
+          {"START", "kube-apiserver does not start: strict decoding error: duplicate field"},
+          {"ONE", "make one of them"}})},
     {"EntryWithoutProviders", "kind: EncryptionConfiguration\nresources: [{resources: [secrets]}]",
      "line 2: an entry needs a list of resources and a list of providers"},
     {"NoTimeout", File(Kms(absl::StrCat("timeout: 0s", kRest))),
@@ -182,6 +233,17 @@ TEST_P(EncryptionChecks, SayItInOneLine) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Table, EncryptionChecks, testing::ValuesIn(kRows),
+                         [](const auto& row) { return row.param.name; });
+
+class EncryptionChecksOfKeys : public testing::TestWithParam<test::MisplacedKey> {};
+
+TEST_P(EncryptionChecksOfKeys, NeverSayWhatTheyAre) {
+  for (const std::string& text : test::FilesOf(GetParam())) {
+    test::ExpectNoKey(Said(text, milliseconds(1)));
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Table, EncryptionChecksOfKeys, testing::ValuesIn(test::MisplacedKeys()),
                          [](const auto& row) { return row.param.name; });
 
 }  // namespace
