@@ -25,8 +25,7 @@ Verdict NewClientIsServed(Target& target, absl::string_view when) {
 }  // namespace
 
 Verdict LookAtUnknownMethods(Target& target) {
-  for (const char* const method : {"/v2.KeyManagementService/Rotate", "/v2.Other/Status",
-                                   "/v1beta1.KeyManagementService/Version"}) {
+  for (const char* const method : {"/v2.KeyManagementService/Rotate", "/v2.Other/Status"}) {
     const auto answer = target.client().Call(method, "");
     if (absl::IsUnimplemented(answer.status())) continue;
     return Broken(
