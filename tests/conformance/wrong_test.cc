@@ -55,6 +55,14 @@ TEST_F(Conformance, FindsNothingWhereNothingIsWrong) {
   }
 }
 
+// As of one that asks the KMS each time.
+TEST_F(Conformance, DoesNotPileUpCallsOfASlowStatus) {
+  std::vector<std::string> arguments = Arguments("by-turns");
+  arguments.insert(arguments.end(), {"--patience", "2s", "--only", "load.deadlines"});
+  const KitSaid said = AskKit(arguments);
+  EXPECT_EQ(said.exit_code, 0) << said.text;
+}
+
 class Breach : public Conformance, public testing::WithParamInterface<std::string> {};
 
 TEST_P(Breach, IsFound) {
