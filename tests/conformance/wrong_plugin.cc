@@ -83,10 +83,10 @@ class WrongPlugin {
     if (call.method == client::kStatusMethod) return Status(call);
     if (call.method == client::kEncryptMethod) return Encrypt(call);
     if (call.method == client::kDecryptMethod) return Decrypt(call);
+    if (call.method == kVersionOfV1) return "";
     if (Breaks("protocol.unknown-method")) return "";
     return absl::UnimplementedError("no such method");
   }
-    if (call.method == kVersionOfV1) return "";
 
   bool Admit(int fd) {
     if (Breaks("socket.mode")) ::chmod(socket_.c_str(), 0666);
