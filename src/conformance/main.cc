@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <exception>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -103,7 +104,7 @@ void Check(Options& options) {
 
 int CannotTell(const Options& options, const absl::Status& status) {
   const std::string why(status.message());
-  if (!options.json) Print(TapBailOut(why));
+  Print(options.json ? ErrorAsJson(why, kCannotTell) : TapBailOut(why));
   Complain(why);
   return kCannotTell;
 }
@@ -117,7 +118,8 @@ int Run(const Options& options) {
   EndAllOnSignals();
   Target target(options.request);
   if (absl::Status status = target.Begin(); !status.ok()) return CannotTell(options, status);
-  const std::size_t count = options.named.empty() ? AllCases().size() : options.named.size();
+  const std::set<std::string> named(options.named.begin(), options.named.end());
+  const std::size_t count = named.empty() ? AllCases().size() : named.size();
   bool told = options.json || Print(TapHead(count));
   std::size_t number = 0;
   const std::vector<Result> results =

@@ -65,6 +65,11 @@ std::string AsJson(const std::vector<Result>& results, int exit_code) {
   return Dump({{"exit_code", exit_code}, {"cases", cases}});
 }
 
+std::string ErrorAsJson(const std::string& why, int exit_code) {
+  return Dump(
+      {{"exit_code", exit_code}, {"cases", ordered_json::array()}, {"error", OneLine(why)}});
+}
+
 std::string ListText(std::span<const Case> cases) {
   std::string text;
   for (const Case& each : cases) {

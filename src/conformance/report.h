@@ -22,6 +22,8 @@ std::string TapBailOut(const std::string& why);
 
 // {"exit_code": 1, "cases": [{"id", "outcome", "rule", "source", "line"}]}, and a line break.
 std::string AsJson(const std::vector<Result>& results, int exit_code);
+// The same where nothing was looked at: {"exit_code": 3, "cases": [], "error": why}.
+std::string ErrorAsJson(const std::string& why, int exit_code);
 
 // What there is to look at: a line each, in columns, or the same as JSON.
 std::string ListText(std::span<const Case> cases);

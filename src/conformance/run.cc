@@ -11,7 +11,6 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "client/unix_connection.h"
 
 namespace okms::conformance {
 namespace {
@@ -22,11 +21,9 @@ constexpr milliseconds kAMoment{500};  // in which who is about to end does so
 class Witness {
  public:
   explicit Witness(const Target& target) {
-    auto connection = client::ConnectUnix(target.request().socket,
-                                          std::chrono::floor<std::chrono::seconds>(kCallTimeout));
-    if (!connection.ok()) return;
-    client_ = std::make_unique<KmsClient>(*std::move(connection),
-                                          KmsClient::Options{.timeout = kCallTimeout});
+    auto client = target.NewConnectedClient();
+    if (!client.ok()) return;
+    client_ = *std::move(client);
     if (Lost(client_->Status().status())) client_.reset();
   }
 

@@ -16,6 +16,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "base/status.h"
+#include "client/unix_connection.h"
 
 namespace okms::conformance {
 namespace {
@@ -59,6 +60,13 @@ bool Target::Has(Hands hands) const {
 
 std::unique_ptr<KmsClient> Target::NewClient(milliseconds timeout) const {
   return std::make_unique<KmsClient>(request_.socket, KmsClient::Options{.timeout = timeout});
+}
+
+absl::StatusOr<std::unique_ptr<KmsClient>> Target::NewConnectedClient(milliseconds timeout) const {
+  OKMS_ASSIGN_OR_RETURN(
+      UniqueFd connection,
+      client::ConnectUnix(request_.socket, std::chrono::floor<std::chrono::seconds>(kCallTimeout)));
+  return std::make_unique<KmsClient>(std::move(connection), KmsClient::Options{.timeout = timeout});
 }
 
 absl::Status Target::Begin() {

@@ -49,6 +49,9 @@ class Target {
   // The connection that is there all the time, as an apiserver's is.
   KmsClient& client() { return client_; }
   std::unique_ptr<KmsClient> NewClient(milliseconds timeout = kCallTimeout) const;
+  // One that is connected before its first call, and is not a second time.
+  absl::StatusOr<std::unique_ptr<KmsClient>> NewConnectedClient(
+      milliseconds timeout = kCallTimeout) const;
 
   // Polls Status until it is good, or is not, for as long as there is patience; the last answer.
   absl::StatusOr<StatusReply> AwaitReady();

@@ -118,6 +118,16 @@ TEST(CommandLine, CannotTellWhereNobodyIs) {
   EXPECT_THAT(run.err, HasSubstr("is not ready"));
 }
 
+TEST(CommandLine, SaysInJsonWhyItCannotTell) {
+  TempDir dir;
+  const KitRun run = RunKit({"--socket", dir / "none.sock", "--patience", "100ms", "-o", "json"});
+  EXPECT_EQ(run.exit_code, 3);
+  const auto json = nlohmann::json::parse(run.out);
+  EXPECT_EQ(json["exit_code"], 3);
+  EXPECT_EQ(json["cases"], nlohmann::json::array());
+  EXPECT_THAT(json["error"].get<std::string>(), HasSubstr("is not ready"));
+}
+
 TEST(CommandLine, CannotTellWhereThePluginEnds) {
   TempDir dir;
   const KitRun run = RunKit({"--socket", dir / "none.sock", "--plugin", "sh -c 'exit 7'"});

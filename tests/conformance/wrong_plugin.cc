@@ -5,6 +5,7 @@
 // case of okms-kms-conformance has been seen red, and green.
 //
 //   okms-wrong-plugin plugin SOCKET KMS_SOCKET [CASE]   breaks the rule of that case
+//   okms-wrong-plugin plugin SOCKET KMS_SOCKET by-turns breaks none, but takes its time for Status
 //   okms-wrong-plugin kms KMS_SOCKET KEY_FILE           its KMS
 
 #include <signal.h>
@@ -17,6 +18,7 @@
 #include <cstdlib>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <set>
 #include <string>
 #include <thread>
@@ -41,8 +43,11 @@ using Answer = absl::StatusOr<std::string>;
 
 constexpr milliseconds kPoll{50};
 constexpr milliseconds kKmsTimeout{2000};
+constexpr char kByTurns[] = "by-turns";
 constexpr char kFieldOfNobody[] = "\xFA\x7F";  // the tag of number 2047, as bytes
-constexpr std::size_t kUsual = 60;             // bytes of a ciphertext
+// Some serve KMS v1 beside v2, and do nothing wrong.
+constexpr char kVersionOfV1[] = "/v1beta1.KeyManagementService/Version";
+constexpr std::size_t kUsual = 60;  // bytes of a ciphertext
 
 class WrongPlugin {
  public:
@@ -78,6 +83,7 @@ class WrongPlugin {
     if (call.method == client::kStatusMethod) return Status(call);
     if (call.method == client::kEncryptMethod) return Encrypt(call);
     if (call.method == client::kDecryptMethod) return Decrypt(call);
+    if (call.method == kVersionOfV1) return "";
     if (Breaks("protocol.unknown-method")) return "";
     return absl::UnimplementedError("no such method");
   }
@@ -124,6 +130,10 @@ class WrongPlugin {
     if (Breaks("socket.file")) ::unlink(socket_.c_str());
     if (Breaks("status.fast") && call.left > milliseconds(10000)) {
       std::this_thread::sleep_for(milliseconds(3100));
+    }
+    if (Breaks(kByTurns)) {
+      const std::lock_guard turn(turn_);
+      std::this_thread::sleep_for(kPoll);
     }
     if (Breaks("kms.status-costs")) kms_->Status().status().IgnoreError();
     if (Breaks("kms.hangs")) kms_->Status().status().IgnoreError();
@@ -207,8 +217,9 @@ class WrongPlugin {
                          Breaks("decrypt.unknown-key");
     if (!plaintext.ok() && made_up) plaintext = std::string(32, '\0');
     if (!plaintext.ok()) {
-      return Breaks("decrypt.codes") ? absl::UnknownError(plaintext.status().message())
-                                     : plaintext.status();
+      const absl::string_view why = plaintext.status().message();
+      // UNKNOWN is what gRPC makes of an error without a code, and so what many answer.
+      return Breaks("decrypt.codes") ? absl::UnavailableError(why) : absl::UnknownError(why);
     }
     const bool spoiled = Breaks("decrypt.round-trip") ||
                          (Breaks("decrypt.annotations") && request.annotations_size() > 1);
@@ -240,6 +251,7 @@ class WrongPlugin {
   Guarded<absl::StatusOr<std::string>> known_;  // the key's id
   Guarded<std::map<std::string, absl::StatusOr<client::Record>>> same_;
   Guarded<std::set<std::string>> under_way_;
+  std::mutex turn_;
   std::atomic<int> calls_ = 0;
   std::atomic<int> connections_ = 0;
   std::atomic<int> here_ = 0;

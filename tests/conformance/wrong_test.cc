@@ -55,6 +55,24 @@ TEST_F(Conformance, FindsNothingWhereNothingIsWrong) {
   }
 }
 
+TEST_F(Conformance, LooksOnceAtWhatIsNamedTwice) {
+  std::vector<std::string> arguments = Arguments("");
+  arguments.insert(arguments.end(), {"--only", "status.healthz", "--only", "status.healthz"});
+  const KitRun run = RunKit(arguments);
+  EXPECT_EQ(run.exit_code, 0) << run.err;
+  EXPECT_EQ(run.out,
+            "TAP version 14\n1..1\n"
+            "ok 1 - status.healthz: healthz is ok, and nothing else\n");
+}
+
+// As of one that asks the KMS each time.
+TEST_F(Conformance, DoesNotPileUpCallsOfASlowStatus) {
+  std::vector<std::string> arguments = Arguments("by-turns");
+  arguments.insert(arguments.end(), {"--patience", "2s", "--only", "load.deadlines"});
+  const KitSaid said = AskKit(arguments);
+  EXPECT_EQ(said.exit_code, 0) << said.text;
+}
+
 class Breach : public Conformance, public testing::WithParamInterface<std::string> {};
 
 TEST_P(Breach, IsFound) {

@@ -9,22 +9,21 @@ it hands to _arguments that is looked at.
 from __future__ import annotations
 
 import argparse
-import os
 import re
 import shlex
-import shutil
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
+import checks
 import options
+from checks import Failure
 from options import Option
 
 PLUGIN = "okms-k8s-encryption-provider"
 CONTROL = "okms-kms-ctl"
 CONFORMANCE = "okms-kms-conformance"
-SKIPPED = 77  # what CTest is told to count as skipped
 # By program: a line, but for its name, and what completes its last word.
 VALUES = {
     PLUGIN: [
@@ -93,10 +92,6 @@ ZSH_ACTIONS = {
               *((name, "_files") for name in ("-f", "--file", "--status", "--socket"))],
     CONFORMANCE: [("-o", "(tap json)"), ("--output", "(tap json)"), ("--socket", "_files")],
 }
-
-
-class Failure(Exception):
-    pass
 
 
 def run(*command: str) -> str:
@@ -197,24 +192,16 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--program", type=Path, required=True)
     parser.add_argument("--folder", type=Path, required=True)
-    checks = {"bash": check_bash, "fish": check_fish, "zsh": check_zsh}
-    parser.add_argument("shell", choices=checks)
+    known = {"bash": check_bash, "fish": check_fish, "zsh": check_zsh}
+    parser.add_argument("shell", choices=known)
     arguments = parser.parse_args()
 
-    if shutil.which(arguments.shell) is None:
-        required = os.environ.get("OKMS_REQUIRE_ALL") == "1"
-        print(f"{'FAILED' if required else 'SKIPPED'}, missing: {arguments.shell}")
-        return 1 if required else SKIPPED
     program: Path = arguments.program
     every = {"": options.of_program(program),
              **{name: options.of_program(program, name) for name in options.commands_of(program)}}
-    try:
-        checks[arguments.shell](arguments.folder.resolve() / f"{program.name}.{arguments.shell}",
-                                every)
-    except Failure as failure:
-        print(f"{arguments.shell}: {failure}")
-        return 1
-    return 0
+    file = arguments.folder.resolve() / f"{program.name}.{arguments.shell}"
+    return checks.run(arguments.shell, [arguments.shell],
+                      lambda: known[arguments.shell](file, every))
 
 
 if __name__ == "__main__":

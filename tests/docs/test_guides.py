@@ -16,7 +16,6 @@ import json
 import os
 import re
 import shlex
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -24,10 +23,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+import checks
 import options
 import yaml
+from checks import Failure
 
-SKIPPED = 77  # what CTest is told to count as skipped
 SOCKET = "/run/okms-k8s-encryption-provider/kms.sock"
 KEY = "MTIzNDU2Nzg5MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTI="
 # The files that the pages take for granted.
@@ -42,10 +42,6 @@ KINDS = {
     "yaml": r"parsed|EncryptionConfiguration(?: unencrypted| foreign)?",
     "nix": r"parsed",
 }
-
-
-class Failure(Exception):
-    pass
 
 
 class Block(NamedTuple):
@@ -244,23 +240,15 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     for name in ("program", "guides", "build"):
         parser.add_argument(f"--{name}", type=Path, required=name == "guides")
-    checks = {"commands": (check_commands, ["bash", "ctest"]), "blocks": (check_blocks, []),
-              "nix": (check_nix, ["nix-instantiate"]), "links": (check_links, [])}
-    parser.add_argument("check", choices=checks)
+    known: dict[str, checks.Check] = {
+        "commands": (check_commands, ["bash", "ctest"]), "blocks": (check_blocks, []),
+        "nix": (check_nix, ["nix-instantiate"]), "links": (check_links, []),
+    }
+    parser.add_argument("check", choices=known)
     arguments = parser.parse_args()
 
-    check, programs = checks[arguments.check]
-    missing = [program for program in programs if shutil.which(program) is None]
-    if missing:
-        required = os.environ.get("OKMS_REQUIRE_ALL") == "1"
-        print(f"{'FAILED' if required else 'SKIPPED'}, missing: {', '.join(missing)}")
-        return 1 if required else SKIPPED
-    try:
-        check(arguments)
-    except Failure as failure:
-        print(f"{arguments.check}: {failure}")
-        return 1
-    return 0
+    check, programs = known[arguments.check]
+    return checks.run(arguments.check, programs, lambda: check(arguments))
 
 
 if __name__ == "__main__":

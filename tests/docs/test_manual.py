@@ -12,22 +12,18 @@ from __future__ import annotations
 import argparse
 import os
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import checks
 import options
+from checks import Failure
 from options import Option
 
-SKIPPED = 77  # what CTest is told to count as skipped
 # "(required)", "(required for rest)"; and defaults that --help has in its text.
 REQUIRED = re.compile(r"\(required[^)]*\)")
 DEFAULT = re.compile(r" Default: (.*)$")
-
-
-class Failure(Exception):
-    pass
 
 
 def same(what: str, found: object, expected: object) -> None:
@@ -113,23 +109,15 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     for name in ("program", "page", "readme"):
         parser.add_argument(f"--{name}", type=Path, required=True)
-    checks = {"options": (check_options, ["mandoc"]), "clean": (check_clean, ["mandoc", "man"]),
-              "readme": (check_readme, [])}
-    parser.add_argument("check", choices=checks)
+    known: dict[str, checks.Check] = {
+        "options": (check_options, ["mandoc"]), "clean": (check_clean, ["mandoc", "man"]),
+        "readme": (check_readme, []),
+    }
+    parser.add_argument("check", choices=known)
     arguments = parser.parse_args()
 
-    check, programs = checks[arguments.check]
-    missing = [program for program in programs if shutil.which(program) is None]
-    if missing:
-        required = os.environ.get("OKMS_REQUIRE_ALL") == "1"
-        print(f"{'FAILED' if required else 'SKIPPED'}, missing: {', '.join(missing)}")
-        return 1 if required else SKIPPED
-    try:
-        check(arguments)
-    except Failure as failure:
-        print(f"{arguments.check}: {failure}")
-        return 1
-    return 0
+    check, programs = known[arguments.check]
+    return checks.run(arguments.check, programs, lambda: check(arguments))
 
 
 if __name__ == "__main__":

@@ -6,17 +6,17 @@ with a key that comes of a seed (aes/aes_extended_nonce.go there). The KMS encry
 
 from __future__ import annotations
 
+import dataclasses
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
+from protobuf_wire import field, fields
 
 _INFO, _NONCE = 32, 12  # what precedes the ciphertext of the data
 _SEED = 1  # encryptedDEKSourceType: HKDF_SHA256_XNONCE_AES_GCM_SEED
-_BYTES = 2  # the wire type of whatever has a length
 
 
 @dataclass
@@ -24,7 +24,7 @@ class Envelope:
     data: bytes
     key_id: str
     source: bytes  # the seed, as the KMS has encrypted it
-    annotations: dict[str, bytes] = field(default_factory=dict)
+    annotations: dict[str, bytes] = dataclasses.field(default_factory=dict)
     type: int = _SEED
 
     def opened(self, seed: bytes, etcd_key: str) -> bytes:
@@ -33,11 +33,11 @@ class Envelope:
         return _cipher(seed, info).decrypt(nonce, self.data[_INFO + _NONCE:], etcd_key.encode())
 
     def stored(self, provider: str) -> bytes:
-        entries = (_bytes(1, name.encode()) + _bytes(2, value)
+        entries = (field(1, name.encode()) + field(2, value)
                    for name, value in sorted(self.annotations.items()))
-        return (_prefix(provider) + _bytes(1, self.data) + _bytes(2, self.key_id.encode())
-                + _bytes(3, self.source) + b"".join(_bytes(4, entry) for entry in entries)
-                + _varint(5 << 3) + _varint(self.type))
+        return (_prefix(provider) + field(1, self.data) + field(2, self.key_id.encode())
+                + field(3, self.source) + b"".join(field(4, entry) for entry in entries)
+                + field(5, self.type))
 
 
 def sealed(plaintext: bytes, seed: bytes, etcd_key: str) -> bytes:
@@ -51,9 +51,9 @@ def envelope(stored: bytes, provider: str) -> Envelope:
     if not stored.startswith(prefix):
         raise ValueError(f"not encrypted by {provider}: {stored[:40]!r}")
     read = Envelope(b"", "", b"", type=0)
-    for number, value in _fields(stored[len(prefix):]):
+    for number, value in fields(stored[len(prefix):]):
         if number == 4:
-            entry = dict(_fields(as_bytes(value)))
+            entry = dict(fields(as_bytes(value)))
             read.annotations[as_bytes(entry[1]).decode()] = as_bytes(entry[2])
         elif number == 5:
             read.type = int.from_bytes(value, "big") if isinstance(value, bytes) else value
@@ -77,38 +77,3 @@ def _cipher(seed: bytes, info: bytes) -> AESGCM:
 
 def _prefix(provider: str) -> bytes:
     return f"k8s:enc:kms:v2:{provider}:".encode()
-
-
-def _varint(value: int) -> bytes:
-    encoded = b""
-    while value >= 0x80:
-        encoded += bytes([value & 0x7F | 0x80])
-        value >>= 7
-    return encoded + bytes([value])
-
-
-def _bytes(number: int, value: bytes) -> bytes:
-    return _varint(number << 3 | _BYTES) + _varint(len(value)) + value
-
-
-def _fields(message: bytes) -> Iterator[tuple[int, bytes | int]]:
-    at = 0
-
-    def varint() -> int:
-        nonlocal at
-        value = shift = 0
-        while True:
-            byte = message[at]
-            value |= (byte & 0x7F) << shift
-            at, shift = at + 1, shift + 7
-            if byte < 0x80:
-                return value
-
-    while at < len(message):
-        number, kind = divmod(varint(), 8)
-        value = varint()  # or how long it is
-        if kind == _BYTES:
-            yield number, message[at:at + value]
-            at += value
-        else:
-            yield number, value

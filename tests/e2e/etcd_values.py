@@ -8,29 +8,17 @@ import json
 from collections.abc import Mapping
 from types import MappingProxyType
 
-
-def _varint(number: int) -> bytes:
-    out = b""
-    while number >= 0x80:
-        out += bytes([number & 0x7F | 0x80])
-        number >>= 7
-    return out + bytes([number])
-
-
-def _field(number: int, value: bytes | int) -> bytes:
-    if isinstance(value, int):
-        return _varint(number << 3) + _varint(value)
-    return _varint(number << 3 | 2) + _varint(len(value)) + value
+from protobuf_wire import field
 
 
 def kms_v2(provider: str, key_id: str, seed: bytes, size: int = 100,
            annotations: Mapping[str, bytes] = MappingProxyType({"tag.okms.internal": b"tag"})
            ) -> bytes:
     """A seed from which each object has a key."""
-    return (f"k8s:enc:kms:v2:{provider}:".encode() + _field(1, bytes(32 + 12 + size + 16))
-            + _field(2, key_id.encode()) + _field(3, seed)
-            + b"".join(_field(4, _field(1, name.encode()) + _field(2, value))
-                       for name, value in annotations.items()) + _field(5, 1))
+    return (f"k8s:enc:kms:v2:{provider}:".encode() + field(1, bytes(32 + 12 + size + 16))
+            + field(2, key_id.encode()) + field(3, seed)
+            + b"".join(field(4, field(1, name.encode()) + field(2, value))
+                       for name, value in annotations.items()) + field(5, 1))
 
 
 def kms_v1(provider: str, key: bytes) -> bytes:
@@ -44,8 +32,8 @@ def local(kind: str, key: str) -> bytes:
 
 def protobuf(created: int) -> bytes:
     """In plain text, as most resources are. `created`: seconds since 1970."""
-    metadata = _field(1, b"name") + _field(8, _field(1, created))
-    return b"k8s\0" + _field(1, _field(1, b"v1")) + _field(2, _field(1, metadata))
+    metadata = field(1, b"name") + field(8, field(1, created))
+    return b"k8s\0" + field(1, field(1, b"v1")) + field(2, field(1, metadata))
 
 
 def custom(created: str) -> bytes:

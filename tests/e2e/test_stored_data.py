@@ -1,10 +1,10 @@
 # SPDX-FileCopyrightText: The okms-k8s-encryption-provider authors
 # SPDX-License-Identifier: Apache-2.0
-"""What is stored in etcd, and what becomes of it: records of the Go plugin, a thousand seeds, and
-a key that is destroyed for good.
+"""What is stored in etcd, and what becomes of it: records of the Go plugin's form, a thousand
+seeds, and a key that is destroyed for good.
 
 The mock's keys are known here, so the test itself opens what the plugin and kube-apiserver have
-sealed, and seals what they have to open.
+sealed, and seals what they have to open. No Go plugin takes part.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ class StoredData(Cluster):
     RESOURCES = (SECRETS.resource,)
     expected: dict[str, bytes] = {}
 
-    def test_1_the_go_plugin_can_read_what_this_one_writes(self) -> None:
+    def test_1_what_this_one_has_stored_opens_by_the_go_plugins_form(self) -> None:
         value = new_value()
-        SECRETS.create(self.nodes[0].apiserver, "for-go", value)
-        self.expected["for-go"] = value
-        etcd_key = SECRETS.folder + "for-go"
+        SECRETS.create(self.nodes[0].apiserver, "opened", value)
+        self.expected["opened"] = value
+        etcd_key = SECRETS.folder + "opened"
         stored = envelope(self.etcd.stored(etcd_key), PROVIDER)
         self.assertEqual(stored.key_id, KEY)
         self.assertEqual(stored.annotations.keys(), {"alg.okms.ovh.com", "iv.okms.ovh.com"})
@@ -51,8 +51,8 @@ class StoredData(Cluster):
         seed = self.at_the_kms().decrypt(stored.annotations["iv.okms.ovh.com"], stored.source, None)
         self.assertIn(value, stored.opened(seed, etcd_key))
 
-    def test_2_this_one_reads_what_the_go_plugin_wrote(self) -> None:
-        self.store("from-go", annotated=True)
+    def test_2_records_of_the_go_plugins_form_are_read(self) -> None:
+        self.store("go-form", annotated=True)
         # Where no algorithm is named, it takes this one.
         self.store("without-algorithm", annotated=False)
         self.read_all()
@@ -120,7 +120,7 @@ class StoredData(Cluster):
         api.start()
         with stage("key destroyed, another one used: kube-apiserver has no Secrets"):
             api.wait_until_it_misses_its_secrets(PATIENCE)
-        for name in ("last", "from-go"):
+        for name in ("last", "go-form"):
             with self.assertRaisesRegex(RuntimeError, "the object is Destroyed"):
                 SECRETS.read(api, name)
         with self.assertRaisesRegex(RuntimeError, "listing of secrets: .*the object is Destroyed"):
@@ -141,7 +141,7 @@ class StoredData(Cluster):
         return AESGCM(self.kms.materials[KEY])
 
     def go_envelope(self, name: str, value: bytes, *, annotated: bool = True) -> Envelope:
-        """As the Go plugin has a KMS over KMIP encrypt, and kube-apiserver stores it."""
+        """Of the form that the Go plugin's have over KMIP, as kube-apiserver stores them."""
         body = {"apiVersion": "v1", "kind": "Secret", "type": "Opaque", **SECRETS.content(value),
                 "metadata": {"name": name, "namespace": "default", "uid": str(uuid.uuid4()),
                              "creationTimestamp": "2026-01-01T00:00:00Z"}}
