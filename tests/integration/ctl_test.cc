@@ -193,6 +193,8 @@ TEST_F(CtlTest, SaysWhatIsWrongWithACommandLine) {
        "--fail-on-plaintext: is empty; give a value, or leave it out"},
       {{"audit", "--snapshot", "db", "--prove-readable", "--provider", ""},
        "--provider: is empty; give a value, or leave it out"},
+      {{"audit", "--snapshot", "db", "--fail-unless-key", "sha256:b454f82c"},
+       "--fail-unless-key sha256:b454f82c: a short hash; give all 64 digits, or the id"},
       {{"check", "--key", ""}, "--key: is empty; give the id of the key"},
       {{"check", "--env-file", ""}, "--env-file: is empty; give a value, or leave it out"},
       {{"encryption-config", "--socket", ""}, "--socket: is empty; give a value, or leave it out"},
@@ -292,6 +294,27 @@ TEST_F(CtlTest, WritesTheEncryptionConfigToItsOwner) {
   const Ended again = Run(arguments);
   EXPECT_EQ(again.exit_status, kCannotTell);
   EXPECT_THAT(again.err, HasSubstr("File exists"));
+}
+
+TEST_F(CtlTest, KeepsTheEndpointOfBefore) {
+  const std::string readers = dir_ / "readers.yaml";
+  const Ended first =
+      Run({"encryption-config", "--socket", socket(), "--step", "readers", "-f", readers});
+  EXPECT_EQ(first.exit_status, kGood) << first.err;
+  EXPECT_THAT(first.err, IsEmpty());
+  const Ended second = Run({"encryption-config", "--from", readers, "--step", "writer"});
+  EXPECT_EQ(second.exit_status, kGood) << second.err;
+  EXPECT_EQ(second.err,
+            absl::StrCat("okms-kms-ctl: the endpoint is that of --from: unix://", socket(), "\n"));
+  EXPECT_THAT(second.out, HasSubstr(absl::StrCat("endpoint: unix://", socket(), "\n")));
+}
+
+TEST_F(CtlTest, SaysThatNoSocketIsThereYet) {
+  const Ended ended = Run({"encryption-config", "--instance", "one"});
+  EXPECT_EQ(ended.exit_status, kGood);
+  EXPECT_EQ(ended.err,
+            "okms-kms-ctl: there is no socket at /run/okms-k8s-encryption-provider/one/kms.sock "
+            "yet; where the plugin has another one, name it with --socket\n");
 }
 
 // What it writes when its standard output is a terminal; with its exit status.
