@@ -18,6 +18,7 @@
 #include "absl/time/time.h"
 #include "base/log.h"
 #include "config/help_text.h"
+#include "config/wrong_argument.h"
 #include "conformance/case.h"
 #include "conformance/process.h"
 #include "conformance/report.h"
@@ -139,14 +140,14 @@ int Main(int argc, char** argv) {
   app.get_formatter()->column_width(kDescription);
   app.set_help_flag("-h,--help", "Print this help and exit");
   app.set_version_flag("--version", kVersion, "Print the version and exit");
-  app.failure_message(CLI::FailureMessage::simple);
   Options options;
   AddOptions(app, options);
+  if (const auto done = ReadCommandLine(app, argc, argv, kUsageError)) return *done;
   try {
-    app.parse(argc, argv);
     Check(options);
-  } catch (const CLI::ParseError& stop) {  // --help and --version are such, too
-    return app.exit(stop) == 0 ? kAllKept : kUsageError;
+  } catch (const CLI::ParseError& stop) {
+    Complain(stop.what());
+    return kUsageError;
   }
   return Run(options);
 }

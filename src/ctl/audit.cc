@@ -10,8 +10,10 @@
 
 #include <CLI/CLI.hpp>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
 #include "absl/time/time.h"
 #include "audit/etcd.h"
 #include "audit/findings.h"
@@ -45,7 +47,18 @@ struct Options {
   Output output = Output::kText;
 };
 
+// As the table shows one, which no key would fit.
+bool IsShortHash(absl::string_view key) {
+  if (!absl::ConsumePrefix(&key, "sha256:") || key.empty() || key.size() >= 64) return false;
+  return std::all_of(key.begin(), key.end(),
+                     [](char c) { return absl::ascii_isxdigit(static_cast<unsigned char>(c)); });
+}
+
 absl::StatusOr<audit::Demands> DemandsOf(const Options& options) {
+  if (IsShortHash(options.key)) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "--fail-unless-key ", options.key, ": a short hash; give all 64 digits, or the id"));
+  }
   audit::Demands demands;
   demands.key = options.key;
   demands.no_plaintext = options.fail_on_plaintext;

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <memory>
 #include <optional>
 #include <string>
@@ -17,6 +18,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 #include "absl/time/time.h"
 #include "base/status.h"
 #include "config/help_text.h"
@@ -24,6 +26,7 @@
 #include "ctl/new_file.h"
 #include "ctl/sources.h"
 #include "ctl/subcommand.h"
+#include "doctor/shown_text.h"
 #include "doctor/text_file.h"
 
 namespace okms::ctl {
@@ -93,6 +96,22 @@ const char* WhereSeen() {
   return file && (info.st_mode & 077U) != 0 ? "in a file that others may open" : nullptr;
 }
 
+// Where nobody said it: as it was before, else where a plugin is expected.
+void ChooseEndpoint(const Options& options, EncryptionPlan& plan) {
+  if (!options.places.socket.empty()) return;
+  const bool as_before = !plan.from.empty() && options.places.instance.empty();
+  const std::string before = as_before ? EndpointOf(plan.name, plan.from) : "";
+  if (before == plan.endpoint) return;
+  if (!before.empty()) {
+    plan.endpoint = before;
+    Complain(absl::StrCat("the endpoint is that of --from: ", doctor::ShownValue(before)));
+  } else if (const absl::string_view path = absl::StripPrefix(plan.endpoint, "unix://");
+             ::access(std::string(path).c_str(), F_OK) != 0 && errno == ENOENT) {
+    Complain(absl::StrCat("there is no socket at ", path,
+                          " yet; where the plugin has another one, name it with --socket"));
+  }
+}
+
 int Write(const Options& options) {
   absl::StatusOr<EncryptionPlan> plan = PlanOf(options);
   if (!plan.ok()) return Fail(plan.status(), kUsageError);
@@ -104,6 +123,7 @@ int Write(const Options& options) {
     }
     plan->from = *std::move(read);
   }
+  ChooseEndpoint(options, *plan);
   const absl::StatusOr<EncryptionText> text = WriteEncryptionConfig(*plan);
   if (!text.ok()) return Fail(text.status(), plan->from.empty() ? kUsageError : kFindings);
   const char* const seen = text->holds_keys && options.file.empty() ? WhereSeen() : nullptr;

@@ -245,6 +245,17 @@ bool HoldsKeys(const EncryptionFile& file) {
 
 }  // namespace
 
+std::string EndpointOf(const std::string& name, const std::string& from) {
+  const auto file = ReadEncryptionFile(from);
+  if (!file.ok()) return "";  // which WriteEncryptionConfig says
+  for (const Entry& entry : file->entries) {
+    for (const Provider& each : entry.providers) {
+      if (IsKms(each) && each.Text("name") == name) return each.Text("endpoint");
+    }
+  }
+  return "";
+}
+
 absl::StatusOr<EncryptionText> WriteEncryptionConfig(const EncryptionPlan& plan) {
   EncryptionFile before;
   if (!plan.from.empty()) {

@@ -35,6 +35,9 @@ struct EncryptionText {
   std::string caution;      // what must have been done before it is used; empty: nothing
 };
 
+// That of the kms provider of this name in the configuration `from`; empty: there is none.
+std::string EndpointOf(const std::string& name, const std::string& from);
+
 // Errors: kInvalidArgument, one line, which begins with the option.
 absl::StatusOr<EncryptionText> WriteEncryptionConfig(const EncryptionPlan& plan);
 

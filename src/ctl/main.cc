@@ -6,11 +6,13 @@
 #include <stdlib.h>
 
 #include <exception>
+#include <optional>
 
 #include <CLI/CLI.hpp>
 
 #include "base/log.h"
 #include "config/help_text.h"
+#include "config/wrong_argument.h"
 #include "ctl/subcommand.h"
 #include "version.h"
 
@@ -26,18 +28,13 @@ int Main(int argc, char** argv) {
   app.set_help_flag("-h,--help", "Print this help and exit");
   app.set_version_flag("--version", kVersion, "Print the version and exit");
   app.require_subcommand(1);
-  app.failure_message(CLI::FailureMessage::simple);
   Run run;
   for (AddSubcommand* const add :
        {AddStatus, AddCheck, AddAudit, AddEncryptionConfig, AddBugReport}) {
     add(app, run);
   }
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& stop) {  // --help and --version are such, too
-    return app.exit(stop) == 0 ? kGood : kUsageError;
-  }
-  return run();
+  const std::optional<int> done = ReadCommandLine(app, argc, argv, kUsageError);
+  return done ? *done : run();
 }
 
 }  // namespace

@@ -50,6 +50,11 @@ absl::Status CheckInstance(const std::string& name) {
 }
 
 absl::StatusOr<StatusListen> ParseStatus(const std::string& text) {
+  if (!absl::StrContains(text, ':') && !absl::StartsWith(text, "/")) {
+    return absl::InvalidArgumentError(absl::StrCat("--status: \"", Printable(text),
+                                                   "\" is no absolute path; give /path or "
+                                                   "host:port"));
+  }
   auto place = ParseStatusListen(absl::StartsWith(text, "/") ? absl::StrCat("unix:", text) : text,
                                  /*anywhere=*/true);
   if (place.ok()) return place;

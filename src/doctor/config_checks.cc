@@ -7,6 +7,7 @@
 
 #include <variant>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "app/protocols.h"
@@ -46,6 +47,19 @@ absl::Status AddEndpoints(Examination& all) {
   return absl::OkStatus();
 }
 
+// There is no systemctl(1), or it is no use: in a container, for one.
+bool IsWithoutSystemd(const absl::Status& status) {
+  return absl::StartsWith(status.message(), "systemctl: ") &&
+         (absl::IsNotFound(status) ||
+          absl::StrContains(status.message(), "has not been booted with systemd"));
+}
+
+std::string WithAFile(Request request) {
+  request.source.unit.clear();
+  request.source.environment_file = "FILE";
+  return CheckCommand(request);
+}
+
 }  // namespace
 
 Verdicts CheckSource(Examination& all) {
@@ -54,10 +68,17 @@ Verdicts CheckSource(Examination& all) {
     const std::string& file = all.request.source.environment_file;
     const std::string mend = absl::StrCat(file.empty() ? "systemctl list-unit-files 'okms*'"
                                                        : absl::StrCat("ls -l ", file));
-    const std::string line(found.status().message());
+    std::string line(found.status().message());
     // Somebody else might see more.
     const bool hidden =
         absl::IsPermissionDenied(found.status()) || absl::IsUnavailable(found.status());
+    if (file.empty() && IsWithoutSystemd(found.status())) {
+      absl::StrAppend(&line,
+                      "; without systemd, name the file of variables, or give the plugin's "
+                      "flags after --");
+      const std::string other = WithAFile(all.request);
+      return hidden ? Unknown(line, other) : Failed(line, other);
+    }
     return hidden ? Unknown(line, absl::StrCat("sudo ", mend)) : Failed(line, mend);
   }
   all.found = *std::move(found);

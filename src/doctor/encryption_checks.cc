@@ -260,11 +260,14 @@ Verdicts CheckProviderOrder(Examination& all) {
     if (place == 0) return {};
     const Provider& first = entry.providers.front();
     const bool plain = first.kind == "identity";
-    return Failed(absl::StrCat(At(all, first), "is the first provider of ", Resources(entry),
-                               plain ? ", so they are written unencrypted"
-                                     : ", so it encrypts them, not the KMS",
-                               "; put kms first"),
-                  EditorAt(all, first.line));
+    return Warning(
+        absl::StrCat(At(all, first), "is the first provider of ", Resources(entry),
+                     plain ? ", so they are written unencrypted: right for the first step of "
+                             "turning on and for the way back"
+                           : ", so it encrypts them, not the KMS: right for the first step of a "
+                             "change to the KMS",
+                     ", else put kms first"),
+        EditorAt(all, first.line));
   };
   return JudgeEntries(all, "the KMS encrypts what is written", judge);
 }
@@ -279,7 +282,7 @@ Verdicts CheckIdentity(Examination& all) {
     }
     return {};
   };
-  return JudgeEntries(all, "identity is last, or absent", judge);
+  return JudgeEntries(all, "no identity stands between others", judge);
 }
 
 Verdicts CheckDuplicates(Examination& all) {

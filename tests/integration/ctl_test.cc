@@ -169,6 +169,51 @@ TEST_F(CtlTest, KnowsWhatIsNoCommandLine) {
   EXPECT_EQ(Run({"--version"}).out, absl::StrCat(OKMS_VERSION, "\n"));
 }
 
+TEST_F(CtlTest, SaysWhatIsWrongWithACommandLine) {
+  struct {
+    std::vector<std::string> arguments;
+    std::string said;
+  } const rows[] = {
+      {{}, "give a command; see --help"},
+      {{"stauts"}, "stauts: no such command; did you mean status?"},
+      {{"frobnicate"}, "frobnicate: no such command; see --help"},
+      {{"--versoin"}, "--versoin: no such option; did you mean --version?"},
+      {{"audit", "--endpoint", "https://x"},
+       "--endpoint: no such option; did you mean --endpoints?"},
+      {{"audit", "--endpoint=https://x"}, "--endpoint: no such option; did you mean --endpoints?"},
+      {{"status", "--frobnicate"}, "--frobnicate: no such option; see status --help"},
+      {{"status", "-x"}, "-x: no such option; see status --help"},
+      {{"status", "check"}, "\"check\" follows no option; see status --help"},
+      {{"audit", "--snapshot"}, "--snapshot needs a value; give it after = or a space"},
+      {{"audit", "--snapshot", "db", "--fail-unless-key", ""},
+       "--fail-unless-key: is empty; give the id of the key"},
+      {{"audit", "--snapshot", "db", "--fail-unless-key="},
+       "--fail-unless-key: is empty; give the id of the key"},
+      {{"audit", "--snapshot", "db", "--fail-on-plaintext="},
+       "--fail-on-plaintext: is empty; give a value, or leave it out"},
+      {{"audit", "--snapshot", "db", "--fail-on-plaintext", ""},
+       "--fail-on-plaintext: is empty; give a value, or leave it out"},
+      {{"audit", "--snapshot", "db", "--prove-readable", "--provider", ""},
+       "--provider: is empty; give a value, or leave it out"},
+      {{"audit", "--snapshot", "db", "--fail-unless-key", "sha256:b454f82c"},
+       "--fail-unless-key sha256:b454f82c: a short hash; give all 64 digits, or the id"},
+      {{"check", "--key", ""}, "--key: is empty; give the id of the key"},
+      {{"check", "--env-file", ""}, "--env-file: is empty; give a value, or leave it out"},
+      {{"encryption-config", "--socket", ""}, "--socket: is empty; give a value, or leave it out"},
+      {{"status", "-o", ""}, "-o: is empty; give a value, or leave it out"},
+      {{"status", "--wait", "1s", ""}, "\"\" follows no option; see status --help"},
+  };
+  for (const auto& row : rows) {
+    const Ended ended = Run(row.arguments);
+    EXPECT_EQ(ended.exit_status, kUsageError) << row.said;
+    EXPECT_EQ(ended.err, absl::StrCat("okms-kms-ctl: ", row.said, "\n"));
+    EXPECT_THAT(ended.out, IsEmpty());
+  }
+  // What is the plugin's own is for the plugin to judge.
+  EXPECT_THAT(Run({"check", "--", "--client-crt", ""}).out,
+              HasSubstr("--client-crt: no such flag; did you mean --client-cert?"));
+}
+
 TEST_F(CtlTest, CollectsABugReport) {
   StartKms();
   StartReady();
@@ -251,6 +296,27 @@ TEST_F(CtlTest, WritesTheEncryptionConfigToItsOwner) {
   const Ended again = Run(arguments);
   EXPECT_EQ(again.exit_status, kCannotTell);
   EXPECT_THAT(again.err, HasSubstr("File exists"));
+}
+
+TEST_F(CtlTest, KeepsTheEndpointOfBefore) {
+  const std::string readers = dir_ / "readers.yaml";
+  const Ended first =
+      Run({"encryption-config", "--socket", socket(), "--step", "readers", "-f", readers});
+  EXPECT_EQ(first.exit_status, kGood) << first.err;
+  EXPECT_THAT(first.err, IsEmpty());
+  const Ended second = Run({"encryption-config", "--from", readers, "--step", "writer"});
+  EXPECT_EQ(second.exit_status, kGood) << second.err;
+  EXPECT_EQ(second.err,
+            absl::StrCat("okms-kms-ctl: the endpoint is that of --from: unix://", socket(), "\n"));
+  EXPECT_THAT(second.out, HasSubstr(absl::StrCat("endpoint: unix://", socket(), "\n")));
+}
+
+TEST_F(CtlTest, SaysThatNoSocketIsThereYet) {
+  const Ended ended = Run({"encryption-config", "--instance", "one"});
+  EXPECT_EQ(ended.exit_status, kGood);
+  EXPECT_EQ(ended.err,
+            "okms-kms-ctl: there is no socket at /run/okms-k8s-encryption-provider/one/kms.sock "
+            "yet; where the plugin has another one, name it with --socket\n");
 }
 
 // What it writes when its standard output is a terminal; with its exit status.
@@ -358,7 +424,7 @@ TEST_F(CtlTest, RefusesWhatLeadsToNoEncryptionConfig) {
       {{"--instance", "a/b"}, kUsageError, "--instance a/b: no name of an instance"},
       {{"--step", "last"}, kUsageError, "--step: give readers, writer or only"},
       {{"--from-identity", "--from", empty}, kUsageError, "--from-identity excludes --from"},
-      {{"--from", ""}, kCannotTell, "--from: "},
+      {{"--from", ""}, kUsageError, "--from: is empty"},
       {{"--from", "/nonexistent"}, kCannotTell, "--from: /nonexistent: cannot be read: No such"},
       {{"--from", "/proc"}, kCannotTell, "--from: /proc: is no regular file"},
       {{"--from", empty}, kFindings, "--from: the file is empty"},

@@ -63,7 +63,7 @@ RESTRICTED = [
     ("yaml-cpp/", {"ctl/encryption_file.cc", "doctor/encryption_config.cc"}),
     ("boost/endian/", {"audit"}),
     ("boost/", {"control/http_request.cc", "ctl/http_get.cc"}),
-    ("CLI/", {"config/flags.cc", "conformance/main.cc", "ctl"}),
+    ("CLI/", {"config/flags.cc", "config/wrong_argument.cc", "conformance/main.cc", "ctl"}),
     ("seccomp.h", {"sandbox/seccomp.cc"}),
     ("cap-ng.h", {"sandbox/privileges.cc"}),
     ("systemd/sd-bus.h", {"control", "ctl/bus_report.cc"}),

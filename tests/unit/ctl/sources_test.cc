@@ -57,6 +57,10 @@ TEST(SourcesOfTest, SaysWhichOptionIsWrong) {
   mistake({"kms.sock", "", ""}, "--socket: \"kms.sock\" is no absolute path");
   mistake({"", "kms.example:1", ""}, "--status kms.example:1: no IP address");
   mistake({"", "unix:s", ""}, "--status unix:s: no absolute path");
+  mistake({"", "run/status.sock", ""},
+          "--status: \"run/status.sock\" is no absolute path; give /path or host:port");
+  mistake({"", "status.sock", ""},
+          "--status: \"status.sock\" is no absolute path; give /path or host:port");
   for (const char* const name : {"a/b", "..", "a b", "$(id)", "a\n"}) {
     mistake({"", "", name}, "no name of an instance");
   }

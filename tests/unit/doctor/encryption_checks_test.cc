@@ -197,14 +197,16 @@ const std::vector<Row> kRows{
      "(--timeout): the rest has no effect\n"},
     {"IdentityFirst",
      File(absl::StrCat("\n      - identity: {}", Kms(absl::StrCat("timeout: 3s", kRest)))),
-     "failed: FILE:6: identity: is the first provider of secrets, so they are written unencrypted; "
-     "put kms first\n"},
+     "warning: FILE:6: identity: is the first provider of secrets, so they are written "
+     "unencrypted: "
+     "right for the first step of turning on and for the way back, else put kms first\n"},
     {"IdentityFirstOnOneLine",
      R"({"kind": "EncryptionConfiguration", "resources": [{"resources": ["secrets"], "providers": )"
      R"([{"identity": {}}, {"kms": {"apiVersion": "v2", "name": "okms", )"
      R"("endpoint": "unix:///run/kms.sock"}}]}]})",
-     "failed: FILE:1: identity: is the first provider of secrets, so they are written unencrypted; "
-     "put kms first\n"},
+     "warning: FILE:1: identity: is the first provider of secrets, so they are written "
+     "unencrypted: "
+     "right for the first step of turning on and for the way back, else put kms first\n"},
     {"TwoEntriesOnOneLine",
      R"({"kind": "EncryptionConfiguration", "resources": [)"
      R"({"resources": ["pods"], "providers": [{"identity": {}}]}, )"
@@ -214,8 +216,8 @@ const std::vector<Row> kRows{
     {"AnotherFirst",
      File(absl::StrCat("\n      - aescbc: {keys: [{name: k, secret: c2VjcmV0}]}",
                        Kms(absl::StrCat("timeout: 3s", kRest)))),
-     "failed: FILE:6: aescbc: is the first provider of secrets, so it encrypts them, not the KMS; "
-     "put kms first\n"},
+     "warning: FILE:6: aescbc: is the first provider of secrets, so it encrypts them, not the KMS: "
+     "right for the first step of a change to the KMS, else put kms first\n"},
     {"SameNameTwice",
      File(kWell,
           "  - resources: [configmaps]\n    providers:\n"

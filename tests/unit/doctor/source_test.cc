@@ -14,6 +14,7 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "doctor/config_checks.h"
 #include "doctor/environment_file.h"
 #include "doctor/unit.h"
 #include "support/status_is.h"
@@ -121,6 +122,28 @@ TEST_F(FindUnit, SaysWhyThereIsNone) {
   const ScopedVariable nowhere("PATH", dir_ / "none");
   EXPECT_THAT(Find({}),
               StatusIs(absl::StatusCode::kNotFound, HasSubstr("systemctl: No such file")));
+}
+
+TEST_F(FindUnit, WithoutSystemdThereAreOtherSources) {
+  const auto expect_others = [](Outcome outcome) {
+    Request request;
+    request.source.unit = "okms";
+    request.encryption_config = "enc.yaml";
+    Examination all(request);
+    const Verdicts verdicts = CheckSource(all);
+    ASSERT_EQ(verdicts.size(), 1U);
+    EXPECT_EQ(verdicts[0].outcome, outcome);
+    EXPECT_THAT(verdicts[0].line,
+                HasSubstr("; without systemd, name the file of variables, or give the plugin's "
+                          "flags after --"));
+    EXPECT_EQ(verdicts[0].mend, "okms-kms-ctl check --env-file FILE --encryption-config enc.yaml");
+  };
+  Script(
+      "echo 'System has not been booted with systemd as init system (PID 1). Cannot operate.' >&2; "
+      "exit 1");
+  expect_others(Outcome::kUnknown);
+  const ScopedVariable nowhere("PATH", dir_ / "none");
+  expect_others(Outcome::kFailed);
 }
 
 TEST(Become, TakesTheVariablesOfTheSourceAndNoOthers) {
