@@ -8,6 +8,7 @@
 #include <map>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "base/status.h"
@@ -16,7 +17,10 @@
 namespace okms::audit {
 namespace {
 
-constexpr char kMinutes[] = "%Y-%m-%d %H:%M";
+std::string Minute(absl::Time time) {
+  return absl::FormatTime("%Y-%m-%d %H:%M", time, absl::UTCTimeZone());
+}
+
 constexpr std::size_t kShownKeyId = 100;
 
 // Several groups that one line is about.
@@ -40,13 +44,14 @@ class Finder {
       : survey_(survey),
         demands_(demands),
         must_be_encrypted_(MustBeEncrypted(survey.tally)),
-        no_plaintext_of_(demands.no_plaintext_of.empty() ? must_be_encrypted_
-                                                         : demands.no_plaintext_of) {}
+        no_plaintext_of_(demands.no_plaintext_of.empty() ? must_be_encrypted_ : Named()) {}
 
   std::vector<Finding> All() && {
+    Nothing();
     PlainText();
     Unreadable();
     Keys();
+    Providers();
     OtherProviders();
     ColdStart();
     Limits();
@@ -64,6 +69,32 @@ class Finder {
 
   std::string WrittenAt(std::int64_t oldest) const {
     return Written(survey_.calendar.When(oldest));
+  }
+
+  // What --fail-on-plaintext names, as etcd has it: what Kubernetes has by itself mostly has no
+  // group there.
+  std::set<std::string> Named() const {
+    std::set<std::string> seen;
+    for (const auto& [group, count] : groups()) seen.insert(group.resource);
+    std::set<std::string> named;
+    for (const std::string& resource : demands_.no_plaintext_of) {
+      const std::size_t dot = resource.find('.');
+      const std::string group = dot == std::string::npos ? "" : resource.substr(dot + 1);
+      const bool built_in =
+          !group.empty() && (!absl::StrContains(group, '.') || absl::EndsWith(group, ".k8s.io"));
+      const bool alone =
+          seen.count(resource) == 0 && built_in && seen.count(resource.substr(0, dot)) > 0;
+      named.insert(alone ? resource.substr(0, dot) : resource);
+    }
+    return named;
+  }
+
+  void Nothing() {
+    if (survey_.tally.values() > 0) return;
+    const std::string& prefix = survey_.scope.prefix;
+    Say("nothing-read", demands_.no_plaintext || !demands_.key.empty(),
+        absl::StrCat("there is nothing", prefix.empty() ? "" : " below ", Printable(prefix),
+                     ": the right ", prefix.empty() ? "file?" : "file and --prefix?"));
   }
 
   void PlainText() {
@@ -87,9 +118,10 @@ class Finder {
           those.second.objects);
     }
     if (!demands_.no_plaintext) return;
-    for (const std::string& resource : demands_.no_plaintext_of) {
+    if (demands_.no_plaintext_of.empty()) return;
+    for (const std::string& resource : no_plaintext_of_) {
       if (seen.count(resource) > 0) continue;
-      Say("not-seen", false, absl::StrCat("there are no ", Printable(resource)));
+      Say("not-seen", true, absl::StrCat("there are no ", Printable(resource)));
     }
   }
 
@@ -137,7 +169,7 @@ class Finder {
     for (const auto& [group, count] : groups()) {
       if (group.kind != Kind::kKmsV2) continue;
       if (group.key_id == wanted || KeyIdHash(group.key_id) == wanted) {
-        any = true;
+        any = any || group.standing == Standing::kLive;
       } else {
         others[group.key_id].Add(group, count);
       }
@@ -151,6 +183,18 @@ class Finder {
     if (!demands_.key.empty() && !any) {
       Say("key-unused", true,
           absl::StrCat("nothing is encrypted under key ", Printable(wanted, kShownKeyId)));
+    }
+  }
+
+  void Providers() {
+    std::map<std::string, std::set<std::string>> of_key;
+    for (const auto& [group, count] : groups()) {
+      if (group.kind == Kind::kKmsV2 && group.standing == Standing::kLive) {
+        of_key[group.key_id].insert(group.name);
+      }
+    }
+    for (const auto& [key_id, providers] : of_key) {
+      if (providers.size() > 1) Say("two-providers", false, OfSeveral(key_id, providers));
     }
   }
 
@@ -215,7 +259,9 @@ std::vector<Finding> FindingsOf(const Survey& survey, const Demands& demands) {
 std::set<std::string> MustBeEncrypted(const Tally& tally) {
   std::set<std::string> resources{"secrets"};
   for (const auto& [group, count] : tally.groups()) {
-    if (IsEncrypted(group.kind)) resources.insert(group.resource);
+    if (group.standing == Standing::kLive && IsEncrypted(group.kind)) {
+      resources.insert(group.resource);
+    }
   }
   return resources;
 }
@@ -232,16 +278,24 @@ std::string Values(Standing standing, std::uint64_t count, absl::string_view res
   return absl::StrCat(count, count == 1 ? " of " : " ", resource);
 }
 
+std::string OfSeveral(absl::string_view key_id, const std::set<std::string>& providers) {
+  return absl::StrCat("key ", Printable(key_id, kShownKeyId), " is of ",
+                      providers.size() == 2 ? "two" : absl::StrCat(providers.size()),
+                      " providers, ", absl::StrJoin(providers, " and "), ": those may be two keys");
+}
+
+std::string MinuteAfter(absl::Time time) {
+  const absl::Time start = absl::UnixEpoch();
+  return Minute(start + absl::Ceil(time - start, absl::Minutes(1)));
+}
+
 std::string Written(const Between& between) {
-  const auto minutes = [](absl::Time time) {
-    return absl::FormatTime(kMinutes, time, absl::UTCTimeZone());
-  };
   if (between.from && between.to) {
-    return absl::StrCat(", written between ", minutes(*between.from), " and ", minutes(*between.to),
-                        " UTC");
+    return absl::StrCat(", written between ", Minute(*between.from), " and ",
+                        MinuteAfter(*between.to), " UTC");
   }
-  if (between.from) return absl::StrCat(", written after ", minutes(*between.from), " UTC");
-  if (between.to) return absl::StrCat(", written before ", minutes(*between.to), " UTC");
+  if (between.from) return absl::StrCat(", written after ", Minute(*between.from), " UTC");
+  if (between.to) return absl::StrCat(", written before ", MinuteAfter(*between.to), " UTC");
   return "";
 }
 

@@ -35,11 +35,17 @@ struct Finding {
 // In the order in which they should be read. What is wrong comes first.
 std::vector<Finding> FindingsOf(const Survey& survey, const Demands& demands);
 
-// Those of which a value is encrypted, and secrets.
+// Those of which a live value is encrypted, and secrets.
 std::set<std::string> MustBeEncrypted(const Tally& tally);
 
 // "12 secrets", "1 of secrets", "3 old revisions of secrets", "1 value of secrets on freed pages".
 std::string Values(Standing standing, std::uint64_t count, absl::string_view resource);
+
+// "key 1 is of two providers, a and b: those may be two keys"
+std::string OfSeveral(absl::string_view key_id, const std::set<std::string>& providers);
+
+// "2026-01-02 03:05" of any time after 03:04: what was before that time was before that minute.
+std::string MinuteAfter(absl::Time time);
 
 // ", written between 2026-01-02 03:04 and 2026-02-03 04:05 UTC", as far as it is known; else empty.
 std::string Written(const Between& between);

@@ -4,6 +4,7 @@
 #include "audit/plan.h"
 
 #include <algorithm>
+#include <cstddef>
 #include <set>
 
 #include "absl/strings/match.h"
@@ -19,21 +20,19 @@ namespace okms::audit {
 namespace {
 
 constexpr std::size_t kShownKeyId = 100;
-constexpr std::size_t kShownKeys = 3;
+constexpr std::size_t kShown = 3;
 
-// Of one standing, what is not under the target.
-struct Rest {
-  std::uint64_t objects = 0;
-  std::int64_t newest = 0;
-  std::string last;  // the resource of the newest
+// What was written last, and of which resource.
+using Last = std::pair<std::int64_t, std::string>;
 
-  void Add(const Group& group, const Count& count) {
-    objects += count.objects;
-    if (count.newest < newest) return;
-    newest = count.newest;
-    last = group.resource;
-  }
-};
+// "a, b, c, 2 more"
+std::string FirstOf(const std::set<std::string>& all, absl::string_view separator) {
+  std::vector<std::string> names(all.begin(), all.end());
+  const std::size_t more = names.size() > kShown ? names.size() - kShown : 0;
+  names.resize(names.size() - more);
+  if (more > 0) names.push_back(absl::StrCat(more, " more"));
+  return absl::StrJoin(names, separator);
+}
 
 class Planner {
  public:
@@ -48,6 +47,7 @@ class Planner {
                "--fail-unless-key");
       return std::move(plan_);
     }
+    for (const auto& [group, count] : survey_.tally.groups()) LookForTarget(group);
     for (const auto& [group, count] : survey_.tally.groups()) Look(group, count);
     Conclude();
     When();
@@ -77,35 +77,49 @@ class Planner {
     plan_.origin = absl::StrCat("the one that was written last, at revision ", newest);
   }
 
+  void LookForTarget(const Group& group) {
+    if (group.standing != Standing::kLive || group.kind != Kind::kKmsV2) return;
+    if (!IsTarget(group.key_id)) return;
+    providers_.insert(group.name);
+    resources_.insert(group.resource);
+  }
+
   void Look(const Group& group, const Count& count) {
-    if (group.kind == Kind::kKmsV2 && IsTarget(group.key_id)) {
-      if (group.standing == Standing::kLive) under_target_ = std::max(under_target_, count.newest);
+    // Another provider may have another key of that id.
+    if (group.kind == Kind::kKmsV2 && IsTarget(group.key_id) && providers_.count(group.name) > 0) {
+      under_target_ = std::max(under_target_, count.newest);
       return;
     }
     if (IsEncrypted(group.kind)) NameKey(group);
-    switch (group.standing) {
-      case Standing::kOldRevision:
-        if (IsEncrypted(group.kind)) old_.Add(group, count);
-        return;
-      case Standing::kFreedPage:
-        if (IsEncrypted(group.kind)) freed_.Add(group, count);
-        return;
-      case Standing::kLive: break;
+    if (group.standing != Standing::kLive) {
+      if (!IsEncrypted(group.kind)) return;
+      (group.standing == Standing::kOldRevision ? old_ : freed_) += count.objects;
+      AddLast({count.newest, group.resource});
+      return;
     }
     if (concerned_.count(group.resource) == 0) return;
     if (group.kind == Kind::kMalformed || group.kind == Kind::kUnknown) {
       unreadable_ += count.objects;  // nor could kube-apiserver write it again
       return;
     }
-    live_.Add(group, count);
+    live_ += count.objects;
     left_[group.resource] += count.objects;
+    AddLast({count.newest, group.resource});
+  }
+
+  void AddLast(const Last& last) {
+    last_ = std::max(last_, last);
+    if (resources_.count(last.second) > 0) last_beside_ = std::max(last_beside_, last);
   }
 
   void NameKey(const Group& group) {
     if (group.kind == Kind::kMalformed) return;
-    others_.insert(group.kind == Kind::kKmsV2
-                       ? absl::StrCat("key ", Printable(group.key_id, kShownKeyId))
-                       : absl::StrCat(ToString(group.kind), " ", group.name));
+    if (group.kind != Kind::kKmsV2) {
+      others_.insert(absl::StrCat(ToString(group.kind), " ", group.name));
+      return;
+    }
+    others_.insert(absl::StrCat("key ", Printable(group.key_id, kShownKeyId),
+                                IsTarget(group.key_id) ? " of " + group.name : ""));
   }
 
   std::string ShownTarget() const {
@@ -114,11 +128,17 @@ class Planner {
 
   std::string Others() const {
     if (others_.empty()) return absl::StrCat("another key than ", Printable(plan_.target));
-    std::vector<std::string> names(others_.begin(), others_.end());
-    const std::size_t more = names.size() > kShownKeys ? names.size() - kShownKeys : 0;
-    names.resize(names.size() - more);
-    return absl::StrCat(absl::StrJoin(names, " or "),
-                        more == 0 ? "" : absl::StrCat(" or one of ", more, " more"));
+    return FirstOf(others_, " or ");
+  }
+
+  bool IsNarrow() const {
+    const std::string& prefix = survey_.scope.prefix;
+    return !prefix.empty() && RootOf(prefix) != prefix;
+  }
+  // " below /registry/secrets/", where a verdict is not of all that there is.
+  std::string Below() const {
+    if (!IsNarrow() && survey_.extent.elsewhere == 0) return "";
+    return absl::StrCat(" below ", Printable(survey_.scope.prefix));
   }
 
   void Conclude(Step step, std::string verdict) {
@@ -126,17 +146,30 @@ class Planner {
     plan_.verdict = std::move(verdict);
   }
 
-  // One that has not heard of the target, by its metrics.
-  const Apiserver* Behind() const {
-    for (const Apiserver& apiserver : input_.apiservers) {
-      const bool has =
-          std::any_of(apiserver.keys.begin(), apiserver.keys.end(), [&](const auto& provider) {
-            const std::string& hash = provider.second.first;
-            return hash == TargetHash();
-          });
-      if (!has) return &apiserver;
+  // What says what one has heard of: the providers that have the target, by whatever names it has
+  // them.
+  std::vector<std::string> Heard(const Apiserver& apiserver) const {
+    std::vector<std::string> all;
+    std::vector<std::string> of_target;
+    for (const auto& [provider, last] : apiserver.keys) {
+      all.push_back(last.first);
+      if (providers_.count(provider) > 0) of_target.push_back(last.first);
     }
-    return nullptr;
+    return of_target.empty() ? all : of_target;
+  }
+
+  // Whether one has not heard of the target, by its metrics.
+  bool ConcludeOfApiservers() {
+    for (const Apiserver& apiserver : input_.apiservers) {
+      const std::vector<std::string> heard = Heard(apiserver);
+      if (std::find(heard.begin(), heard.end(), TargetHash()) != heard.end()) continue;
+      Conclude(Step::kWait,
+               absl::StrCat("not yet: the kube-apiserver of ", Printable(apiserver.name),
+                            " had not heard of ", ShownTarget(), "; its last is ",
+                            Printable(heard.front())));
+      return true;
+    }
+    return false;
   }
 
   void Conclude() {
@@ -145,76 +178,102 @@ class Planner {
                                                       " values were not counted; read a part "
                                                       "with --prefix"));
     }
-    if (const Apiserver* const behind = Behind()) {
-      return Conclude(Step::kWait,
-                      absl::StrCat("not yet: the kube-apiserver of ", Printable(behind->name),
-                                   " had not heard of ", ShownTarget(), "; its last is ",
-                                   Printable(behind->keys.begin()->second.first)));
+    if (providers_.size() > 1) {
+      return Conclude(Step::kCannotTell,
+                      absl::StrCat("cannot tell: ", OfSeveral(plan_.target, providers_),
+                                   ", so rewrite what is of the one that is to go"));
     }
-    if (live_.objects > 0) return ConcludeOfLive();
+    if (ConcludeOfApiservers()) return;
+    if (live_ > 0) return ConcludeOfLive();
+    if (resources_.empty()) {
+      return Conclude(Step::kCannotTell,
+                      absl::StrCat("cannot tell: nothing live that was read is "
+                                   "under ",
+                                   ShownTarget(), ": the right file and --prefix?"));
+    }
     if (unreadable_ > 0) {
-      return Conclude(
-          Step::kCannotTell,
-          absl::StrCat("nothing live that can be read needs ", Others(), "; ", unreadable_,
-                       unreadable_ == 1 ? " value" : " values", " cannot, whatever they need"));
+      return Conclude(Step::kCannotTell,
+                      absl::StrCat("nothing live", Below(), " that can be read needs ", Others(),
+                                   "; ", unreadable_, unreadable_ == 1 ? " value" : " values",
+                                   " cannot, whatever they need"));
     }
     ConcludeOfThePast();
   }
 
+  // A resource that nothing is under the target of may have another provider, for ever: it is not
+  // waited for.
   void ConcludeOfLive() {
-    if (live_.newest >= under_target_) {
-      return Conclude(Step::kWait, absl::StrCat("not yet: what was written last, of ", live_.last,
-                                                " at revision ", live_.newest, ", is not under ",
-                                                ShownTarget()));
+    const Last& last = resources_.empty() ? last_ : last_beside_;
+    if (last.first >= under_target_) {
+      return Conclude(Step::kWait,
+                      absl::StrCat("not yet: what was written last", Below(), ", of ", last.second,
+                                   " at revision ", last.first, ", is not under ", ShownTarget()));
     }
-    const Between written = survey_.calendar.When(live_.newest);
-    const std::string before = written.to ? absl::FormatTime(" (before %Y-%m-%d %H:%M UTC)",
-                                                             *written.to, absl::UTCTimeZone())
-                                          : "";
+    const bool of_all = last_.first < under_target_;
+    const Last& since = of_all ? last_ : last_beside_;
+    const std::string whose = of_all ? "" : " of " + FirstOf(resources_, ", ");
     Conclude(Step::kRewrite,
-             absl::StrCat("all written since revision ", live_.newest, before, " is under ",
-                          ShownTarget(), ": migrate the rest (", live_.objects,
-                          live_.objects == 1 ? " object)" : " objects)"));
+             absl::StrCat("all", whose, Below(), Since(since.first), " is under ", ShownTarget(),
+                          ": migrate the rest (", live_, live_ == 1 ? " object)" : " objects)"));
     for (const auto& [resource, objects] : left_) {
-      plan_.rewrites.push_back(RewriteOf(resource, objects, TargetHash(), input_.kubernetes));
+      plan_.rewrites.push_back(
+          RewriteOf(resource, objects, TargetHash(), survey_.extent.revision, input_.kubernetes));
     }
+  }
+
+  std::string Since(std::int64_t revision) const {
+    if (revision == 0) return "";
+    const Between written = survey_.calendar.When(revision);
+    return absl::StrCat(
+        " written since revision ", revision,
+        written.to ? absl::StrCat(" (before ", MinuteAfter(*written.to), " UTC)") : "");
   }
 
   void ConcludeOfThePast() {
     if (!survey_.scope.history) {
-      return Conclude(Step::kReadHistory, absl::StrCat("nothing live needs ", Others(),
+      return Conclude(Step::kReadHistory, absl::StrCat("nothing live", Below(), " needs ", Others(),
                                                        "; old revisions were not read "
                                                        "(--history)"));
     }
-    if (old_.objects + freed_.objects > 0) {
+    if (old_ + freed_ > 0) {
       std::vector<std::string> needing;
-      if (old_.objects > 0) {
-        needing.push_back(absl::StrCat("revisions before ", old_.newest + 1));
-      }
-      if (freed_.objects > 0) needing.emplace_back("freed pages");
+      if (old_ > 0) needing.emplace_back("old revisions");
+      if (freed_ > 0) needing.emplace_back("freed pages");
       needing.emplace_back("snapshots of then");
-      return Conclude(Step::kCompact, absl::StrCat("nothing live needs ", Others(), "; ",
-                                                   absl::StrJoin(needing, " and "), " do"));
+      return Conclude(Step::kCompact, absl::StrCat("nothing live", Below(), " needs ", Others(),
+                                                   "; ", absl::StrJoin(needing, " and "), " do"));
     }
-    if (RootOf(survey_.scope.prefix) != survey_.scope.prefix) {
-      return Conclude(Step::kReadTheRest,
-                      absl::StrCat("nothing below ", Printable(survey_.scope.prefix), " needs ",
-                                   Others(), "; the rest was not read"));
-    }
+    if (IsNarrow() || survey_.extent.elsewhere > 0) return ConcludeOfAPart();
     if (!input_.freed_pages) {
       return Conclude(Step::kLookAtFreed,
                       absl::StrCat("nothing live and no old revision needs ", Others(),
                                    "; freed pages were not read (--snapshot)"));
     }
-    Conclude(Step::kOthersUnneeded, absl::StrCat("any key but ", Printable(plan_.target),
-                                                 " may be destroyed, as far as this file goes"));
+    if (!survey_.extent.whole) {
+      return Conclude(Step::kCannotTell,
+                      "cannot tell: this database lacks what its WAL holds: audit a snapshot "
+                      "(etcdctl snapshot save)");
+    }
+    Conclude(Step::kOthersUnneeded,
+             absl::StrCat("nothing in this file needs a key but ", Printable(plan_.target)));
+  }
+
+  void ConcludeOfAPart() {
+    const std::uint64_t elsewhere = survey_.extent.elsewhere;
+    const std::string rest = elsewhere == 0
+                                 ? "the rest was not read"
+                                 : absl::StrCat(elsewhere,
+                                                elsewhere == 1 ? " encrypted value elsewhere was"
+                                                               : " encrypted values elsewhere were",
+                                                " not read (--prefix '')");
+    Conclude(Step::kReadTheRest, absl::StrCat("nothing", Below(), " needs ", Others(), "; ", rest));
   }
 
   void When() {
     if (plan_.rewrites.empty() && plan_.step != Step::kWait) return;
     if (input_.apiservers.empty()) {
       plan_.when =
-          "20 s after the last plugin has the key where /readyz of each kube-apiserver is probed, "
+          "30 s after the last plugin has the key where /readyz of each kube-apiserver is probed, "
           "60 s where it is not";
     } else if (plan_.step == Step::kWait) {
       plan_.when = "once the metrics of each kube-apiserver, saved anew, have the key";
@@ -232,17 +291,29 @@ class Planner {
         notes.emplace_back("once they have the key, write one object, and audit again");
         break;
       case Step::kRewrite:
+        if (last_.first >= under_target_) {
+          notes.push_back(absl::StrCat(last_.second,
+                                       " were written later, and not under that key: see which "
+                                       "provider the EncryptionConfiguration has first for them"));
+        }
         notes.emplace_back("repeat each line until there is no Conflict; then audit again");
         notes.emplace_back("a StorageVersionMigration that has succeeded proves nothing");
         break;
       case Step::kCompact:
-        if (old_.objects > 0) {
+        if (old_ > 0) {
           notes.emplace_back(
               "kube-apiserver has etcd compact what is older than 5 minutes, unless it is told "
               "otherwise; then audit again");
         }
-        if (freed_.objects > 0) {
+        if (freed_ > 0) {
           notes.emplace_back("after that, etcdctl defrag of each member, and audit a new snapshot");
+        }
+        break;
+      case Step::kOthersUnneeded:
+        if (input_.apiservers.empty()) {
+          notes.emplace_back(
+              "a kube-apiserver that has not heard of the key still writes under another: give the "
+              "metrics of each (--apiserver-metrics)");
         }
         break;
       default: break;
@@ -259,11 +330,15 @@ class Planner {
   const PlanInput& input_;
   const std::set<std::string> concerned_;
   Plan plan_;
-  std::int64_t under_target_ = 0;  // the newest revision, live
+  std::set<std::string> providers_;  // that have a live value under the target
+  std::set<std::string> resources_;  // of which a live value is
+  std::int64_t under_target_ = 0;    // the newest revision
+  Last last_;                        // not under the target
+  Last last_beside_;                 // of those, of resources_
   std::uint64_t unreadable_ = 0;
-  Rest live_;
-  Rest old_;
-  Rest freed_;
+  std::uint64_t live_ = 0;  // objects that are not under the target; and so on
+  std::uint64_t old_ = 0;
+  std::uint64_t freed_ = 0;
   std::map<std::string, std::uint64_t> left_;  // by resource
   std::set<std::string> others_;
 };

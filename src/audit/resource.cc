@@ -26,6 +26,17 @@ constexpr std::pair<absl::string_view, absl::string_view> kOtherNames[] = {
     {"ingress/", "ingresses"},
 };
 
+constexpr char kElsewhere[] = "(elsewhere)";
+
+// The first two parts, so that what others keep in etcd is not one with what another kube-apiserver
+// has encrypted there.
+std::string FolderOf(absl::string_view key) {
+  const std::size_t root = key.find('/', 1);
+  const std::size_t folder = root == absl::string_view::npos ? root : key.find('/', root + 1);
+  if (folder == absl::string_view::npos) return kElsewhere;
+  return Printable(key.substr(0, folder), kLongest);
+}
+
 }  // namespace
 
 std::string RootOf(absl::string_view prefix) {
@@ -33,13 +44,14 @@ std::string RootOf(absl::string_view prefix) {
        {kUsualRoot, absl::string_view("/kubernetes.io/"), absl::string_view("/openshift.io/")}) {
     if (absl::StartsWith(prefix, root)) return std::string(root);
   }
-  const std::size_t last = prefix.rfind('/');
-  if (last == absl::string_view::npos || last == 0) return std::string(kUsualRoot);
-  return std::string(prefix.substr(0, last + 1));
+  std::size_t end = prefix.find(kUsualRoot);
+  end = end == absl::string_view::npos ? prefix.find('/', 1) : end + kUsualRoot.size() - 1;
+  if (end == absl::string_view::npos) return std::string(kUsualRoot);
+  return std::string(prefix.substr(0, end + 1));
 }
 
 std::string ResourceOf(absl::string_view key, absl::string_view root) {
-  if (!absl::ConsumePrefix(&key, root)) return "(elsewhere)";
+  if (!absl::ConsumePrefix(&key, root)) return FolderOf(key);
   for (const auto& [folder, resource] : kOtherNames) {
     if (absl::StartsWith(key, folder)) return std::string(resource);
   }
@@ -47,7 +59,7 @@ std::string ResourceOf(absl::string_view key, absl::string_view root) {
   if (parts.size() == 3 && absl::StrContains(parts[0], '.')) {
     return Printable(absl::StrCat(parts[1], ".", parts[0]), kLongest);
   }
-  return parts[0].empty() ? "(elsewhere)" : Printable(parts[0], kLongest);
+  return parts[0].empty() ? kElsewhere : Printable(parts[0], kLongest);
 }
 
 }  // namespace okms::audit

@@ -11,9 +11,10 @@
 namespace okms::audit {
 
 // `resource`: ResourceOf. It comes from etcd, so no command is made of one that is no name of
-// Kubernetes'. `key_id_hash` tells the migrations of one key from those of the next.
+// Kubernetes'. `key_id_hash` tells the migrations of one key from those of the next, and
+// `revision`, which etcd was at, one from its repetition.
 Rewrite RewriteOf(const std::string& resource, std::uint64_t objects, absl::string_view key_id_hash,
-                  const std::optional<Version>& kubernetes);
+                  std::int64_t revision, const std::optional<Version>& kubernetes);
 
 }  // namespace okms::audit
 

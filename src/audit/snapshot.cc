@@ -48,6 +48,19 @@ class KeySet {
 // Of what was passed on, the newest first.
 using Revisions = std::vector<EtcdRevision>;
 
+// Records of any key, each once.
+class RecordSet {
+ public:
+  // Whether it was not there.
+  bool Add(const EtcdRecord& record) {
+    return revisions_.emplace(record.revision.main, record.revision.sub).second;
+  }
+  std::size_t size() const { return revisions_.size(); }
+
+ private:
+  absl::flat_hash_set<std::pair<std::int64_t, std::int64_t>> revisions_;
+};
+
 // What the bucket `meta` tells, as far as it does.
 struct Compactions {
   std::int64_t finished = 0;
@@ -63,11 +76,16 @@ class Snapshot final : public Store {
 
  private:
   using OnRecord = absl::FunctionRef<absl::Status(const EtcdRecord&, Standing)>;
+  using OnElsewhere = absl::FunctionRef<void(const EtcdRecord&)>;
 
   absl::StatusOr<Extent> Examine();
   absl::StatusOr<Compactions> ReadCompactions(const Bucket& meta);
+  bool IsInScope(const EtcdRecord& record) const {
+    return !record.key.empty() && absl::StartsWith(record.key, scope_.prefix);
+  }
   // Of the scope, the newest first; `last` becomes the newest revision of all.
-  absl::Status ForEachRecord(PageSet& used, std::int64_t& last, OnRecord on_record);
+  absl::Status ForEachRecord(PageSet& used, std::int64_t& last, OnRecord on_record,
+                             OnElsewhere on_elsewhere);
   absl::Status ReadTree(OnValue on_value, Revisions& passed);
   absl::Status ReadFreed(OnValue on_value, const Revisions& passed);
   // What was damaged while it was written is no damage.
@@ -118,12 +136,27 @@ absl::StatusOr<Extent> Snapshot::Examine() {
   values_ = 0;
   Extent extent;
   extent.line = absl::StrCat(file.name(), file.has_digest() ? "" : " (without a digest)");
-  OKMS_RETURN_IF_ERROR(
-      ForEachRecord(used_, extent.revision, [&](const EtcdRecord&, Standing standing) {
+  extent.whole = file.has_digest();
+  RecordSet elsewhere;
+  const auto is_elsewhere = [&](const EtcdRecord& record) {
+    if (!record.tombstone && absl::StartsWith(record.value, "k8s:enc:")) elsewhere.Add(record);
+  };
+  OKMS_RETURN_IF_ERROR(ForEachRecord(
+      used_, extent.revision,
+      [&](const EtcdRecord&, Standing standing) {
         extent.total += standing == Standing::kLive ? 1 : 0;
         ++values_;
         return absl::OkStatus();
-      }));
+      },
+      is_elsewhere));
+  if (scope_.history) {
+    OKMS_RETURN_IF_ERROR(ForEachFreed(bbolt_, used_, [&](const LeafElement& element) {
+      const std::optional<EtcdRecord> record = ParseRecord(element);
+      if (record && !IsInScope(*record)) is_elsewhere(*record);
+      return absl::OkStatus();
+    }));
+  }
+  extent.elsewhere = elsewhere.size();
   extent.compacted = compactions.finished;
   // A compaction may have taken the newest, if that was a deletion. An empty etcd begins with 1.
   extent.revision =
@@ -145,7 +178,8 @@ absl::StatusOr<Compactions> Snapshot::ReadCompactions(const Bucket& meta) {
   return compactions;
 }
 
-absl::Status Snapshot::ForEachRecord(PageSet& used, std::int64_t& last, OnRecord on_record) {
+absl::Status Snapshot::ForEachRecord(PageSet& used, std::int64_t& last, OnRecord on_record,
+                                     OnElsewhere on_elsewhere) {
   KeySet keys;
   std::optional<EtcdRevision> before;
   const auto damaged = [&](absl::string_view what) {
@@ -159,7 +193,8 @@ absl::Status Snapshot::ForEachRecord(PageSet& used, std::int64_t& last, OnRecord
     if (before && record->revision >= *before) return damaged(" is a later one");
     before = record->revision;
     last = std::max(last, record->revision.main);
-    if (record->key.empty() || !absl::StartsWith(record->key, scope_.prefix)) {
+    if (!IsInScope(*record)) {
+      on_elsewhere(*record);
       return absl::OkStatus();
     }
     const bool newest = keys.Add(record->key);
@@ -180,22 +215,24 @@ absl::Status Snapshot::Read(OnValue on_value) {
 absl::Status Snapshot::ReadTree(OnValue on_value, Revisions& passed) {
   PageSet used(bbolt_.page_count());
   std::int64_t last = 0;
-  return ForEachRecord(used, last, [&](const EtcdRecord& record, Standing standing) {
-    if (scope_.history) passed.push_back(record.revision);
-    const bool wanted = scope_.history || standing == Standing::kLive;
-    return wanted ? on_value(Value(record, standing)) : absl::OkStatus();
-  });
+  return ForEachRecord(
+      used, last,
+      [&](const EtcdRecord& record, Standing standing) {
+        if (scope_.history) passed.push_back(record.revision);
+        const bool wanted = scope_.history || standing == Standing::kLive;
+        return wanted ? on_value(Value(record, standing)) : absl::OkStatus();
+      },
+      [](const EtcdRecord&) {});
 }
 
 absl::Status Snapshot::ReadFreed(OnValue on_value, const Revisions& passed) {
-  absl::flat_hash_set<std::pair<std::int64_t, std::int64_t>> freed;
+  RecordSet freed;
   return ForEachFreed(bbolt_, used_, [&](const LeafElement& element) {
     const std::optional<EtcdRecord> record = ParseRecord(element);
-    const bool wanted = record && !record->tombstone && !record->key.empty() &&
-                        absl::StartsWith(record->key, scope_.prefix);
+    const bool wanted = record && !record->tombstone && IsInScope(*record);
     if (!wanted ||
         std::binary_search(passed.begin(), passed.end(), record->revision, std::greater<>()) ||
-        !freed.emplace(record->revision.main, record->revision.sub).second) {
+        !freed.Add(*record)) {
       return absl::OkStatus();
     }
     return on_value(Value(*record, Standing::kFreedPage));

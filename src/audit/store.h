@@ -37,7 +37,12 @@ struct Extent {
   std::int64_t revision = 0;   // all that is kLive is of this one
   std::int64_t compacted = 0;  // old revisions begin after it; 0: unknown
   std::uint64_t total = 0;     // how many live values there are; 0: unknown
-  std::string line;            // "etcd at https://10.0.0.1:2379", "snapshot backup.db"
+  // Encrypted values outside the prefix, as far as who reads sees them anyway: those of a file, and
+  // with history those on its freed pages.
+  std::uint64_t elsewhere = 0;
+  bool whole = false;  // all that was written up to `revision` is there: a database that is no
+                       // snapshot may lack what its WAL holds
+  std::string line;    // "etcd at https://10.0.0.1:2379", "snapshot backup.db"
 };
 
 struct Scope {

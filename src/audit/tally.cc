@@ -19,14 +19,14 @@ absl::string_view BytesOf(const Digest& digest) {
   return {reinterpret_cast<const char*>(digest.data()), digest.size()};
 }
 
-// The first ones by name, in whichever order they come.
+// The first ones by name, each once, in whichever order they come.
 void AddName(absl::string_view key, std::vector<std::string>& names) {
-  if (names.size() == Tally::kMostNames) {
-    if (key >= names.back()) return;
-    names.pop_back();
-  }
+  if (names.size() == Tally::kMostNames && key > names.back()) return;
   std::string name = Printable(key, kShownKey);
-  names.insert(std::upper_bound(names.begin(), names.end(), name), std::move(name));
+  const auto place = std::lower_bound(names.begin(), names.end(), name);
+  if (place != names.end() && *place == name) return;  // another revision of it
+  names.insert(place, std::move(name));
+  if (names.size() > Tally::kMostNames) names.pop_back();
 }
 
 }  // namespace

@@ -12,7 +12,6 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "absl/time/time.h"
 #include "audit/etcd.h"
@@ -26,6 +25,7 @@
 #include "ctl/progress.h"
 #include "ctl/prove.h"
 #include "ctl/report.h"
+#include "ctl/resource_name.h"
 #include "ctl/sources.h"
 #include "ctl/subcommand.h"
 
@@ -62,7 +62,9 @@ absl::StatusOr<audit::Demands> DemandsOf(const Options& options) {
   audit::Demands demands;
   demands.key = options.key;
   demands.no_plaintext = options.fail_on_plaintext;
-  demands.no_plaintext_of = absl::StrSplit(options.plaintext, ',', absl::SkipEmpty());
+  auto resources = ParseResources(options.plaintext);
+  if (!resources.ok()) return Annotate(resources.status(), "--fail-on-plaintext");
+  demands.no_plaintext_of = *std::move(resources);
   if (options.round_trip.empty()) return demands;
   absl::Duration round_trip;
   if (!absl::ParseDuration(options.round_trip, &round_trip) || round_trip <= absl::ZeroDuration() ||

@@ -92,4 +92,19 @@ absl::Status CheckResources(const std::vector<std::string>& resources, absl::str
   return absl::OkStatus();
 }
 
+absl::StatusOr<std::set<std::string>> ParseResources(absl::string_view text) {
+  std::set<std::string> resources;
+  for (const absl::string_view part : absl::StrSplit(text, ',')) {
+    const absl::string_view resource = absl::StripAsciiWhitespace(part);
+    if (absl::StrContains(resource, '*')) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(Printable(resource),
+                       ": no wildcards here; name each resource, as in "
+                       "secrets,widgets.example.com"));
+    }
+    if (!resource.empty()) resources.emplace(resource);
+  }
+  return resources;
+}
+
 }  // namespace okms::ctl

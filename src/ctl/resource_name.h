@@ -7,10 +7,12 @@
 #ifndef OKMS_CTL_RESOURCE_NAME_H_
 #define OKMS_CTL_RESOURCE_NAME_H_
 
+#include <set>
 #include <string>
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 
 namespace okms::ctl {
@@ -23,6 +25,10 @@ bool Covers(absl::string_view one, absl::string_view other);
 // pkg/apis/apiserver/validation/validation_encryption.go of k8s.io/apiserver. Errors:
 // kInvalidArgument, one line that begins with `what` they are, an option for one.
 absl::Status CheckResources(const std::vector<std::string>& resources, absl::string_view what);
+
+// "secrets, configmaps", without wildcards: etcd does not know what falls under one. Errors:
+// kInvalidArgument, what is wrong with which.
+absl::StatusOr<std::set<std::string>> ParseResources(absl::string_view text);
 
 }  // namespace okms::ctl
 

@@ -8,6 +8,7 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
+#include <filesystem>
 #include <fstream>
 #include <string>
 #include <vector>
@@ -16,6 +17,7 @@
 #include "absl/strings/str_replace.h"
 #include "conformance/case.h"
 #include "conformance/kit.h"
+#include "support/require.h"
 #include "support/temp_dir.h"
 
 namespace okms::test {
@@ -73,10 +75,21 @@ TEST_F(Conformance, DoesNotPileUpCallsOfASlowStatus) {
   EXPECT_EQ(said.exit_code, 0) << said.text;
 }
 
+// Where no mode of a socket's matters: in a build sandbox of Nix's.
+bool IsOpenToOthers(const std::filesystem::path& folder) {
+  const auto may = std::filesystem::status(folder).permissions();
+  return (may & std::filesystem::perms::others_exec) != std::filesystem::perms::none &&
+         (folder == folder.root_path() || IsOpenToOthers(folder.parent_path()));
+}
+
 class Breach : public Conformance, public testing::WithParamInterface<std::string> {};
 
 TEST_P(Breach, IsFound) {
   const std::string& id = GetParam();
+  if (id == "socket.mode") {
+    OKMS_REQUIRE_OR_SKIP(IsOpenToOthers(std::filesystem::temp_directory_path()),
+                         "the temporary folder is closed to others");
+  }
   std::vector<std::string> arguments = Arguments(id);
   arguments.insert(arguments.end(), {"--patience", "2s", "--only", id});
   const KitSaid said = AskKit(arguments);

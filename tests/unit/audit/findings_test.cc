@@ -63,7 +63,18 @@ class FindingsTest : public testing::Test {
   Survey survey{{}, {}, Tally("/registry/"), {}};
 };
 
-TEST_F(FindingsTest, ThereAreNoneOfNothing) { EXPECT_THAT(Lines(), IsEmpty()); }
+TEST_F(FindingsTest, ThereAreNoneOfWhatIsOfNoConcern) {
+  Add("pods/a/1", Protobuf(1), 1);
+  EXPECT_THAT(Lines(), IsEmpty());
+}
+
+TEST_F(FindingsTest, NothingMeetsNoDemand) {
+  const std::string line =
+      "nothing-read: there is nothing below /registry/: the right file and --prefix?";
+  EXPECT_THAT(Lines(), ElementsAre(line));
+  EXPECT_THAT(Lines(NoPlaintext()), ElementsAre("wrong " + line));
+  EXPECT_THAT(Lines(OneKey("K1")), Contains("wrong " + line));
+}
 
 TEST_F(FindingsTest, PlainTextIsWrongWhenItMustNotBe) {
   Add("secrets/a/1", Protobuf(1), 1);
@@ -71,9 +82,10 @@ TEST_F(FindingsTest, PlainTextIsWrongWhenItMustNotBe) {
   Add("configmaps/a/1", Protobuf(1), 3);
   EXPECT_THAT(Lines(), ElementsAre("plaintext: 2 secrets are in plain text"));
   EXPECT_THAT(Lines(NoPlaintext()), ElementsAre("wrong plaintext: 2 secrets are in plain text"));
-  EXPECT_THAT(Lines(NoPlaintext({"configmaps", "pods"})),
-              ElementsAre("wrong plaintext: 1 of configmaps is in plain text",
-                          "plaintext: 2 secrets are in plain text", "not-seen: there are no pods"));
+  EXPECT_THAT(
+      Lines(NoPlaintext({"configmaps", "pods"})),
+      ElementsAre("wrong plaintext: 1 of configmaps is in plain text",
+                  "wrong not-seen: there are no pods", "plaintext: 2 secrets are in plain text"));
 }
 
 TEST_F(FindingsTest, WhatIsEncryptedInPartIsMeantByDefault) {
@@ -85,6 +97,36 @@ TEST_F(FindingsTest, WhatIsEncryptedInPartIsMeantByDefault) {
               ElementsAre("wrong plaintext: 1 of configmaps is in plain text",
                           "wrong plaintext: 1 old revision of configmaps is in plain text",
                           "cold-start: a kube-apiserver that starts has 1 seed to decrypt"));
+}
+
+TEST_F(FindingsTest, ResourcesOfKubernetesHaveNoGroupInEtcd) {
+  Add("deployments/a/1", Protobuf(1), 1);
+  Add("roles/a/1", Protobuf(1), 2);
+  Add("widgets/a/1", Protobuf(1), 3);
+  EXPECT_THAT(Lines(NoPlaintext({"deployments.apps"})),
+              ElementsAre("wrong plaintext: 1 of deployments is in plain text"));
+  EXPECT_THAT(Lines(NoPlaintext({"roles.rbac.authorization.k8s.io"})),
+              ElementsAre("wrong plaintext: 1 of roles is in plain text"));
+  EXPECT_THAT(Lines(NoPlaintext({"widgets.example.com"})),
+              ElementsAre("wrong not-seen: there are no widgets.example.com"));
+  Add("example.com/widgets/a/1", KmsV2("k", "s"), 4);
+  EXPECT_THAT(Lines(NoPlaintext({"widgets.example.com"})), ElementsAre(HasSubstr("cold-start")));
+}
+
+TEST_F(FindingsTest, TwoProvidersMayHaveAKeyOfOneName) {
+  Add("secrets/a/1", KmsV2("1", "s1", "a"), 1);
+  Add("secrets/a/2", KmsV2("1", "s2", "b"), 2);
+  EXPECT_THAT(
+      Lines(OneKey("1")),
+      ElementsAre("two-providers: key 1 is of two providers, a and b: those may be two keys",
+                  HasSubstr("cold-start")));
+}
+
+TEST_F(FindingsTest, NoMinuteIsOverBeforeItsEnd) {
+  Add("secrets/a/1", KmsV2("K1", "s1"), 1);
+  Add("pods/a/1", Protobuf(1'767'236'399), 2);  // 2026-01-01 02:59:59
+  EXPECT_THAT(Lines(OneKey("K2")),
+              Contains(HasSubstr(" of secrets, written before 2026-01-01 03:00 UTC")));
 }
 
 TEST_F(FindingsTest, SaysWhatOldKeysAreNeededBy) {
@@ -127,6 +169,9 @@ TEST_F(FindingsTest, OneKeyForAllThatIsEncrypted) {
 
 TEST_F(FindingsTest, ADemandIsNotMetByNothing) {
   Add("secrets/a/1", Protobuf(1), 1);
+  EXPECT_THAT(Lines(OneKey("K1")), Contains(HasSubstr("wrong key-unused")));
+  Add("secrets/a/2", KmsV2("K1", "s1"), 2, Standing::kOldRevision);
+  Add("secrets/a/2", KmsV2("K1", "s1"), 3, Standing::kFreedPage);
   EXPECT_THAT(Lines(OneKey("K1")), Contains(HasSubstr("wrong key-unused")));
 }
 

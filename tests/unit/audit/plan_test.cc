@@ -55,16 +55,18 @@ class PlanTest : public testing::Test {
   // All that there is to read.
   void ReadAll() {
     survey.scope.history = true;
+    survey.extent.whole = true;
     input.freed_pages = true;
   }
-  static std::string Metrics(const std::string& before, const std::string& last) {
+  static std::string Metrics(const std::string& before, const std::string& last,
+                             const std::string& provider = "okms") {
     const std::string name =
         "apiserver_envelope_encryption_key_id_hash_status_last_timestamp_seconds";
     return absl::StrCat("# TYPE ", name, " gauge\n", name,
                         "{apiserver_id_hash=\"sha256:0\",key_id_hash=\"", last,
-                        "\",provider_name=\"okms\"} 1.78e+09\n", name,
+                        "\",provider_name=\"", provider, "\"} 1.78e+09\n", name,
                         "{apiserver_id_hash=\"sha256:0\",key_id_hash=\"", before,
-                        "\",provider_name=\"okms\"} 1.77e+09\n");
+                        "\",provider_name=\"", provider, "\"} 1.77e+09\n");
   }
 
   Survey survey{{}, {}, Tally("/registry/"), {}};
@@ -93,7 +95,7 @@ TEST_F(PlanTest, RewritesWhatIsNotUnderTheKeyThatWasWrittenLast) {
             "all written since revision 4 (before 2026-01-02 00:00 UTC) is under key K2: migrate "
             "the rest (4 objects)\n"
             "target  key K2: the one that was written last, at revision 6\n"
-            "when    20 s after the last plugin has the key where /readyz of each kube-apiserver "
+            "when    30 s after the last plugin has the key where /readyz of each kube-apiserver "
             "is probed, 60 s where it is not\n"
             "rewrite 1 of configmaps\n"
             "        kubectl get configmaps -A -o json | kubectl replace -f -\n"
@@ -116,7 +118,7 @@ TEST_F(PlanTest, WaitsWhileSomebodyWritesUnderAnotherKey) {
                                    "not under key ",
                                    KeyIdHash("K2")));
   EXPECT_THAT(Made().rewrites, IsEmpty());
-  EXPECT_THAT(AsText(Made()), HasSubstr(": the plugin's\nwhen    20 s after"));
+  EXPECT_THAT(AsText(Made()), HasSubstr(": the plugin's\nwhen    30 s after"));
 }
 
 TEST_F(PlanTest, KubernetesDoesItByItselfFromARelease) {
@@ -124,6 +126,7 @@ TEST_F(PlanTest, KubernetesDoesItByItselfFromARelease) {
   Add("example.com/widgets/a/1", KmsV2("K1", "s1"), 2);
   Add("deployments/a/1", KmsV2("K1", "s1"), 3);  // of a group that is not in etcd
   Add("secrets/a/3", KmsV2("K2", "s2"), 6);
+  survey.extent.revision = 17;  // what is repeated is another migration
   input.kubernetes = Version{1, 36};
   for (const Rewrite& rewrite : Made().rewrites) EXPECT_EQ(rewrite.manifest, "");
   input.kubernetes = Version{1, 37};
@@ -136,7 +139,7 @@ TEST_F(PlanTest, KubernetesDoesItByItselfFromARelease) {
                                                "metadata:\n"
                                                "  name: secrets-",
                                                KeyIdHash("K2").substr(7, 8),
-                                               "\n"
+                                               "-17\n"
                                                "spec:\n"
                                                "  resource:\n"
                                                "    group: \"\"\n"
@@ -150,6 +153,9 @@ TEST_F(PlanTest, KubernetesDoesItByItselfFromARelease) {
 TEST_F(PlanTest, MakesNoCommandOfAnotherName) {
   Add("$(reboot)/a/1", KmsV2("K1", "s1"), 1);
   Add("-A/a/1", KmsV2("K1", "s1"), 2);
+  Add("masterleases/10.0.0.1", KmsV2("K1", "s1"), 2);  // kube-apiserver's own, without an API
+  Add("ranges/serviceips", KmsV2("K1", "s1"), 2);
+  Add("peerserverleases/name", KmsV2("K1", "s1"), 2);
   Add("secrets/a/3", KmsV2("K2", "s2"), 6);
   input.kubernetes = Version{1, 37};
   for (const Rewrite& rewrite : Made().rewrites) {
@@ -188,19 +194,15 @@ TEST_F(PlanTest, WhatIsNotLiveNeedsAKeyAsWell) {
   Expect(Step::kLookAtFreed,
          "nothing live and no old revision needs another key than K2; freed pages were not read "
          "(--snapshot)");
-  input.freed_pages = true;
-  Expect(Step::kOthersUnneeded, "any key but K2 may be destroyed, as far as this file goes");
-  survey.scope.prefix = "/registry/secrets/";
-  Expect(Step::kReadTheRest,
-         "nothing below /registry/secrets/ needs another key than K2; the rest was not read");
-  survey.scope.prefix = "/registry/";
+  ReadAll();
+  Expect(Step::kOthersUnneeded, "nothing in this file needs a key but K2");
 
   Add("secrets/a/3", KmsV2("K1", "s1"), 4, Standing::kOldRevision);
-  Expect(Step::kCompact, "nothing live needs key K1; revisions before 5 and snapshots of then do");
+  Expect(Step::kCompact, "nothing live needs key K1; old revisions and snapshots of then do");
   Add("secrets/a/3", KmsV2("K0", "s0"), 2, Standing::kFreedPage);
   Expect(Step::kCompact,
-         "nothing live needs key K0 or key K1; revisions before 5 and freed pages and snapshots of "
-         "then do");
+         "nothing live needs key K0 or key K1; old revisions and freed pages and snapshots of then "
+         "do");
   EXPECT_THAT(Made().notes, Contains(HasSubstr("defrag")));
 }
 
@@ -227,6 +229,143 @@ TEST_F(PlanTest, WhatWasNotCountedForbidsIt) {
     Add(absl::StrCat("r", i, "/name"), Protobuf(1), 1);
   }
   Expect(Step::kCannotTell, "cannot tell: 1 values were not counted; read a part with --prefix");
+}
+
+// What lies elsewhere may need any key.
+TEST_F(PlanTest, APartIsNotTheWhole) {
+  ReadAll();
+  Add("secrets/a/3", KmsV2("K2", "s2"), 6);
+  for (const std::string prefix : {"/registry/secrets/", "/k8s/secrets/", "/registr"}) {
+    survey.scope.prefix = prefix;
+    Expect(Step::kReadTheRest, absl::StrCat("nothing below ", prefix,
+                                            " needs another key than K2; the rest was not read"));
+  }
+  for (const std::string prefix : {"/registry/", "/k8s/", "/a/registry/", ""}) {
+    survey.scope.prefix = prefix;
+    EXPECT_EQ(Made().step, Step::kOthersUnneeded) << prefix;
+  }
+  survey.scope.prefix = "/registry/";
+  survey.extent.elsewhere = 2;
+  Expect(Step::kReadTheRest,
+         "nothing below /registry/ needs another key than K2; 2 encrypted values elsewhere were "
+         "not read (--prefix '')");
+}
+
+TEST_F(PlanTest, SaysOfWhichPartItSpeaks) {
+  survey.scope.prefix = "/registry/secrets/";
+  Add("secrets/a/3", KmsV2("K2", "s2"), 6);
+  Expect(Step::kReadHistory,
+         "nothing live below /registry/secrets/ needs another key than K2; old revisions were not "
+         "read (--history)");
+  ReadAll();
+  Add("secrets/a/3", KmsV2("K1", "s1"), 4, Standing::kOldRevision);
+  Expect(Step::kCompact,
+         "nothing live below /registry/secrets/ needs key K1; old revisions and snapshots of then "
+         "do");
+  Add("secrets/a/1", KmsV2("K1", "s1"), 2);
+  Expect(Step::kRewrite,
+         "all below /registry/secrets/ written since revision 4 is under key K2: migrate the rest "
+         "(1 object)");
+}
+
+TEST_F(PlanTest, NothingProvesNothing) {
+  ReadAll();
+  input.target = "K2";
+  survey.scope.prefix = "/registry/";
+  const std::string verdict =
+      "cannot tell: nothing live that was read is under key K2: the right file and --prefix?";
+  Expect(Step::kCannotTell, verdict);
+  Add("pods/a/1", Protobuf(1), 1);
+  Expect(Step::kCannotTell, verdict);
+  Add("secrets/a/1", KmsV2("K2", "s2"), 2, Standing::kOldRevision);
+  Expect(Step::kCannotTell, verdict);
+  survey.scope.history = false;
+  Expect(Step::kCannotTell, verdict);
+}
+
+// An etcd that was killed has its last writes in its WAL alone.
+TEST_F(PlanTest, ADatabaseIsNoSnapshot) {
+  ReadAll();
+  survey.extent.whole = false;
+  Add("secrets/a/3", KmsV2("K2", "s2"), 6);
+  Expect(Step::kCannotTell,
+         "cannot tell: this database lacks what its WAL holds: audit a snapshot (etcdctl snapshot "
+         "save)");
+}
+
+TEST_F(PlanTest, WhoWasNotAskedMayStillWrite) {
+  ReadAll();
+  Add("secrets/a/3", KmsV2("K2", "s2"), 6);
+  EXPECT_THAT(Made().notes, Contains(HasSubstr("--apiserver-metrics")));
+  input.apiservers.push_back(ReadApiserver("a.txt", Metrics("", KeyIdHash("K2"))).value());
+  EXPECT_EQ(Made().step, Step::kOthersUnneeded);
+  EXPECT_THAT(Made().notes, Not(Contains(HasSubstr("--apiserver-metrics"))));
+}
+
+TEST_F(PlanTest, AnotherProviderMayHaveTheSameKey) {
+  ReadAll();
+  Add("secrets/a/3", KmsV2("K2", "s2"), 6);
+  const std::string one = KeyIdHash("K1");
+  const std::string two = KeyIdHash("K2");
+  const std::string other = Metrics("", two, "another");
+  input.apiservers.push_back(ReadApiserver("a.txt", other + Metrics(two, one)).value());
+  Expect(Step::kWait, absl::StrCat("not yet: the kube-apiserver of a.txt had not heard of key K2; "
+                                   "its last is ",
+                                   one));
+  input.apiservers = {ReadApiserver("a.txt", other).value()};
+  EXPECT_EQ(Made().step, Step::kOthersUnneeded) << "who renamed it";
+}
+
+TEST_F(PlanTest, OneNameOfTwoKeysIsNoKey) {
+  ReadAll();
+  Add("secrets/a/3", KmsV2("1", "s2"), 6);
+  Add("secrets/a/4", KmsV2("1", "s3", "old"), 5, Standing::kOldRevision);
+  Expect(Step::kCompact, "nothing live needs key 1 of old; old revisions and snapshots of then do");
+  Add("secrets/a/5", KmsV2("1", "s4", "old"), 4);
+  Expect(Step::kCannotTell,
+         "cannot tell: key 1 is of two providers, okms and old: those may be two keys, so rewrite "
+         "what is of the one that is to go");
+}
+
+TEST_F(PlanTest, WhatWasWrittenAndReplacedCounts) {
+  Add("secrets/a/1", KmsV2("K1", "s1"), 2);
+  Add("secrets/a/2", KmsV2("K2", "s2"), 7);
+  Add("secrets/a/2", KmsV2("K1", "s1"), 6, Standing::kOldRevision);
+  Expect(Step::kRewrite,
+         "all written since revision 6 is under key K2: migrate the rest (1 object)");
+  Add("secrets/a/3", KmsV2("K1", "s1"), 8, Standing::kOldRevision);
+  Expect(Step::kWait,
+         "not yet: what was written last, of secrets at revision 8, is not under key K2");
+}
+
+// Whoever has another provider for them writes them for ever.
+TEST_F(PlanTest, WaitsForNoResourceThatTheKeyIsNotUsedFor) {
+  input.target = "K2";
+  Add("secrets/a/1", KmsV2("K2", "s2"), 3);
+  Add("configmaps/a/1", "k8s:enc:aescbc:v1:key1:" + std::string(32, 'd'), 9);
+  Expect(Step::kRewrite, "all of secrets is under key K2: migrate the rest (1 object)");
+  EXPECT_THAT(Made().notes, Contains(HasSubstr("configmaps")));
+  Add("secrets/a/2", KmsV2("K1", "s1"), 2);
+  Expect(Step::kRewrite,
+         "all of secrets written since revision 2 is under key K2: migrate the rest (2 objects)");
+  Add("secrets/a/4", KmsV2("K1", "s1"), 4);
+  Expect(Step::kWait,
+         "not yet: what was written last, of secrets at revision 4, is not under key K2");
+}
+
+TEST_F(PlanTest, WhatIsNotEncryptedAnyMoreIsNotLeft) {
+  survey.scope.history = true;
+  Add("configmaps/a/1", KmsV2("K1", "s1"), 1, Standing::kOldRevision);
+  Add("secrets/a/1", KmsV2("K2", "s2"), 2);
+  Add("configmaps/a/1", Protobuf(1), 3);
+  Expect(Step::kCompact, "nothing live needs key K1; old revisions and snapshots of then do");
+}
+
+TEST_F(PlanTest, NoMinuteIsOverBeforeItsEnd) {
+  Add("secrets/a/1", KmsV2("K1", "s1"), 1);
+  Add("pods/a/1", Protobuf(1'767'236'399), 2);  // 2026-01-01 02:59:59
+  Add("secrets/a/2", KmsV2("K2", "s2"), 3);
+  EXPECT_THAT(Made().verdict, HasSubstr("(before 2026-01-01 03:00 UTC)"));
 }
 
 TEST_F(PlanTest, VersionsAreThoseOfKubernetes) {

@@ -28,7 +28,8 @@ TEST(ResourceTest, IsNamedAsInTheConfiguration) {
       {"/registry/a.b/name", "a.b"},
       {"/registry/", "(elsewhere)"},
       {"compact_rev_key", "(elsewhere)"},
-      {"/other/secrets/a/b", "(elsewhere)"},
+      {"/other/secrets/a/b", "/other/secrets"},
+      {"/other/secrets", "(elsewhere)"},
       {"/registry/a\nb/c", "a?b"},
   };
   for (const auto& [key, resource] : cases) EXPECT_EQ(ResourceOf(key, "/registry/"), resource);
@@ -41,6 +42,9 @@ TEST(ResourceTest, FindsTheRootOfWhatIsRead) {
   EXPECT_EQ(RootOf("/kubernetes.io/secrets/"), "/kubernetes.io/");
   EXPECT_EQ(RootOf("/openshift.io/oauth/"), "/openshift.io/");
   EXPECT_EQ(RootOf("/clusters/one/registry/"), "/clusters/one/registry/");
+  EXPECT_EQ(RootOf("/clusters/one/registry/secrets/"), "/clusters/one/registry/");
+  EXPECT_EQ(RootOf("/k8s/"), "/k8s/");
+  EXPECT_EQ(RootOf("/k8s/secrets/default/"), "/k8s/");
   EXPECT_EQ(RootOf(""), "/registry/");
   EXPECT_EQ(RootOf("/"), "/registry/");
 }

@@ -136,6 +136,7 @@ TEST_F(SnapshotTest, TellsWhatIsLiveFromWhatWasReplacedOrDeleted) {
   EXPECT_EQ(extent_.compacted, 0);
   EXPECT_EQ(extent_.total, 2U);
   EXPECT_EQ(extent_.line, absl::StrCat("snapshot ", path_, " (without a digest)"));
+  EXPECT_FALSE(extent_.whole);
 
   EXPECT_THAT(Read(file, {}),
               IsOkAndHolds(ElementsAre("live /registry/secrets/a/s-3 three-anew 9/9",
@@ -159,6 +160,23 @@ TEST_F(SnapshotTest, KeepsToItsScope) {
   const auto all = Read(file, {.prefix = ""});
   ASSERT_THAT(all, IsOk());
   EXPECT_EQ(all->size(), 3U);
+}
+
+TEST_F(SnapshotTest, CountsWhatIsEncryptedElsewhere) {
+  const std::string encrypted = "k8s:enc:kms:v2:okms:...";
+  BboltImage image;
+  image.AddLeaf({Put(2, "/other/a", encrypted), Put(3, "/other/b", encrypted)});
+  const auto keys = image.AddLeaf({Put(3, "/other/b", encrypted), Put(4, "/other/b", encrypted),
+                                   Put(5, "/other/c", encrypted), Delete(6, "/other/c"),
+                                   Put(7, "/other/d", "plain"), Put(8, Name(1), encrypted)});
+  const auto root = image.AddLeaf({test::SubBucket("key", keys)});
+  const std::string& file = image.Finish(root, image.AddFreelist({2}));
+  EXPECT_THAT(Read(file, {}), IsOk());
+  EXPECT_EQ(extent_.elsewhere, 3U) << "b twice and c";
+  EXPECT_THAT(Read(file), IsOk());
+  EXPECT_EQ(extent_.elsewhere, 4U) << "and a, on a freed page";
+  EXPECT_THAT(Read(file, {.prefix = "", .history = true}), IsOk());
+  EXPECT_EQ(extent_.elsewhere, 0U);
 }
 
 TEST_F(SnapshotTest, FindsOnceWhatStandsOnFreedPagesAlone) {
@@ -219,6 +237,7 @@ TEST_F(SnapshotTest, ChecksTheDigest) {
   absl::StrAppend(&file, AsText(sha256.Take()));
   EXPECT_THAT(Read(file), IsOkAndHolds(ElementsAre("live /registry/secrets/a/s-1 one 2/2")));
   EXPECT_EQ(extent_.line, absl::StrCat("snapshot ", path_));
+  EXPECT_TRUE(extent_.whole);
   file[file.size() - 33] ^= 1;
   EXPECT_THAT(Read(file), IsDamaged("the SHA-256 at its end is not that of what is in it"));
 }

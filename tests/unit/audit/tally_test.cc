@@ -72,6 +72,19 @@ TEST_F(TallyTest, KeepsNoMoreThanAFewNames) {
   EXPECT_EQ(names.back(), "/registry/secrets/a/1009");
 }
 
+TEST_F(TallyTest, NamesAnObjectOnce) {
+  for (int i = 20; i >= 10; --i) {
+    for (int revision = 1; revision < 4; ++revision) {
+      Add(absl::StrCat("/registry/leases/a/", i), KmsV2("k1", "s1"), revision,
+          Standing::kOldRevision);
+    }
+  }
+  const std::vector<std::string>& names = tally.groups().begin()->second.first;
+  ASSERT_THAT(names, SizeIs(Tally::kMostNames));
+  EXPECT_EQ(names.front(), "/registry/leases/a/10");
+  EXPECT_EQ(names.back(), "/registry/leases/a/19");
+}
+
 TEST_F(TallyTest, IsBoundedWhateverThereIs) {
   constexpr std::size_t kMore = 50;
   for (std::size_t i = 0; i < Tally::kMostGroups + kMore; ++i) {

@@ -40,8 +40,9 @@ inline std::string EncryptedObject(absl::string_view key_id, absl::string_view s
          BytesField(3, seed) + VarintField(5, 1);
 }
 
-inline std::string KmsV2(absl::string_view key_id, absl::string_view seed) {
-  return "k8s:enc:kms:v2:okms:" + EncryptedObject(key_id, seed);
+inline std::string KmsV2(absl::string_view key_id, absl::string_view seed,
+                         absl::string_view provider = "okms") {
+  return absl::StrCat("k8s:enc:kms:v2:", provider, ":", EncryptedObject(key_id, seed));
 }
 
 // runtime.Unknown around an object that was created then.

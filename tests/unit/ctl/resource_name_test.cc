@@ -9,8 +9,16 @@
 #include <string>
 #include <vector>
 
+#include "support/status_is.h"
+
 namespace okms::ctl {
 namespace {
+
+using okms::test::IsOkAndHolds;
+using okms::test::StatusIs;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
 
 TEST(ResourceName, CoversItselfAndWhatIsBelowIt) {
   EXPECT_TRUE(Covers("secrets", "secrets"));
@@ -93,6 +101,17 @@ TEST_P(CheckResourcesTest, SaysItInOneLine) {
 
 INSTANTIATE_TEST_SUITE_P(Table, CheckResourcesTest, testing::ValuesIn(kRows),
                          [](const auto& row) { return row.param.name; });
+
+TEST(ResourceNameTest, AListHasBlanksAndNoWildcards) {
+  EXPECT_THAT(ParseResources("secrets, configmaps ,,widgets.example.com"),
+              IsOkAndHolds(ElementsAre("configmaps", "secrets", "widgets.example.com")));
+  EXPECT_THAT(ParseResources(""), IsOkAndHolds(IsEmpty()));
+  for (const std::string wildcard : {"*", "*.*", "*.apps"}) {
+    EXPECT_THAT(
+        ParseResources("secrets, " + wildcard).status(),
+        StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr(wildcard + ": no wildcards here")));
+  }
+}
 
 }  // namespace
 }  // namespace okms::ctl
