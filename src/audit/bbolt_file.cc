@@ -58,13 +58,34 @@ absl::Status BboltFile::Walk(const Bucket& bucket, PageSet& used, OnElement on_e
   return VisitLeaf(bucket.inline_page, 0, on_element);
 }
 
-absl::Status BboltFile::MarkAll(const Bucket& bucket, PageSet& used, int depth) const {
-  if (depth > kDeepest) return file_.Damaged("buckets are nested too deeply");
-  return Walk(bucket, used, [&](const LeafElement& element) -> absl::Status {
+absl::Status BboltFile::MarkAll(const Bucket& bucket, PageSet& used) const {
+  struct Inner {
+    std::uint64_t root;
+    int depth;
+  };
+  std::vector<Inner> inner;  // those to come: no page is kept meanwhile
+  int depth = 0;
+  const auto no_bucket = [&](const LeafElement& element) {
+    return element.is_bucket ? file_.Damaged("a bucket within another's own page")
+                             : absl::OkStatus();
+  };
+  const auto collect = [&](const LeafElement& element) -> absl::Status {
     if (!element.is_bucket) return absl::OkStatus();
-    OKMS_ASSIGN_OR_RETURN(const Bucket inner, SubBucket(element));
-    return MarkAll(inner, used, depth + 1);
-  });
+    OKMS_ASSIGN_OR_RETURN(const Bucket found, SubBucket(element));
+    if (found.root == 0) return Walk(found, used, no_bucket);
+    if (inner.size() >= page_count()) return file_.Damaged("more buckets than pages");
+    inner.push_back({found.root, depth + 1});
+    return absl::OkStatus();
+  };
+  OKMS_RETURN_IF_ERROR(Walk(bucket, used, collect));
+  while (!inner.empty()) {
+    const Inner next = inner.back();
+    inner.pop_back();
+    depth = next.depth;
+    if (depth > kDeepest) return file_.Damaged("buckets are nested too deeply");
+    OKMS_RETURN_IF_ERROR(Visit(next.root, 0, used, collect));
+  }
+  return absl::OkStatus();
 }
 
 absl::StatusOr<WipedBytes> BboltFile::ReadRun(std::uint64_t id, PageSet& used) const {
@@ -77,6 +98,9 @@ absl::StatusOr<WipedBytes> BboltFile::ReadRun(std::uint64_t id, PageSet& used) c
   if (pages > meta_.page_count - id || pages > kLargestRun / page_size()) {
     return DamagedPage(id, "is longer than the file, or than 64 MiB");
   }
+  if (head.kind == kBranchPage && pages > kLargestBranch / page_size()) {
+    return DamagedPage(id, "is a branch of more than 1 MiB");
+  }
   for (std::uint64_t i = id; i < id + pages; ++i) {
     if (used[i]) return DamagedPage(i, "is in two places");
     used[i] = true;
@@ -88,17 +112,27 @@ absl::StatusOr<WipedBytes> BboltFile::ReadRun(std::uint64_t id, PageSet& used) c
   return bytes;
 }
 
-absl::Status BboltFile::Visit(std::uint64_t id, int depth, PageSet& used,
-                              OnElement on_element) const {
-  if (depth > kDeepest) return DamagedPage(id, "is too deep in its tree");
+absl::StatusOr<std::vector<std::uint64_t>> BboltFile::VisitPage(std::uint64_t id, PageSet& used,
+                                                                OnElement on_element) const {
   OKMS_ASSIGN_OR_RETURN(const WipedBytes page, ReadRun(id, used));
   const PageHead head = ReadHead(page);
-  if (head.kind == kLeafPage) return VisitLeaf(page, id, on_element);
+  std::vector<std::uint64_t> children;
+  if (head.kind == kLeafPage) {
+    OKMS_RETURN_IF_ERROR(VisitLeaf(page, id, on_element));
+    return children;
+  }
   if (head.kind != kBranchPage) return DamagedPage(id, "is neither a branch nor a leaf");
-  const std::vector<std::uint64_t> children = BranchChildren(page);
+  children = BranchChildren(page);
   if (children.empty() || children.size() != head.count) {
     return DamagedPage(id, "has fewer branches than it says");
   }
+  return children;
+}
+
+absl::Status BboltFile::Visit(std::uint64_t id, int depth, PageSet& used,
+                              OnElement on_element) const {
+  if (depth > kDeepest) return DamagedPage(id, "is too deep in its tree");
+  OKMS_ASSIGN_OR_RETURN(const std::vector<std::uint64_t> children, VisitPage(id, used, on_element));
   for (std::size_t i = children.size(); i > 0; --i) {
     OKMS_RETURN_IF_ERROR(Visit(children[i - 1], depth + 1, used, on_element));
   }

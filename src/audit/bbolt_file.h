@@ -33,7 +33,8 @@ struct Bucket {
   WipedBytes inline_page;
 };
 
-// Memory: a page and its overflow on each level of the tree, and a bit a page of the file.
+// Memory: a page and its overflow, which pages are to come on each level of the tree, and a bit a
+// page of the file.
 class BboltFile {
  public:
   // Errors of this class: of ReadMeta, and kDataLoss.
@@ -54,17 +55,17 @@ class BboltFile {
   absl::Status Walk(const Bucket& bucket, PageSet& used, OnElement on_element) const;
 
   // As Walk, only for the pages of a bucket and of those within.
-  absl::Status MarkAll(const Bucket& bucket, PageSet& used) const {
-    return MarkAll(bucket, used, 0);
-  }
+  absl::Status MarkAll(const Bucket& bucket, PageSet& used) const;
 
  private:
   BboltFile(SnapshotFile file, const BboltMeta& meta) : file_(std::move(file)), meta_(meta) {}
 
   absl::StatusOr<WipedBytes> ReadRun(std::uint64_t id, PageSet& used) const;
+  // The pages below a branch; none where it is a leaf, which is visited then.
+  absl::StatusOr<std::vector<std::uint64_t>> VisitPage(std::uint64_t id, PageSet& used,
+                                                       OnElement on_element) const;
   absl::Status Visit(std::uint64_t id, int depth, PageSet& used, OnElement on_element) const;
   absl::Status VisitLeaf(ByteView page, std::uint64_t id, OnElement on_element) const;
-  absl::Status MarkAll(const Bucket& bucket, PageSet& used, int depth) const;
   absl::Status DamagedPage(std::uint64_t id, absl::string_view what) const;
 
   SnapshotFile file_;
@@ -73,6 +74,8 @@ class BboltFile {
 
 // What a page may have with its overflow: etcd takes requests of 1.5 MiB, or as many as it is told.
 constexpr std::uint64_t kLargestRun = std::uint64_t{64} << 20U;
+// The same of a branch: bbolt splits what is longer than a page, but for 4 keys of 32 KiB.
+constexpr std::uint64_t kLargestBranch = std::uint64_t{1} << 20U;
 
 }  // namespace okms::audit
 

@@ -75,11 +75,14 @@ class EtcdStore final : public Store {
       }
       if (!page.ok()) return page.status();
       for (const mvccpb::KeyValue& kv : page->kvs()) {
+        if (kv.key() < request.key()) {  // as in pages that have no end
+          return client_.Explain({grpc::StatusCode::DATA_LOSS, "keys not in their order"});
+        }
         OKMS_RETURN_IF_ERROR(on_value(
             {kv.key(), kv.value(), kv.create_revision(), kv.mod_revision(), Standing::kLive}));
+        request.set_key(absl::StrCat(kv.key(), absl::string_view("\0", 1)));
       }
       if (!page->more() || page->kvs().empty()) return absl::OkStatus();
-      request.set_key(absl::StrCat(page->kvs().rbegin()->key(), absl::string_view("\0", 1)));
       request.set_limit(NextPage(request.limit(), page->ByteSizeLong(), page->kvs_size()));
     }
   }

@@ -3,6 +3,7 @@
 
 #include "audit/etcd_history.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <thread>
@@ -10,6 +11,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "audit/etcd_watch.h"
+#include "base/deadline.h"
 #include "base/status.h"
 
 namespace okms::audit {
@@ -35,6 +37,13 @@ absl::Status Ended(const EtcdClient& client, const EtcdWatch& watch) {
   return client.Explain({grpc::StatusCode::UNAVAILABLE, "it ended the watch"});
 }
 
+// It answers, and that is all: a member that is cut off from its cluster does so, too.
+absl::Status DoesNotGetOn(const EtcdClient& client) {
+  return absl::DeadlineExceededError(
+      absl::StrCat("etcd at ", client.endpoint(),
+                   ": its watch does not get on: see that the cluster is healthy"));
+}
+
 // How far the events have come.
 class Reader {
  public:
@@ -47,28 +56,38 @@ class Reader {
 
   std::int64_t at() const { return at_; }
 
-  // From one stream, begun at at(). OK: all is read.
-  absl::Status ReadAll(EtcdWatch& watch, bool& advanced) {
+  // From one stream, begun at at(). OK: all is read. `patience`: with one that does not get on.
+  absl::Status ReadAll(EtcdWatch& watch, std::chrono::milliseconds patience, bool& advanced) {
     again_ = 0;
+    std::int64_t reached = 0;
+    Deadline stuck = Clock::now() + patience;
     while (const etcdserverpb::WatchResponse* const response = watch.Next()) {
       if (response->canceled()) return Canceled(client_, *response);
+      bool gets_on = false;
       for (const mvccpb::Event& event : response->events()) {
         if (event.kv().mod_revision() > history_.until) return absl::OkStatus();
-        OKMS_RETURN_IF_ERROR(Take(event));
-        advanced = true;
+        OKMS_RETURN_IF_ERROR(Take(event, gets_on));
       }
+      advanced = advanced || gets_on;
       const bool caught_up = response->events().empty() && !response->created() &&
                              response->header().revision() >= history_.until;
       if (caught_up && seen_ >= history_.newest) {
         return absl::OkStatus();
       }
+      const std::int64_t revision = std::min(response->header().revision(), history_.until);
+      if (gets_on || revision > reached) {
+        stuck = Clock::now() + patience;
+      } else if (Expired(stuck)) {
+        return DoesNotGetOn(client_);
+      }
+      reached = std::max(reached, revision);
     }
     return Ended(client_, watch);
   }
 
  private:
   // Those of a revision come in an order, so a new stream begins with the ones that were taken.
-  absl::Status Take(const mvccpb::Event& event) {
+  absl::Status Take(const mvccpb::Event& event, bool& is_new) {
     const std::int64_t revision = event.kv().mod_revision();
     if (revision < at_) return absl::OkStatus();
     seen_ = revision;
@@ -78,6 +97,7 @@ class Reader {
     }
     if (++again_ <= taken_) return absl::OkStatus();
     ++taken_;
+    is_new = true;
     if (event.has_prev_kv()) {
       const mvccpb::KeyValue& old = event.prev_kv();
       return on_value_({old.key(), old.value(), old.create_revision(), old.mod_revision(),
@@ -104,7 +124,7 @@ absl::StatusOr<std::int64_t> CompactedRevision(EtcdClient& client, absl::string_
   for (std::size_t tried = 0; tried < client.endpoints(); ++tried) {
     EtcdWatch watch(client, prefix, 1, client.patience());
     const etcdserverpb::WatchResponse* response = watch.Next();
-    while (response != nullptr && response->created() && !response->canceled()) {
+    if (response != nullptr && response->created() && !response->canceled()) {
       response = watch.Next();
     }
     if (response != nullptr) {
@@ -125,9 +145,10 @@ absl::Status ReadHistory(EtcdClient& client, const History& history, OnValue on_
   Reader reader(client, history, on_value);
   const std::size_t most = kMostFailures * client.endpoints();
   for (std::size_t failures = 1;; ++failures) {
-    EtcdWatch watch(client, history.prefix, reader.at(), kLonger * client.patience());
+    const std::chrono::milliseconds patience = kLonger * client.patience();
+    EtcdWatch watch(client, history.prefix, reader.at(), patience);
     bool advanced = false;
-    absl::Status status = reader.ReadAll(watch, advanced);
+    absl::Status status = reader.ReadAll(watch, patience, advanced);
     if (advanced) failures = 0;
     if (!MayBeElsewhere(status) || failures >= most) return status;
     client.UseNext();

@@ -15,6 +15,8 @@ namespace {
 constexpr std::size_t kSeed = 32;       // bytes that kube-apiserver makes
 constexpr std::size_t kShownKey = 300;  // as Tally has it
 constexpr std::size_t kShownLine = 300;
+// Each of those takes as long as a call may, so that the rest of a large store would take hours.
+constexpr std::size_t kMostSilent = 2 * Prover::kAtOnce;
 
 bool IsPlausible(DekSource source, std::size_t size) {
   if (source == DekSource::kHkdfSeed) return size == kSeed;
@@ -28,6 +30,18 @@ absl::Status Judge(const Unwrapped& answer, DekSource source) {
   return absl::DataLossError(absl::StrCat(
       "it is unwrapped to ", answer.bytes.size(), " bytes, and ",
       source == DekSource::kHkdfSeed ? "a seed has 32" : "an AES key has 16, 24 or 32"));
+}
+
+// Whether it tells nothing of the seed.
+bool IsSilence(const absl::Status& verdict) {
+  return absl::IsDeadlineExceeded(verdict) || absl::IsUnavailable(verdict);
+}
+
+absl::Status NothingIsDecrypted(const absl::Status& silence) {
+  return absl::UnavailableError(absl::StrCat(
+      "the plugin decrypts nothing now, so that nothing is proven: see okms-kms-ctl status (",
+      absl::StatusCodeToString(silence.code()), ": ", Printable(silence.message(), kShownLine),
+      ")"));
 }
 
 Wrapped WrappedOf(const Envelope& envelope) {
@@ -60,8 +74,10 @@ Prover::~Prover() {
 }
 
 void Prover::Begin(const Extent& /*extent*/) {
-  const std::lock_guard lock(mutex_);
+  std::unique_lock lock(mutex_);
+  changed_.wait(lock, [this] { return pending_ == 0; });
   for (auto& [digest, seed] : seeds_) seed.objects = 0;
+  for (Refusal& refusal : refused_) refusal.first.clear();
 }
 
 void Prover::See(const StoredValue& value, const Envelope& envelope) {
@@ -79,6 +95,7 @@ void Prover::See(const StoredValue& value, const Envelope& envelope) {
   }
   changed_.wait(lock, [this] { return pending_ < kAtOnce || !stopped_.ok(); });
   if (!stopped_.ok()) return;
+  found->second.key_id = std::string(envelope.key_id);
   ++pending_;
   tasks_.push_back({*envelope.seed, envelope.dek_source, WrappedOf(envelope), object});
   changed_.notify_all();
@@ -122,8 +139,8 @@ void Prover::Work() {
 }
 
 void Prover::Note(const Task& task, const absl::Status& verdict, Clock::duration took) {
+  NoteSilence(verdict);
   if (verdict.ok()) {
-    ++good_[task.wrapped.key_id];
     took_.push_back(took);
     return;
   }
@@ -134,9 +151,18 @@ void Prover::Note(const Task& task, const absl::Status& verdict, Clock::duration
         {task.wrapped.key_id, code, Printable(verdict.message(), kShownLine), 0, 0, {}});
   }
   Refusal& refusal = refused_[reason->second];
-  ++refusal.seeds;
   AddName(refusal, task.object);
   seeds_[task.seed].refusal = reason->second;
+}
+
+void Prover::NoteSilence(const absl::Status& verdict) {
+  if (!IsSilence(verdict)) {
+    silent_ = 0;
+    answered_ = true;
+    return;
+  }
+  silence_ = verdict;
+  if (++silent_ >= kMostSilent && stopped_.ok()) stopped_ = NothingIsDecrypted(silence_);
 }
 
 void Prover::AddName(Refusal& refusal, const std::string& object) {
@@ -149,10 +175,18 @@ absl::StatusOr<Proof> Prover::Finish() {
   std::unique_lock lock(mutex_);
   changed_.wait(lock, [this] { return pending_ == 0; });
   if (!stopped_.ok()) return stopped_;
-  Proof proof{provider_, good_, refused_};
+  if (silent_ > 0 && !answered_) return NothingIsDecrypted(silence_);
+  Proof proof{provider_, {}, refused_};
   for (const auto& [digest, seed] : seeds_) {
-    if (seed.refusal != kNobody) proof.refused[seed.refusal].objects += seed.objects;
+    if (seed.objects == 0) continue;  // it was replaced before the store was read again
+    if (seed.refusal == kNobody) {
+      ++proof.good[seed.key_id];
+    } else {
+      ++proof.refused[seed.refusal].seeds;
+      proof.refused[seed.refusal].objects += seed.objects;
+    }
   }
+  std::erase_if(proof.refused, [](const Refusal& refusal) { return refusal.objects == 0; });
   // In an order that does not depend on who was first.
   std::sort(proof.refused.begin(), proof.refused.end(), [](const Refusal& a, const Refusal& b) {
     return std::tie(a.key_id, a.code) < std::tie(b.key_id, b.code);

@@ -54,7 +54,8 @@ class Prover : public Observer {
   Prover(const Prover&) = delete;
   Prover& operator=(const Prover&) = delete;
 
-  // What was proven stays so.
+  // What was proven stays so, and counts where something still needs it. Waits for the calls under
+  // way.
   void Begin(const Extent& extent) override;
   // Blocks while as many calls are under way as may be. Of the value it keeps a digest, once it is
   // proven.
@@ -62,12 +63,13 @@ class Prover : public Observer {
 
   // The error after which no more is asked.
   absl::Status Stopped() const;
-  // Waits for the calls under way.
+  // Waits for the calls under way. Errors: as above; kUnavailable also where no call was answered.
   absl::StatusOr<Proof> Finish();
 
  private:
   static constexpr std::size_t kNobody = ~std::size_t{0};
   struct Seed {
+    std::string key_id;
     std::uint64_t objects = 0;
     std::size_t refusal = kNobody;  // in refused_
   };
@@ -82,6 +84,8 @@ class Prover : public Observer {
   // Until the next call may begin; whether one may.
   bool Pace(std::unique_lock<std::mutex>& lock);
   void Note(const Task& task, const absl::Status& verdict, Clock::duration took);
+  // Counts those who were not answered, one after the other.
+  void NoteSilence(const absl::Status& verdict);
   static void AddName(Refusal& refusal, const std::string& object);
 
   const Unwrap unwrap_;
@@ -96,10 +100,13 @@ class Prover : public Observer {
   Deadline next_;
   bool over_ = false;
   absl::Status stopped_;
-  std::map<std::string, std::uint64_t> good_;
   std::map<std::pair<std::string, std::string>, std::size_t> reasons_;  // key id, code
   std::vector<Refusal> refused_;
   std::vector<Clock::duration> took_;
+
+  std::size_t silent_ = 0;  // since the last answer
+  bool answered_ = false;   // ever
+  absl::Status silence_;    // the last one
 
   std::vector<std::thread> workers_;
 };

@@ -1,6 +1,8 @@
 // SPDX-FileCopyrightText: The okms-k8s-encryption-provider authors
 // SPDX-License-Identifier: Apache-2.0
 
+#include <sys/prctl.h>
+
 #include <algorithm>
 #include <memory>
 #include <optional>
@@ -151,6 +153,9 @@ absl::StatusOr<Result> Examine(const Options& options) {
 }
 
 int Audit(const Options& options) {
+  // Plain Secrets and seeds pass through; a core file would have them, and so would another process
+  // of this user that looks into this one.
+  ::prctl(PR_SET_DUMPABLE, 0);
   const absl::StatusOr<Result> result = Examine(options);
   if (!result.ok()) return Failed(result.status());
   const std::vector<audit::Finding>& findings = result->findings;

@@ -70,7 +70,9 @@ absl::StatusOr<std::shared_ptr<KmsDecrypt::Connection>> KmsDecrypt::Connected(
 absl::StatusOr<audit::Unwrapped> KmsDecrypt::operator()(const audit::Wrapped& wrapped) {
   const client::Record record{wrapped.ciphertext, wrapped.key_id, wrapped.annotations};
   std::shared_ptr<Connection> bad;
-  for (int tries = 0; tries < 2; ++tries) {
+  int hang_ups = 0;
+  bool unavailable = false;
+  while (hang_ups < 2) {
     OKMS_ASSIGN_OR_RETURN(const std::shared_ptr<Connection> connection, Connected(bad.get()));
     absl::StatusOr<std::string> answer = connection->client.Decrypt(record, NewUid());
     if (answer.ok()) {
@@ -78,7 +80,14 @@ absl::StatusOr<audit::Unwrapped> KmsDecrypt::operator()(const audit::Wrapped& wr
       Wipe(*answer);  // gRPC's and protobuf's own copies are wiped as they are freed
       return unwrapped;
     }
-    if (!connection->HungUp()) return audit::Unwrapped{answer.status(), Secret()};
+    if (connection->HungUp()) {
+      ++hang_ups;
+    } else if (!unavailable && absl::IsUnavailable(answer.status())) {
+      // It may be a plugin that ends: that has told us to leave, and serves the calls under way.
+      unavailable = true;
+    } else {
+      return audit::Unwrapped{answer.status(), Secret()};
+    }
     bad = connection;
   }
   return absl::PermissionDeniedError(absl::StrCat(

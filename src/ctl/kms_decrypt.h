@@ -25,9 +25,9 @@ class KmsDecrypt {
   // Connects, so that a call finds a connection. Errors: as of Connect.
   absl::Status Open();
 
-  // Connects anew, once, where the plugin has hung up, as it does at its end. Blocks for some
-  // seconds at the longest: kube-apiserver waits as long for an answer. Errors: as of Connect;
-  // kPermissionDenied the plugin hung up twice.
+  // Connects anew, once each, where the plugin has hung up and where it answers kUnavailable, as it
+  // does at its end. Blocks for some seconds at the longest, as kube-apiserver. Errors: as of
+  // Connect; kPermissionDenied the plugin hung up twice.
   absl::StatusOr<audit::Unwrapped> operator()(const audit::Wrapped& wrapped);
 
  private:

@@ -3,8 +3,6 @@
 
 #include "ctl/prove.h"
 
-#include <sys/prctl.h>
-
 #include <utility>
 
 #include <CLI/CLI.hpp>
@@ -50,7 +48,6 @@ absl::StatusOr<std::unique_ptr<audit::Prover>> NewProver(const ProveOptions& opt
     return absl::InvalidArgumentError("--provider is for --prove-readable; give both");
   }
   OKMS_ASSIGN_OR_RETURN(SocketAddress socket, SocketOf(places));
-  ::prctl(PR_SET_DUMPABLE, 0);  // seeds pass through; a core file would have them
   const auto decrypt = std::make_shared<KmsDecrypt>(std::move(socket));
   OKMS_RETURN_IF_ERROR(decrypt->Open());
   return std::make_unique<audit::Prover>(

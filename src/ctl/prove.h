@@ -29,9 +29,8 @@ struct ProveOptions {
 // --prove-readable, --rate and --provider.
 void AddProve(CLI::App& command, ProveOptions& options);
 
-// Connects to the plugin; nothing where it is not wanted. No other process of this user may look
-// into this one from then on. Errors: kInvalidArgument, a line that begins with the option; else
-// the plugin cannot be reached.
+// Connects to the plugin; nothing where it is not wanted. Errors: kInvalidArgument, a line that
+// begins with the option; else the plugin cannot be reached.
 absl::StatusOr<std::unique_ptr<audit::Prover>> NewProver(const ProveOptions& options,
                                                          const Places& places);
 

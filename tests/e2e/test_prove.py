@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import unittest
@@ -134,6 +135,15 @@ class Prove(unittest.TestCase):
             code, _, text = self.report(option, output="text", socket=self.folder / "gone.sock")
             self.assertEqual((code, text.count("\n")), (CANNOT_TELL, 1), text)
             self.assertIn("gone.sock", text)
+
+    def test_6_the_plugin_answers_nobody(self) -> None:
+        os.kill(self.plugin.process.pid, signal.SIGSTOP)
+        try:
+            code, _, text = self.report("--prove-readable", output="text")
+        finally:
+            os.kill(self.plugin.process.pid, signal.SIGCONT)
+        self.assertEqual((code, text.count("\n")), (CANNOT_TELL, 1), text)
+        self.assertIn("DEADLINE_EXCEEDED", text)
 
     def test_7_a_plugin_that_ends_meanwhile(self) -> None:
         for number in range(40):

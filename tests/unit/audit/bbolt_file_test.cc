@@ -271,6 +271,83 @@ TEST_F(BboltFileTest, GoesNoDeeperThanAnyTreeIs) {
   EXPECT_THAT(bbolt->MarkAll(bbolt->Root(), used), IsDamaged("buckets are nested too deeply"));
 }
 
+TEST_F(BboltFileTest, RefusesABranchThatIsLongerThanAnyIs) {
+  BboltImage image;
+  const auto leaf = image.AddLeaf({{"a", "1"}});
+  const auto root = image.AddBranch({leaf});
+  while (image.next() <= root + 1024) image.AddZeroes();
+  image.Finish(root);
+  image.bytes().replace(image.At(root) + 12, 4, Little(1023, 4));
+  EXPECT_THAT(Keys(image.bytes()), IsOkAndHolds(ElementsAre("a")));
+  image.bytes().replace(image.At(root) + 12, 4, Little(1024, 4));
+  EXPECT_THAT(Keys(image.bytes()), IsDamaged("is a branch of more than 1 MiB"));
+}
+
+TEST_F(BboltFileTest, NoBucketIsWithinOneWithoutPages) {
+  BboltImage image;
+  Element inner = test::InlineBucket("inner", {{"a", "1"}});
+  const auto root = image.AddLeaf({test::InlineBucket("outer", {inner})});
+  const auto bbolt = Open(image.Finish(root));
+  ASSERT_THAT(bbolt, IsOk());
+  PageSet used = *bbolt->FixedPages();
+  EXPECT_THAT(bbolt->MarkAll(bbolt->Root(), used), IsDamaged("a bucket within another's own page"));
+}
+
+TEST_F(BboltFileTest, HasNoMoreBucketsThanPages) {
+  BboltImage image;
+  const auto inner = image.AddLeaf({});
+  std::vector<Element> buckets;
+  for (int i = 0; i < 20; ++i) buckets.push_back(test::SubBucket(absl::StrCat(i), inner));
+  const auto bbolt = Open(image.Finish(image.AddLeaf(buckets)));
+  ASSERT_THAT(bbolt, IsOk());
+  PageSet used = *bbolt->FixedPages();
+  EXPECT_THAT(bbolt->MarkAll(bbolt->Root(), used), IsDamaged("more buckets than pages"));
+}
+
+#ifndef OKMS_SANITIZED  // such a build keeps for a while what was freed
+// The most memory, in KiB, since it was last asked for.
+long TakeMostMemory() {
+  std::ifstream status("/proc/self/status");
+  std::string word;
+  while (status >> word && word != "VmHWM:") {
+  }
+  long most = 0;
+  status >> most;
+  std::ofstream("/proc/self/clear_refs") << "5";
+  return most;
+}
+
+TEST_F(BboltFileTest, HoldsOnePageAtATime) {
+  constexpr std::size_t kMiB = 1 << 20;
+  constexpr long kAFew = 8 * 1024;
+  constexpr int kLevels = 30;
+  BboltImage branches(1 << 16);
+  std::uint64_t root = branches.AddLeaf({{"a", std::string(kMiB, 'v')}});
+  BboltImage buckets(1 << 16);
+  std::uint64_t bucket = buckets.AddLeaf({});
+  for (int i = 0; i < kLevels; ++i) {
+    root = branches.AddBranch({root});
+    while (branches.next() < root + 16) branches.AddZeroes();
+    branches.bytes().replace(branches.At(root) + 12, 4, Little(15, 4));
+    bucket = buckets.AddLeaf({test::SubBucket("b", bucket), {"c", std::string(kMiB, 'v')}});
+  }
+  const auto bbolt = Open(branches.Finish(root));
+  ASSERT_THAT(bbolt, IsOk());
+  PageSet used = *bbolt->FixedPages();
+  TakeMostMemory();
+  const long before = TakeMostMemory();
+  EXPECT_THAT(Keys(*bbolt, bbolt->Root(), used), IsOkAndHolds(ElementsAre("a")));
+  EXPECT_LE(TakeMostMemory() - before, kAFew);
+
+  const auto nested = Open(buckets.Finish(bucket));
+  ASSERT_THAT(nested, IsOk());
+  used = *nested->FixedPages();
+  TakeMostMemory();
+  EXPECT_THAT(nested->MarkAll(nested->Root(), used), IsOk());
+  EXPECT_LE(TakeMostMemory() - before, kAFew);
+}
+#endif
+
 TEST_F(BboltFileTest, FindsWhatFreedPagesHold) {
   BboltImage image;
   image.AddLeaf({{"freed-1", "1"}, {"freed-2", std::string(3000, '2')}});

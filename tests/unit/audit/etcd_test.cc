@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <functional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -21,6 +22,7 @@
 namespace okms::audit {
 namespace {
 
+using testing::AllOf;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
@@ -91,6 +93,33 @@ TEST(EtcdTest, PagesShrinkToWhatFits) {
 
   options.most_bytes = 10'000;
   EXPECT_EQ(ReadAll(options).status.code(), absl::StatusCode::kResourceExhausted);
+}
+
+// Of one that would never end.
+TEST(EtcdTest, TakesKeysOnlyInTheirOrder) {
+  FakeEtcd etcd;
+  Fill(etcd, 3);
+  const std::function<void(etcdserverpb::RangeResponse&)> wrongs[] = {
+      [](etcdserverpb::RangeResponse& page) {  // the first page, again and again
+        page.mutable_kvs(0)->set_key("/registry/s/100000");
+        page.set_more(true);
+      },
+      [](etcdserverpb::RangeResponse& page) { page.mutable_kvs(0)->set_key("/other"); },
+      [](etcdserverpb::RangeResponse& page) { page.mutable_kvs(1)->set_key(page.kvs(0).key()); },
+      [](etcdserverpb::RangeResponse& page) { page.mutable_kvs()->SwapElements(1, 2); }};
+  for (const auto& wrong : wrongs) {
+    etcd.ranges = 0;
+    etcd.on_range = [&](const etcdserverpb::RangeRequest& request) {
+      if (etcd.ranges > 10) return grpc::Status(grpc::StatusCode::ABORTED, "without an end");
+      if (request.key() > "/registry/s/100000") etcd.values["/registry/s/200000"] = "v";
+      return grpc::Status::OK;
+    };
+    etcd.on_page = wrong;
+    const Read read = ReadAll(Options(etcd.url()));
+    EXPECT_EQ(read.status.code(), absl::StatusCode::kDataLoss) << read.status;
+    EXPECT_THAT(std::string(read.status.message()),
+                AllOf(HasSubstr(etcd.url()), HasSubstr("not in their order")));
+  }
 }
 
 TEST(EtcdTest, GoesOnAtTheNextEndpoint) {
@@ -308,6 +337,36 @@ TEST_F(EtcdHistoryTest, DoesNotBelieveThatItHasAllTooEarly) {
   const Read read = ReadAll(Options(etcd.url()), scope);
   ASSERT_TRUE(read.status.ok()) << read.status;
   EXPECT_THAT(read.old, ElementsAre("/registry/a=a1", "/registry/a=a2"));
+}
+
+TEST_F(EtcdHistoryTest, LeavesOneThatAnswersAndDoesNotGetOn) {
+  FakeEtcd second;
+  Fill(second, 1);
+  second.on_watch = [](std::int64_t) {
+    return std::vector{Events({Put(60, "/registry/a", "a1"), Put(61, "/registry/a", "a2")})};
+  };
+  events = {Events({Put(60, "/registry/a", "a1")})};
+  events[0].mutable_header()->set_revision(60);
+  etcd.watch_revision = 99;
+  EtcdOptions options = Options(absl::StrCat(etcd.url(), ",", second.url()));
+  options.patience = std::chrono::milliseconds(300);
+  const Read read = ReadAll(options, scope);
+  ASSERT_TRUE(read.status.ok()) << read.status;
+  EXPECT_THAT(read.old, ElementsAre("/registry/a=a1", "/registry/a=a2"));
+}
+
+TEST_F(EtcdHistoryTest, EndsWhereTheSameEventsComeAgainAndAgain) {
+  etcd.watch_end = grpc::Status(grpc::StatusCode::UNAVAILABLE, "stopped");
+  etcd.on_watch = [&](std::int64_t from) {
+    etcd.watch_ends = from > kCompacted;
+    if (from <= kCompacted) return std::vector{CompactedAway()};
+    if (etcd.watches > 20) events = {Events({Put(101, "/registry/a", "a3")})};
+    return events;
+  };
+  events = {Events({Put(60, "/registry/a", "a1")})};
+  const Read read = ReadAll(Options(etcd.url()), scope);
+  EXPECT_TRUE(absl::IsUnavailable(read.status)) << read.status;
+  EXPECT_THAT(read.old, ElementsAre("/registry/a=a1"));
 }
 
 TEST_F(EtcdHistoryTest, SaysWhenItIsCompactedMeanwhile) {

@@ -43,6 +43,10 @@ class FakeEtcd final : public etcdserverpb::KV::Service, public etcdserverpb::Wa
   std::function<std::vector<etcdserverpb::WatchResponse>(std::int64_t from)> on_watch;
   grpc::Status watch_end = grpc::Status::OK;
   bool watch_ends = false;
+  std::int64_t watch_revision = 0;  // how far it says it is; 0: revision
+
+  // What a page has is changed so.
+  std::function<void(etcdserverpb::RangeResponse&)> on_page = [](etcdserverpb::RangeResponse&) {};
 
   std::map<std::string, std::string> values;
   std::int64_t value_revision = 10;
@@ -69,6 +73,7 @@ class FakeEtcd final : public etcdserverpb::KV::Service, public etcdserverpb::Wa
       kv.set_value(at->second);
       kv.set_mod_revision(value_revision);
     }
+    if (response->kvs_size() > 0) on_page(*response);
     return grpc::Status::OK;
   }
 
@@ -87,7 +92,7 @@ class FakeEtcd final : public etcdserverpb::KV::Service, public etcdserverpb::Wa
     if (watch_ends) return watch_end;
     while (stream->Read(&request)) {  // it asks how far we are
       etcdserverpb::WatchResponse progress;
-      progress.mutable_header()->set_revision(revision);
+      progress.mutable_header()->set_revision(watch_revision > 0 ? watch_revision : revision);
       stream->Write(progress);
     }
     return grpc::Status::OK;

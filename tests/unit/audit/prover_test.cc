@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <atomic>
 #include <condition_variable>
 #include <functional>
 #include <mutex>
@@ -89,10 +90,10 @@ TEST(ProverTest, AsksForEachSeedOnce) {
   FakePlugin plugin;
   Prover prover(plugin.AsUnwrap(), kAtOnce, "");
   for (const std::string round : {"1", "2"}) {
+    prover.Begin({});  // what was proven stays so
     See(prover, "a" + round, KmsV2("K1", "s1"));
     See(prover, "b" + round, KmsV2("K1", "s2"));
     See(prover, "c" + round, KmsV2("K2", "s2"));
-    prover.Begin({});  // what was proven stays so
   }
   const Proof proof = prover.Finish().value();
   EXPECT_THAT(proof.good, ElementsAre(Pair("K1", 2), Pair("K2", 1)));
@@ -172,6 +173,31 @@ TEST(ProverTest, ASecondReadingCountsObjectsAnew) {
   EXPECT_EQ(prover.Finish().value().refused[0].objects, 2u);
 }
 
+TEST(ProverTest, ASecondReadingLeavesOutWhatNothingNeedsAnyMore) {
+  FakePlugin plugin([](const Wrapped& wrapped) -> absl::StatusOr<Unwrapped> {
+    if (wrapped.key_id == "K2") return Bytes(32);
+    return Unwrapped{absl::NotFoundError("gone"), Secret()};
+  });
+  Prover prover(plugin.AsUnwrap(), kAtOnce, "");
+  prover.Begin({});
+  See(prover, "a", KmsV2("K0", "s1"));
+  See(prover, "b", KmsV2("K1", "s1"));
+  See(prover, "c", KmsV2("K1", "s2"));
+  See(prover, "d", KmsV2("K2", "s1"));
+  See(prover, "e", KmsV2("K2", "s2"));
+  prover.Begin({});
+  See(prover, "f", KmsV2("K1", "s2"));
+  See(prover, "e", KmsV2("K2", "s2"));
+  const Proof proof = prover.Finish().value();
+  EXPECT_THAT(proof.good, ElementsAre(Pair("K2", 1)));
+  ASSERT_THAT(proof.refused, SizeIs(1));
+  EXPECT_EQ(proof.refused[0].key_id, "K1");
+  EXPECT_EQ(proof.refused[0].seeds, 1u);
+  EXPECT_EQ(proof.refused[0].objects, 1u);
+  EXPECT_THAT(proof.refused[0].first, ElementsAre("/registry/secrets/a/f"));
+  EXPECT_EQ(proof.Seeds(), 2u);
+}
+
 TEST(ProverTest, WhatIsUnwrappedHasTheSizeOfAKey) {
   for (const std::size_t size : {0u, 15u, 16u, 24u, 31u, 32u, 33u}) {
     FakePlugin plugin([size](const Wrapped&) { return Bytes(size); });
@@ -199,6 +225,49 @@ TEST(ProverTest, EndsWhereNobodyCanBeAsked) {
   EXPECT_FALSE(prover.Stopped().ok());
   EXPECT_LE(plugin.asked().size(), Prover::kAtOnce);
 }
+
+// Of one that is stopped, or has lost its KMS.
+class SilenceTest : public testing::TestWithParam<absl::StatusCode> {
+ protected:
+  Unwrapped Silence() const { return {absl::Status(GetParam(), "no answer"), Secret()}; }
+};
+
+TEST_P(SilenceTest, EndsIt) {
+  FakePlugin plugin([&](const Wrapped&) { return Silence(); });
+  Prover prover(plugin.AsUnwrap(), kAtOnce, "");
+  for (int i = 0; i < 1000; ++i) See(prover, "a", KmsV2("K1", absl::StrCat(i)));
+  EXPECT_THAT(prover.Finish().status(),
+              StatusIs(absl::StatusCode::kUnavailable, HasSubstr(": no answer")));
+  EXPECT_LT(plugin.asked().size(), 3 * Prover::kAtOnce);
+}
+
+TEST_P(SilenceTest, EndsItAlsoWhereThereAreFewSeeds) {
+  FakePlugin plugin([&](const Wrapped&) { return Silence(); });
+  Prover prover(plugin.AsUnwrap(), kAtOnce, "");
+  See(prover, "a", KmsV2("K1", "s1"));
+  EXPECT_THAT(prover.Finish().status(),
+              StatusIs(absl::StatusCode::kUnavailable, HasSubstr("okms-kms-ctl status")));
+}
+
+TEST_P(SilenceTest, IsOneReasonAmongOthersWhereThereAreAnswersBetween) {
+  constexpr int kSeeds = 100;
+  const Unwrapped others[] = {Bytes(32), {absl::NotFoundError("no such key"), Secret()}};
+  for (const Unwrapped& other : others) {
+    std::atomic<int> calls = 0;
+    FakePlugin plugin([&](const Wrapped&) -> absl::StatusOr<Unwrapped> {
+      if (++calls % 2 == 0) return Silence();
+      return Unwrapped{other.refusal, Secret(other.bytes.Reveal())};
+    });
+    Prover prover(plugin.AsUnwrap(), kAtOnce, "");
+    for (int i = 0; i < kSeeds; ++i) See(prover, "a", KmsV2("K1", absl::StrCat(i)));
+    ASSERT_THAT(prover.Finish(), okms::test::IsOk());
+    EXPECT_EQ(prover.Finish()->Seeds(), kSeeds + 0u);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Codes, SilenceTest,
+                         testing::Values(absl::StatusCode::kDeadlineExceeded,
+                                         absl::StatusCode::kUnavailable));
 
 TEST(ProverTest, HasAFewCallsUnderWayAndNoMore) {
   constexpr std::size_t kSeeds = 40;
