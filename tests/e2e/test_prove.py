@@ -112,7 +112,10 @@ class Prove(unittest.TestCase):
         self.assertEqual(report["proof"]["seeds"], SEEDS + 1)
 
     def test_4_what_is_left_to_rewrite(self) -> None:
-        self.etcd.put([("/registry/secrets/a/00", self.wrapped(self.seeds[0]))])
+        _, _, text = self.report("--plan", output="text")
+        self.assertIn("key key-1 is of two providers, another and okms", text.splitlines()[0])
+        for key in ("/registry/secrets/c/0", "/registry/secrets/a/00"):
+            self.etcd.put([(key, self.wrapped(self.seeds[0]))])
         code, _, text = self.report("--plan", output="text")
         self.assertEqual(code, GOOD)
         self.assertRegex(text.splitlines()[0],
