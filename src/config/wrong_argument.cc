@@ -42,7 +42,9 @@ std::vector<std::string> CommandsOf(const CLI::App& app) {
   return names;
 }
 
+// An empty value is a variable that nobody has set, but for a prefix: that is one of all keys.
 std::string IsEmpty(const std::string& name) {
+  if (name == "--prefix") return "";
   const bool key = name == "--key" || name == "--fail-unless-key";
   return absl::StrCat(name, ": is empty; give ",
                       key ? "the id of the key" : "a value, or leave it out");

@@ -209,6 +209,9 @@ TEST_F(CtlTest, SaysWhatIsWrongWithACommandLine) {
     EXPECT_EQ(ended.err, absl::StrCat("okms-kms-ctl: ", row.said, "\n"));
     EXPECT_THAT(ended.out, IsEmpty());
   }
+  // All keys begin with it.
+  EXPECT_THAT(Run({"audit", "--snapshot", "/nonexistent", "--prefix", ""}).err,
+              HasSubstr("snapshot /nonexistent: "));
   // What is the plugin's own is for the plugin to judge.
   EXPECT_THAT(Run({"check", "--", "--client-crt", ""}).out,
               HasSubstr("--client-crt: no such flag; did you mean --client-cert?"));
