@@ -15,6 +15,7 @@
 #include "absl/strings/str_cat.h"
 #include "audit/report.h"
 #include "core/key_id_hash.h"
+#include "unit/audit/filled_survey.h"
 #include "unit/audit/values.h"
 
 namespace okms::audit {
@@ -39,17 +40,8 @@ Demands OneKey(std::string key) {
   return demands;
 }
 
-class FindingsTest : public testing::Test {
+class FindingsTest : public FilledSurveyTest {
  protected:
-  void Add(const std::string& key, const std::string& value, std::int64_t revision,
-           Standing standing = Standing::kLive) {
-    const std::string path = absl::StrCat("/registry/", key);
-    const StoredValue stored = At(path, value, revision, standing);
-    const Envelope envelope = ReadEnvelope(value);
-    survey.tally.Add(stored, envelope);
-    survey.calendar.Add(stored, envelope.kind);
-  }
-
   // "wrong plaintext: 12 secrets are ..."
   std::vector<std::string> Lines(const Demands& demands = {}) {
     survey.calendar.Settle();
@@ -59,8 +51,6 @@ class FindingsTest : public testing::Test {
     }
     return lines;
   }
-
-  Survey survey{{}, {}, Tally("/registry/"), {}};
 };
 
 TEST_F(FindingsTest, ThereAreNoneOfWhatIsOfNoConcern) {

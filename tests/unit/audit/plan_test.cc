@@ -13,6 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "core/key_id_hash.h"
 #include "support/status_is.h"
+#include "unit/audit/filled_survey.h"
 #include "unit/audit/values.h"
 
 namespace okms::audit {
@@ -29,17 +30,8 @@ using testing::StartsWith;
 
 constexpr auto kWrong = absl::StatusCode::kInvalidArgument;
 
-class PlanTest : public testing::Test {
+class PlanTest : public FilledSurveyTest {
  protected:
-  void Add(const std::string& key, const std::string& value, std::int64_t revision,
-           Standing standing = Standing::kLive) {
-    const std::string path = absl::StrCat("/registry/", key);
-    const StoredValue stored = At(path, value, revision, standing);
-    const Envelope envelope = ReadEnvelope(value);
-    survey.tally.Add(stored, envelope);
-    survey.calendar.Add(stored, envelope.kind);
-  }
-
   Plan Made() {
     survey.calendar.Settle();
     return MakePlan(survey, input);
@@ -68,8 +60,6 @@ class PlanTest : public testing::Test {
                         "{apiserver_id_hash=\"sha256:0\",key_id_hash=\"", before,
                         "\",provider_name=\"", provider, "\"} 1.77e+09\n");
   }
-
-  Survey survey{{}, {}, Tally("/registry/"), {}};
   PlanInput input;
 };
 
