@@ -77,18 +77,14 @@ class Node(NamedTuple):
     apiserver: ApiServer
 
 
-class Cluster(unittest.TestCase):
-    """One for all tests of a class, in the order of their names: each leaves everything running."""
+class Ground(unittest.TestCase):
+    """The mock KMS, and plugins that ask it, for all tests of a class in the order of their names."""
 
-    NODES = 1
     KEYS: tuple[str, ...] = ("key-1",)
-    RESOURCES = tuple(kind.resource for kind in KINDS)
 
     folder: Path
     pki: Pki
     kms: MockKms
-    etcd: Etcd
-    nodes: list[Node]
 
     @classmethod
     def setUpClass(cls) -> None:
@@ -98,10 +94,28 @@ class Cluster(unittest.TestCase):
         cls.folder.chmod(0o711)  # the plugin, which may be another user, reads files there
         cls.pki = Pki(cls.folder / "pki")
         cls.pki.add_client(USER)
-
         cls.kms = MockKms(cls.folder, cls.KEYS)
         cls.addClassCleanup(lambda: cls.kms.stop())
         cls.kms.start()
+
+    @classmethod
+    def new_plugin(cls, node: int, **options: Any) -> Plugin:
+        return Plugin(Programs.plugin, Programs.kms_call, cls.folder / f"plugin-{node}", cls.pki,
+                      cls.kms.address, user=USER, **options)
+
+
+class Cluster(Ground):
+    """Each test leaves everything running."""
+
+    NODES = 1
+    RESOURCES = tuple(kind.resource for kind in KINDS)
+
+    etcd: Etcd
+    nodes: list[Node]
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        super().setUpClass()
         cls.etcd = Etcd(Programs.control_plane / "etcd", cls.folder / "etcd")
         cls.addClassCleanup(cls.etcd.stop)
         cls.etcd.start()
@@ -126,11 +140,6 @@ class Cluster(unittest.TestCase):
     def flags(cls, node: int) -> tuple[str, ...]:  # pylint: disable=unused-argument
         """Further ones of its kube-apiserver."""
         return ()
-
-    @classmethod
-    def new_plugin(cls, node: int, **options: Any) -> Plugin:
-        return Plugin(Programs.plugin, Programs.kms_call, cls.folder / f"plugin-{node}", cls.pki,
-                      cls.kms.address, user=USER, **options)
 
     @classmethod
     def replace_plugin(cls, node: int, **options: Any) -> Plugin:

@@ -13,35 +13,29 @@ import os
 import signal
 import subprocess
 import sys
-import unittest
 from pathlib import Path
+from typing import Any
 
 import yaml
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "interop"))
 
 # pylint: disable=wrong-import-position
-import runner  # noqa: E402
-from control_plane import ApiServer, Etcd, encryption, kms_provider, stage  # noqa: E402
-from okms import OkmsMock  # noqa: E402
+import cluster  # noqa: E402
+from cluster import PATIENCE, Cluster  # noqa: E402
+from control_plane import ApiServer, stage  # noqa: E402
+from objects import CONFIG_MAPS, SECRETS, new_value  # noqa: E402
 from peers import Plugin  # noqa: E402
-from pki import Pki  # noqa: E402
-from processes import free_port  # noqa: E402
 from runner import Programs  # noqa: E402
 
-PROVIDER = "okms"
-USER = "client"  # the mock's name for the certificate
 KMS = b"k8s:enc:kms:v2:okms:"
 AES = b"k8s:enc:aescbc:v1:1:"
 PLAIN = b"k8s\x00"
-PATIENCE = 120.0
-FOLDERS = ("/registry/secrets/default/", "/registry/configmaps/default/")
+BOTH = (SECRETS, CONFIG_MAPS)
 
 
-class Migration(unittest.TestCase):
-    folder: Path
+class Migration(Cluster):
     plugin: Plugin
-    etcd: Etcd
     apiserver: ApiServer
     file: Path  # kube-apiserver's
     key = base64.b64encode(os.urandom(32)).decode()
@@ -49,39 +43,18 @@ class Migration(unittest.TestCase):
 
     @classmethod
     def setUpClass(cls) -> None:
-        temporary = runner.temporary_folder()
-        cls.addClassCleanup(temporary.cleanup)
-        cls.folder = Path(temporary.name)
-        cls.folder.chmod(0o711)
-        pki = Pki(cls.folder / "pki")
-        pki.add_client(USER)
-        port = free_port()
-        kms = OkmsMock(Programs.mock_kms, cls.folder, [
-            f"id=key-1,name=key-1,material={os.urandom(32).hex()},state=Active"],
-            "--port", str(port))
-        cls.addClassCleanup(lambda: kms.process.stop())
-        kms.start()
-        cls.plugin = Plugin(Programs.plugin, Programs.kms_call, cls.folder / "plugin", pki,
-                            f"127.0.0.1:{port}", user=USER, key_id="key-1")
-        cls.addClassCleanup(lambda: cls.plugin.stop())
-        cls.plugin.start()
-        cls.plugin.ready()
-        cls.etcd = Etcd(Programs.control_plane / "etcd", cls.folder / "etcd")
-        cls.addClassCleanup(cls.etcd.stop)
-        cls.etcd.start()
-        cls.apiserver = ApiServer(Programs.control_plane / "kube-apiserver",
-                                  cls.folder / "apiserver", pki, cls.etcd, encryption(
-                                      ["secrets"], kms_provider(PROVIDER, cls.plugin.socket)))
-        cls.addClassCleanup(cls.apiserver.stop)
-        cls.file = cls.folder / "apiserver" / "encryption.json"
-        cls.file.write_text(yaml.safe_dump({
+        super().setUpClass()
+        cls.plugin, cls.apiserver = cls.nodes[0]
+        cls.file = cls.folder / "apiserver-0" / "encryption.json"
+
+    @classmethod
+    def encryption(cls, plugin: Plugin) -> dict[str, Any]:
+        return {
             "apiVersion": "apiserver.config.k8s.io/v1", "kind": "EncryptionConfiguration",
             "resources": [
                 {"resources": ["secrets", "configmaps"], "providers": [
                     {"aescbc": {"keys": [{"name": "1", "secret": cls.key}]}}, {"identity": {}}]},
-                {"resources": ["*.apps"], "providers": [{"identity": {}}]}]}))
-        cls.apiserver.start()
-        cls.apiserver.wait_ready(PATIENCE)
+                {"resources": ["*.apps"], "providers": [{"identity": {}}]}]}
 
     def test_1_before(self) -> None:
         self.write("first")
@@ -166,35 +139,23 @@ class Migration(unittest.TestCase):
             self.apiserver.wait_ready(PATIENCE)
 
     def write(self, name: str) -> None:
-        self.values[name] = os.urandom(24).hex().encode()
-        self.apiserver.write_secret(name, self.values[name])
-        self.apiserver.write("configmaps", name, data={"value": self.values[name].decode()})
+        self.values[name] = new_value()
+        for kind in BOTH:
+            kind.create(self.apiserver, name, self.values[name])
 
     def rewrite_all(self) -> None:
-        for kind in ("secrets", "configmaps"):
-            status, answer = self.apiserver.request("GET", f"/api/v1/{kind}")
-            self.assertEqual(status, 200)
-            for each in yaml.safe_load(answer)["items"]:
-                meta = each["metadata"]
-                status, answer = self.apiserver.request(
-                    "PUT", f"/api/v1/namespaces/{meta['namespace']}/{kind}/{meta['name']}", each)
-                self.assertEqual(status, 200, answer)
+        for kind in BOTH:
+            kind.rewrite_all(self.apiserver)
 
     def expect_stored(self, **prefixes: bytes) -> None:
         """By whom each is stored, and that all can be read."""
-        for name, prefix in prefixes.items():
-            for folder in FOLDERS:
-                stored = self.etcd.stored(folder + name)
-                self.assertTrue(stored.startswith(prefix), (folder, name, stored[:40]))
-        for name, value in self.values.items():
-            self.assertEqual(self.apiserver.read_secret(name), value, name)
-
-
-def missing() -> list[str]:
-    return runner.missing_programs(Programs.control_plane, ("kube-apiserver", "etcd"),
-                                   f"scripts/control-plane {Programs.control_plane}")
+        for kind in BOTH:
+            for name, prefix in prefixes.items():
+                stored = self.etcd.stored(kind.folder + name)
+                self.assertTrue(stored.startswith(prefix), (kind.folder, name, stored[:40]))
+            for name, value in self.values.items():
+                self.assertEqual(kind.read(self.apiserver, name), value, name)
 
 
 if __name__ == "__main__":
-    runner.main("__main__", missing, programs=("plugin", "kms_call", "mock_kms", "ctl"),
-                control_plane=True)
+    cluster.main()

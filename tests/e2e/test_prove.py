@@ -12,7 +12,6 @@ import os
 import signal
 import subprocess
 import sys
-import unittest
 from pathlib import Path
 from typing import Any
 
@@ -21,45 +20,28 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "interop"))
 # pylint: disable=wrong-import-position
 import etcd_values as values  # noqa: E402
 import runner  # noqa: E402
+from cluster import Ground  # noqa: E402
 from filled_etcd import FilledEtcd  # noqa: E402
-from okms import OkmsMock  # noqa: E402
 from peers import Plugin  # noqa: E402
-from pki import Pki  # noqa: E402
 from processes import free_port  # noqa: E402
 from runner import Programs  # noqa: E402
 
 GOOD, FINDINGS, USAGE, CANNOT_TELL = range(4)
-USER = "client"  # the mock's name for the certificate
 OBJECTS = 30
 SEEDS = 3
 
 
-class Prove(unittest.TestCase):
-    folder: Path
+class Prove(Ground):
     etcd: FilledEtcd
-    kms: OkmsMock
     plugin: Plugin
     pages: str
     seeds: list[bytes]
 
     @classmethod
     def setUpClass(cls) -> None:
-        temporary = runner.temporary_folder()
-        cls.addClassCleanup(temporary.cleanup)
-        cls.folder = Path(temporary.name)
-        cls.folder.chmod(0o711)
-        pki = Pki(cls.folder / "pki")
-        pki.add_client(USER)
-        port = free_port()
+        super().setUpClass()
         cls.pages = f"127.0.0.1:{free_port()}"
-        cls.kms = OkmsMock(Programs.mock_kms, cls.folder,
-                           [f"id=key-1,name=etcd,material={os.urandom(32).hex()}"],
-                           "--port", str(port))
-        cls.addClassCleanup(lambda: cls.kms.process.stop())
-        cls.kms.start()
-        cls.plugin = Plugin(Programs.plugin, Programs.kms_call, cls.folder / "plugin", pki,
-                            f"127.0.0.1:{port}", key_id="key-1", user=USER,
-                            flags=("--status-listen", cls.pages))
+        cls.plugin = cls.new_plugin(0, key_id="key-1", flags=("--status-listen", cls.pages))
         cls.addClassCleanup(lambda: cls.plugin.stop())
         cls.plugin.start()
         cls.plugin.ready()
