@@ -260,7 +260,7 @@ Verdicts CheckProviderOrder(Examination& all) {
     if (place == 0) return {};
     const Provider& first = entry.providers.front();
     const bool plain = first.kind == "identity";
-    return Warning(
+    return Failed(
         absl::StrCat(At(all, first), "is the first provider of ", Resources(entry),
                      plain ? ", so they are written unencrypted: right for the first step of "
                              "turning on and for the way back"

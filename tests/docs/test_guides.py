@@ -192,7 +192,7 @@ def check_blocks(arguments: argparse.Namespace) -> None:
             continue
         expected = {
             "EncryptionConfiguration": {},
-            "EncryptionConfiguration unencrypted": {"encryption-config.order": "warning"},
+            "EncryptionConfiguration unencrypted": {"encryption-config.order": "failed"},
             "EncryptionConfiguration foreign": {"encryption-config.endpoint": "failed"},
         }[block.kind]
         found = findings(arguments.program, block.text)

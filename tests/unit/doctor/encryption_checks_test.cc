@@ -197,14 +197,14 @@ const std::vector<Row> kRows{
      "(--timeout): the rest has no effect\n"},
     {"IdentityFirst",
      File(absl::StrCat("\n      - identity: {}", Kms(absl::StrCat("timeout: 3s", kRest)))),
-     "warning: FILE:6: identity: is the first provider of secrets, so they are written "
+     "failed: FILE:6: identity: is the first provider of secrets, so they are written "
      "unencrypted: "
      "right for the first step of turning on and for the way back, else put kms first\n"},
     {"IdentityFirstOnOneLine",
      R"({"kind": "EncryptionConfiguration", "resources": [{"resources": ["secrets"], "providers": )"
      R"([{"identity": {}}, {"kms": {"apiVersion": "v2", "name": "okms", )"
      R"("endpoint": "unix:///run/kms.sock"}}]}]})",
-     "warning: FILE:1: identity: is the first provider of secrets, so they are written "
+     "failed: FILE:1: identity: is the first provider of secrets, so they are written "
      "unencrypted: "
      "right for the first step of turning on and for the way back, else put kms first\n"},
     {"TwoEntriesOnOneLine",
@@ -216,7 +216,7 @@ const std::vector<Row> kRows{
     {"AnotherFirst",
      File(absl::StrCat("\n      - aescbc: {keys: [{name: k, secret: c2VjcmV0}]}",
                        Kms(absl::StrCat("timeout: 3s", kRest)))),
-     "warning: FILE:6: aescbc: is the first provider of secrets, so it encrypts them, not the KMS: "
+     "failed: FILE:6: aescbc: is the first provider of secrets, so it encrypts them, not the KMS: "
      "right for the first step of a change to the KMS, else put kms first\n"},
     {"SameNameTwice",
      File(kWell,
